@@ -1,0 +1,1 @@
+# placeholder; rewritten by the build owner

@@ -1,0 +1,46 @@
+/*
+ * limits.h - every bound and every time-out of rowfs, in one place.
+ *
+ * Sizes are bytes, times are milliseconds unless the name says otherwise.
+ * mount.conf(5), section LIMITS, shows these numbers; a test compares them.
+ */
+#ifndef ROWFS_LIMITS_H
+#define ROWFS_LIMITS_H
+
+enum {
+	LIMIT_RECORD = 1 << 20,         /* text of one record */
+	LIMIT_NAME = 255,               /* file name */
+	LIMIT_JSON_DEPTH = 64,          /* nesting of arrays and objects */
+	LIMIT_CONF = 1 << 20,           /* mount.conf */
+	LIMIT_CONF_DEPTH = 16,          /* nesting of blocks in mount.conf */
+	LIMIT_MODELS = 1000,            /* models in one mount.conf */
+	LIMIT_FIELDS = 200,             /* fields of one model */
+	LIMIT_SCRATCH_BYTES = 64 << 20, /* scratch files of one user, together */
+	LIMIT_SCRATCH_FILES = 1000,     /* scratch files of one user */
+	LIMIT_XATTR = 64 << 10,         /* extended attributes of one scratch file */
+	LIMIT_ERRORS = 256,             /* entries kept in .errors */
+	LIMIT_PROBLEMS = 100,           /* problems told of one document */
+	LIMIT_HOOK_OUTPUT = 1 << 20,    /* standard output of a hook or job */
+	LIMIT_HOOK_STDERR = 64 << 10,   /* kept of its standard error */
+	LIMIT_HOOK_DEPTH = 16,          /* hooks that save, whose hooks save, ... */
+	LIMIT_CHANGES = 100000,         /* changes in one transaction */
+	LIMIT_ENV_VALUE = 4096,         /* a field in a program's environment */
+	LIMIT_HAS_MANY = 100,           /* children shown unless `limit` says otherwise */
+	LIMIT_READERS = 16,             /* reading database connections */
+	LIMIT_THREADS = 16,             /* threads that serve requests */
+	LIMIT_GROUP = 64,               /* saves that share one commit */
+
+	TIMEOUT_BUSY_MS = 5000,         /* database locked by another program */
+	TIMEOUT_HOOK_MS = 5000,         /* program before the commit */
+	TIMEOUT_AFTER_MS = 60000,       /* program after the commit */
+	TIMEOUT_JOB_MS = 600000,        /* job, unless the queue says otherwise */
+	TIMEOUT_TERM_MS = 1000,         /* between TERM and KILL */
+	TIMEOUT_DRAIN_MS = 10000,       /* running jobs at unmount */
+	POLL_FOREIGN_MS = 1000,         /* look for jobs that another program queued */
+};
+
+/* Integer keys are 0 to KEY_MAX: an inode number holds the model and the key (fs/node.h). */
+#define KEY_BITS 48
+#define KEY_MAX ((INT64_C(1) << KEY_BITS) - 1)
+
+#endif

@@ -1,0 +1,141 @@
+/*
+ * model.h - what mount.conf declares: models, fields, relations, queues. Nothing here changes after the mount.
+ *
+ * Everything lies in the schema's arena and is freed with it. Pointers between models are borrowed.
+ */
+#ifndef ROWFS_MODEL_H
+#define ROWFS_MODEL_H
+
+#include <regex.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "arena.h"
+#include "conf.h"
+#include "value.h"
+
+enum default_kind {
+	DEFAULT_NONE,
+	DEFAULT_LITERAL,
+	DEFAULT_NOW,
+	DEFAULT_TODAY,
+	DEFAULT_UUID,
+	DEFAULT_UID, /* uid of the writer, a number */
+	DEFAULT_USER /* its name */
+};
+
+enum on_delete { DELETE_RESTRICT, DELETE_CASCADE, DELETE_SET_NULL };
+
+enum field_format { FORMAT_NONE, FORMAT_EMAIL, FORMAT_URI, FORMAT_HOSTNAME, FORMAT_IPV4, FORMAT_IPV6, FORMAT_COUNT };
+
+struct field {
+	const char *name;
+	enum field_type type;
+	size_t index; /* of the value in a row, and of the column */
+	bool required, unique, read_only, write_only, hidden, immutable;
+	enum default_kind default_kind;
+	struct value default_value; /* of DEFAULT_LITERAL */
+	bool has_min, has_max;
+	double min, max;            /* numbers by value, strings by length in code points */
+	const char **words;         /* enum; NULL without */
+	size_t nwords;
+	enum field_format format;
+	const char *pattern;        /* POSIX extended, matched against the whole text; NULL without */
+	regex_t *regex;
+	const struct model *references;
+	enum on_delete on_delete;
+	const char *check;          /* SQL expression over the fields; NULL without */
+	const struct word *where;   /* in mount.conf; NULL for the fields every queue has */
+};
+
+enum relation_kind { HAS_MANY, HAS_ONE, EMBEDS_MANY, EMBEDS_ONE };
+
+struct relation {
+	enum relation_kind kind;
+	const struct model *child;
+	const struct field *by;     /* the child's reference to this model */
+	long limit;                 /* shown at most */
+};
+
+/* A queue is a model whose records are jobs; its own fields come first, then these. */
+enum queue_field {
+	QUEUE_STATUS,
+	QUEUE_ATTEMPTS,
+	QUEUE_MAX_ATTEMPTS,
+	QUEUE_PRIORITY,
+	QUEUE_RUN_AT,
+	QUEUE_CREATED_AT,
+	QUEUE_STARTED_AT,
+	QUEUE_FINISHED_AT,
+	QUEUE_WORKER,
+	QUEUE_LEASE_UNTIL,
+	QUEUE_RESULT,
+	QUEUE_ERRORS,
+	QUEUE_FIELDS
+};
+
+struct queue {
+	const char **argv;          /* run; NULL-terminated; NULL: worked by other programs */
+	long workers;               /* default 1 */
+	long long timeout_ms;       /* default TIMEOUT_JOB_MS */
+	long attempts;              /* default 1 */
+	long long backoff_ms;       /* before the second attempt, then doubled; default 30 s */
+	const struct field *fields[QUEUE_FIELDS];
+};
+
+struct model {
+	const char *name;           /* of the directory */
+	const char *table;
+	size_t index;               /* in the schema */
+	struct field *fields;       /* fields[key->index] is the key; it is always shown first */
+	size_t nfields;
+	const struct field *key;
+	struct relation *relations;
+	size_t nrelations;
+	struct queue *queue;        /* NULL: not a queue */
+	bool read_only, hidden;
+	mode_t mode, dir_mode;      /* default 0644, 0755 */
+	const struct directive *conf; /* its block, for hooks/hook.h */
+};
+
+enum durability { DURABILITY_FULL, DURABILITY_NORMAL, DURABILITY_OFF };
+
+struct schema {
+	struct model *models;       /* in declared order */
+	size_t nmodels;
+	const char *database;       /* absolute path of the SQLite file; NULL when the conf names none */
+	enum durability durability;
+	struct arena arena;
+	struct conf *conf;          /* borrowed; outlives the schema */
+};
+
+#define SCHEMA_INIT {0}
+
+/*
+ * Reads what the directives mean. Mistakes go to conf_mistake, all of them; what is right is kept. `on` directives are
+ * left to hooks/hook.h. Parts of mount.conf(5) that this version does not carry out yet are mistakes that say so.
+ * Returns 0, or -ENOMEM. Whoever mounts must look at conf->nmistakes.
+ */
+int schema_read(struct schema *s, struct conf *c, struct err *e);
+void schema_release(struct schema *s);
+
+const struct model *schema_model(const struct schema *s, const char *name);      /* NULL: none */
+const struct field *model_field(const struct model *m, const char *name);        /* NULL: none */
+/* Children that refer to the model: calls them off by field, in declared order; *at starts at {0,0}. NULL at the end. */
+struct reference_iter {
+	size_t model, field;
+};
+const struct field *schema_next_reference(const struct schema *s, const struct model *to, struct reference_iter *at,
+                                          const struct model **child);
+
+/* Keys are inode numbers by computation (integer) or by a number kept with the row. See fs/node.h. */
+static inline bool model_integer_key(const struct model *m)
+{
+	return m->key->type == TYPE_INTEGER;
+}
+
+/* JSON Schema (2020-12) of the model's documents, of all models with NULL. */
+void schema_json(struct buf *b, const struct schema *s, const struct model *m);
+
+#endif

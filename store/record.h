@@ -1,0 +1,74 @@
+/*
+ * record.h - between the text of a record and its row: checking a document against the model, and printing a row.
+ *
+ * A row is an array of model->nfields values in field order.
+ */
+#ifndef ROWFS_RECORD_H
+#define ROWFS_RECORD_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <sys/types.h>
+#include <time.h>
+
+#include "arena.h"
+#include "buf.h"
+#include "err.h"
+#include "model.h"
+
+/* What a save is; `update` in mount.conf is VERB_REPLACE or VERB_PATCH. */
+enum verb { VERB_CREATE, VERB_REPLACE, VERB_PATCH, VERB_DELETE, VERB_COUNT };
+const char *verb_name(enum verb verb); /* "create" */
+
+struct bind {
+	const struct model *model;
+	enum verb verb;             /* not VERB_DELETE */
+	const struct value *old;    /* the stored row; NULL on create */
+	const struct value *key;    /* the key of the file name; NULL: the document's or the next one (.new) */
+	bool trusted;               /* the server itself, a hook or the job runner: read-only and immutable fields may be set */
+	struct timespec now;        /* for defaults */
+	uid_t uid;                  /* for defaults */
+};
+
+/*
+ * The row that a document makes: type, required, min, max, enum, format, pattern, read-only, immutable, unknown members,
+ * the key; every problem at once, in the order of the document's members, then missing ones in field order. Defaults are
+ * filled in. For VERB_REPLACE an absent member gets its default or null, but hidden, write-only and read-only fields and
+ * the key keep their value. For VERB_PATCH document is an RFC 7396 merge patch of the record's shown members (null sets
+ * null). On a create, read-only members are ignored unless trusted. Members of has-many and has-one relations are
+ * ignored, but an entry without a key is a problem with EPERM. Fills row[0..nfields-1]; texts are borrowed from the
+ * document or lie in the arena; the key may be VALUE_NULL when it is to be given by the store.
+ * What only the database knows (references, unique, check) is store_check's.
+ */
+int record_bind(const struct bind *b, const json_t *document, struct value *row, struct arena *a, struct err *e);
+
+/* The merge patch applied for hooks' `merge` answers and tests: bind with VERB_PATCH does the same by field. */
+
+enum show {
+	SHOW_FILE,  /* what the file has: neither hidden nor write-only */
+	SHOW_EVENT  /* what hooks get: hidden too, never write-only */
+};
+
+/*
+ * Prints the members "key first, then in declared order" of a row, without the braces, so that relations can follow:
+ * record_open writes `{` and the fields, record_close `}`. indent is the depth of the object (0 for a file), or -1 for
+ * one line. `except`, if not NULL, is left out (a child's reference to the parent it is shown in). record_open returns
+ * the number of members written.
+ */
+size_t record_open(struct buf *b, const struct model *m, const struct value *row, enum show show, int indent,
+                   const struct field *except);
+/* `"NAME": ` of a further member, with the comma, line break and indentation it needs. */
+void record_member(struct buf *b, const char *name, size_t before, int indent);
+void record_close(struct buf *b, size_t members, int indent);
+
+/*
+ * The file name of a key (percent-encoding of / % control bytes and a leading dot, then ".json") and back.
+ * record_name: -ENAMETOOLONG over LIMIT_NAME. record_key: -ENOENT where the name is not the canonical name of a key
+ * (text lies in the arena); -ENAMETOOLONG. Names that do not end in .json or begin with a dot are no record names:
+ * see record_is_name.
+ */
+bool record_is_name(const char *name);
+int record_name(const struct model *m, const struct value *key, struct buf *out);
+int record_key(const struct model *m, const char *name, struct arena *a, struct value *key);
+
+#endif
