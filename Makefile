@@ -1,1 +1,160 @@
-# placeholder; rewritten by the build owner
+# rowfs: `make help` lists the targets. Everything that is made lies under build/.
+
+VERSION = 0.1.0
+PREFIX  = /usr/local
+CFLAGS  = -O2 -g
+JOBS    = 2
+
+# SANITIZE=address,undefined or SANITIZE=thread: the same program, instrumented, beside the plain one.
+SANITIZE =
+BUILD_   = build
+BUILD_address,undefined = build/asan
+BUILD_thread = build/tsan
+BUILD    = $(or $(BUILD_$(SANITIZE)),build/$(SANITIZE))
+ifneq ($(SANITIZE),)
+INSTRUMENT = -fsanitize=$(SANITIZE) -fno-omit-frame-pointer
+ifneq ($(SANITIZE),thread)
+INSTRUMENT += -fno-sanitize-recover=undefined
+endif
+endif
+
+WARNINGS = -Wall -Wextra $(if $(WERROR),-Werror)
+COMPILE  = $(CC) -std=gnu11 -D_GNU_SOURCE -DROWFS_VERSION='"$(VERSION)"' $(CFLAGS) $(WARNINGS) $(INSTRUMENT) -MMD -MP
+LINK     = $(CC) $(CFLAGS) $(INSTRUMENT) $(LDFLAGS)
+
+# Asked when a recipe needs them, not before: `make deps` runs on a machine that has no pkg-config yet.
+FUSE_CFLAGS = $(shell pkg-config --cflags fuse3)
+FUSE_LIBS   = $(shell pkg-config --libs fuse3)
+LIBS        = $(shell pkg-config --libs sqlite3 jansson) -lm -lpthread
+CHECK_LIBS  = $(shell pkg-config --libs check)
+
+object   = $(patsubst %.c,$(BUILD)/%.o,$(wildcard $(1)/*.c))
+program  = $(patsubst tests/%.c,$(BUILD)/%,$(wildcard $(1)))
+STORE   := $(call object,store)
+HOOKS   := $(call object,hooks)
+FS      := $(call object,fs)
+UNIT    := $(call program,tests/unit/test_*.c)
+UNIT_FS := $(call program,tests/unit/test_fs_*.c)
+TOOLS   := $(call program,tests/tool/*.c)
+BENCH   := $(call object,tests/bench)
+MAN1    := $(wildcard man/*.1)
+MAN5    := $(wildcard man/*.5)
+
+DEPS_RUN  = gcc libc6-dev make pkg-config libfuse3-dev fuse3 libsqlite3-dev sqlite3 libjansson-dev jq
+DEPS_TEST = check mandoc attr util-linux procps vim rsync python3 perl
+DEPS_CI   = clang shellcheck
+
+.PHONY: all help deps deps-test deps-ci run stop test test-asan test-tsan programs bench soak lint install uninstall clean
+.DELETE_ON_ERROR:
+
+all: $(BUILD)/rowfs
+
+help:
+	@echo 'all        build/rowfs'
+	@echo 'run        install what is missing, build, mount mount.conf on ./mnt and take a short tour'
+	@echo 'stop       unmount ./mnt'
+	@echo 'test       unit tests and mount tests (test-asan, test-tsan: instrumented)'
+	@echo 'bench      measure against raw SQLite and ext4; BENCHFLAGS are its options'
+	@echo 'soak       the mount tests over and over, ROUNDS=10 times'
+	@echo 'lint       man pages and shell scripts'
+	@echo 'install    PREFIX=$(PREFIX), DESTDIR; uninstall takes it away'
+	@echo 'deps       install missing Debian packages (deps-test, deps-ci: what the tests and .ci/run need)'
+	@echo 'WERROR=1, SANITIZE=address,undefined, SANITIZE=thread, CC=clang change how it is built'
+
+# ---- building ----
+
+$(BUILD)/rowfs: $(FS) $(BUILD)/libhooks.a $(BUILD)/libstore.a
+	$(LINK) -o $@ $^ $(FUSE_LIBS) $(LIBS)
+
+$(BUILD)/libstore.a: $(STORE)
+$(BUILD)/libhooks.a: $(HOOKS)
+$(BUILD)/%.a:
+	rm -f $@
+	$(AR) rcs $@ $^
+
+# Only fs/ is told where libfuse's headers are.
+$(BUILD)/fs/%.o: fs/%.c
+	@mkdir -p $(@D)
+	$(COMPILE) $(FUSE_CFLAGS) -c -o $@ $<
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(COMPILE) -c -o $@ $<
+
+# Unit tests link without libfuse: what lies below fs/ works without it.
+$(filter-out $(UNIT_FS),$(UNIT)): $(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libhooks.a $(BUILD)/libstore.a
+	@mkdir -p $(@D)
+	$(LINK) -o $@ $^ $(CHECK_LIBS) $(LIBS)
+$(UNIT_FS): $(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(filter-out %/main.o,$(FS)) $(BUILD)/libhooks.a $(BUILD)/libstore.a
+	@mkdir -p $(@D)
+	$(LINK) -o $@ $^ $(CHECK_LIBS) $(FUSE_LIBS) $(LIBS)
+$(BUILD)/tests/unit/test_fs_%.o: tests/unit/test_fs_%.c
+	@mkdir -p $(@D)
+	$(COMPILE) $(FUSE_CFLAGS) -c -o $@ $<
+
+$(TOOLS): $(BUILD)/tool/%: tests/tool/%.c
+	@mkdir -p $(@D)
+	$(COMPILE) -o $@ $<
+
+$(BUILD)/bench: $(BENCH)
+	$(LINK) -o $@ $^ $(LIBS)
+
+programs: $(BUILD)/rowfs $(UNIT) $(TOOLS)
+
+# ---- using ----
+
+deps:
+	@tests/deps $(DEPS_RUN)
+deps-test: deps
+	@tests/deps $(DEPS_TEST)
+deps-ci: deps-test
+	@tests/deps $(DEPS_CI)
+
+run: deps
+	@$(MAKE) --no-print-directory all
+	@tests/tour
+
+stop:
+	fusermount3 -u mnt
+
+install: $(BUILD)/rowfs
+	install -D -m 755 $(BUILD)/rowfs $(DESTDIR)$(PREFIX)/bin/rowfs
+	install -d $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man5
+	install -m 644 $(MAN1) $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 $(MAN5) $(DESTDIR)$(PREFIX)/share/man/man5
+
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/bin/rowfs
+	rm -f $(MAN1:man/%=$(DESTDIR)$(PREFIX)/share/man/man1/%) $(MAN5:man/%=$(DESTDIR)$(PREFIX)/share/man/man5/%)
+
+# ---- testing ----
+
+test: deps-test
+	@$(MAKE) --no-print-directory programs
+	@BUILD=$(BUILD) tests/run -j $(JOBS) $(TESTS)
+
+test-asan: deps-test
+	@$(MAKE) --no-print-directory SANITIZE=address,undefined programs
+	@BUILD=build/asan tests/run -j $(JOBS) $(TESTS)
+
+# Races can only be where there are threads: the store's group commit, the job runner, the mount under many clients.
+test-tsan: deps-test
+	@$(MAKE) --no-print-directory SANITIZE=thread programs
+	@BUILD=build/tsan tests/run -j $(JOBS) $(or $(TESTS),unit/.*threads unit/.*store unit/.*job unit/.*save concurrent)
+
+bench: deps
+	@$(MAKE) --no-print-directory all build/bench
+	build/bench $(BENCHFLAGS)
+
+ROUNDS = 10
+soak: deps-test
+	@$(MAKE) --no-print-directory programs
+	@for round in $$(seq $(ROUNDS)); do BUILD=$(BUILD) tests/run -q -j $(JOBS) mount/ scenarios/ || exit 1; done
+
+lint:
+	mandoc -T lint -W warning $(MAN1) $(MAN5)
+	if command -v shellcheck >/dev/null; then shellcheck -x -S warning tests/run tests/deps tests/tour tests/*.sh tests/*/*.sh .ci/run; fi
+
+clean:
+	rm -rf build
+
+-include $(wildcard $(BUILD)/*/*.d $(BUILD)/tests/*/*.d)

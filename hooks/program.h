@@ -40,6 +40,8 @@ struct program_result {
 /* -errno with a sentence that names the program when it could not be started ("hooks/fulfil: No such file or directory"). */
 int program_run(const struct program *p, struct program_result *r, struct err *e);
 void program_result_release(struct program_result *r);
+/* "hooks/fulfil" for messages: its path relative to its directory when it lies below it. */
+const char *program_name(const struct program *p);
 
 /* Once, before any thread: ignores SIGPIPE. */
 void program_init(void);

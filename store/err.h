@@ -23,7 +23,8 @@ struct err {
 	int code;         /* positive errno; 0: no error */
 	char text[512];   /* one sentence a user can act on */
 	struct problem *problems;
-	size_t nproblems;
+	size_t nproblems; /* kept in problems */
+	size_t ntold;     /* of err_problem, kept or not */
 };
 
 #define ERR_INIT {0}

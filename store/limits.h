@@ -13,6 +13,8 @@ enum {
 	LIMIT_JSON_DEPTH = 64,          /* nesting of arrays and objects */
 	LIMIT_CONF = 1 << 20,           /* mount.conf */
 	LIMIT_CONF_DEPTH = 16,          /* nesting of blocks in mount.conf */
+	LIMIT_MISTAKES = 1000,          /* mistakes told of mount.conf */
+	LIMIT_PATTERN = 1000,           /* bytes of a pattern, and parts with its repetitions written out */
 	LIMIT_MODELS = 1000,            /* models in one mount.conf */
 	LIMIT_FIELDS = 200,             /* fields of one model */
 	LIMIT_SCRATCH_BYTES = 64 << 20, /* scratch files of one user, together */
@@ -27,7 +29,7 @@ enum {
 	LIMIT_ENV_VALUE = 4096,         /* a field in a program's environment */
 	LIMIT_HAS_MANY = 100,           /* children shown unless `limit` says otherwise */
 	LIMIT_READERS = 16,             /* reading database connections */
-	LIMIT_THREADS = 16,             /* threads that serve requests */
+	LIMIT_THREADS = 500,            /* threads that serve requests; a save that waits keeps one */
 	LIMIT_GROUP = 64,               /* saves that share one commit */
 
 	TIMEOUT_BUSY_MS = 5000,         /* database locked by another program */

@@ -30,6 +30,7 @@ struct store;
 struct conn;
 
 enum { STORE_READ_ONLY = 1 };
+enum { STORE_MAX_NUMBER = 8191 }; /* of store_model_number; fs/node.h has room for no more */
 
 /*
  * Opens the schema's database, makes missing tables, indexes and triggers, and compares the others with the schema: a
@@ -40,8 +41,17 @@ int store_open(struct store **out, const struct schema *schema, unsigned flags, 
 /* A database in memory with the schema's tables, for `rowfs check` and tests of SQL. */
 int store_open_memory(struct store **out, const struct schema *schema, struct err *e);
 void store_close(struct store *s); /* NULL is fine; no conn may be in use */
+/* The comparison alone: 0 also where there is no database or table yet; changes nothing. */
+int store_compare(const struct schema *schema, struct err *e);
 /* The statements that would close the differences between schema and database, one a line; runs none. */
 int store_print_differences(const struct schema *schema, FILE *to, struct err *e);
+
+/*
+ * The number kept in the database for the model's name, 1 and up: it stays when mount.conf changes, and no other model
+ * ever has it. And the model of a number; NULL where mount.conf has none.
+ */
+unsigned store_model_number(const struct store *s, const struct model *m);
+const struct model *store_numbered_model(const struct store *s, unsigned number);
 
 /* Called after each commit with true for each model index whose rows it touched, on the committing thread, no lock held. */
 void store_on_commit(struct store *s, void (*touched)(void *data, const bool *models), void *data);

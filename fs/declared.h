@@ -1,0 +1,27 @@
+/*
+ * declared.h - everything that mount.conf declares, read and checked together: for every command.
+ */
+#ifndef ROWFS_DECLARED_H
+#define ROWFS_DECLARED_H
+
+#include "../hooks/hook.h"
+#include "../store/conf.h"
+#include "../store/model.h"
+
+struct declared {
+	struct conf conf;
+	struct schema schema;
+	struct hooks hooks;
+};
+
+#define DECLARED_INIT {0}
+#define declared_auto __attribute__((cleanup(declared_release))) struct declared
+
+/*
+ * Reads the file and finds every mistake, those of SQL in hooks too (against an empty database in memory). 0; a
+ * negative errno when it can't be read; -EBADMSG when there are mistakes, which stand in conf.
+ */
+int declared_read(struct declared *d, const char *path, struct err *e);
+void declared_release(struct declared *d);
+
+#endif

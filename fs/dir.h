@@ -1,0 +1,40 @@
+/*
+ * dir.h - names in directories: finding one, and listings that are streamed in key order and never cut off.
+ */
+#ifndef ROWFS_DIR_H
+#define ROWFS_DIR_H
+
+#include "mount.h"
+
+/* What a name in a directory stands for. */
+enum entry_kind {
+	ENTRY_NONE,     /* nothing; it may be created */
+	ENTRY_MADE,     /* a model's directory or what view.h knows */
+	ENTRY_RECORD,
+	ENTRY_UNSAVED,  /* a record name that is open and was never saved */
+	ENTRY_SCRATCH
+};
+
+struct entry {
+	enum entry_kind kind;
+	bool record_name;           /* ends in .json and has no leading dot */
+	bool valid;                 /* of a record name: it is the canonical name of a key */
+	const struct model *model;  /* whose directory; NULL: the root or a made directory */
+	struct value key;           /* of a valid record name; text in the arena */
+	struct stat st;             /* ENTRY_NONE: unset */
+};
+
+/* 0 also for ENTRY_NONE; -ENAMETOOLONG, -ENOENT where parent is no directory, or the store's errors. */
+int dir_find(struct mount *m, uint64_t parent, const char *name, pid_t pid, struct arena *a, struct entry *out,
+             struct err *e);
+
+/* 0 or -EACCES: whether the caller may read, write or search the directory. */
+int dir_may(const struct mount *m, fuse_req_t req, uint64_t ino, int wanted);
+void dir_reply_entry(fuse_req_t req, const struct stat *st, bool made);
+
+void dir_lookup(fuse_req_t req, fuse_ino_t parent, const char *name);
+void dir_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void dir_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi);
+void dir_read_plus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi);
+
+#endif

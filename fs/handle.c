@@ -1,0 +1,426 @@
+/*
+ * handle.c - open files and the save that a write, fsync or close asks for.
+ */
+#include "handle.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "scratch.h"
+#include "view.h"
+
+bool handle_writes(const struct handle *h)
+{
+	return (h->flags & O_ACCMODE) != O_RDONLY;
+}
+
+/* ---- opening and closing ---- */
+
+static struct handle *new_handle(enum node_kind kind, uint64_t ino, const struct model *model, int flags, pid_t pid)
+{
+	struct handle *h = calloc(1, sizeof(*h));
+
+	if (!h)
+		return NULL;
+	*h = (struct handle){.kind = kind, .ino = ino, .model = model, .flags = flags, .pid = pid};
+	pthread_mutex_init(&h->lock, NULL);
+	draft_init(&h->draft, DRAFT_IN_ORDER);
+	return h;
+}
+
+static void free_handle(struct handle *h)
+{
+	draft_release(&h->draft);
+	buf_release(&h->text);
+	pthread_mutex_destroy(&h->lock);
+	free(h->key_text);
+	free(h->name);
+	free(h);
+}
+
+static void enlist(struct mount *m, struct handle *h)
+{
+	pthread_mutex_lock(&m->lock);
+	h->next = m->handles;
+	h->link = &m->handles;
+	if (h->next)
+		h->next->link = &h->next;
+	m->handles = h;
+	pthread_mutex_unlock(&m->lock);
+}
+
+static void delist(struct mount *m, struct handle *h)
+{
+	if (!h->link)
+		return;
+	pthread_mutex_lock(&m->lock);
+	*h->link = h->next;
+	if (h->next)
+		h->next->link = h->link;
+	pthread_mutex_unlock(&m->lock);
+}
+
+void handle_close(struct mount *m, struct handle *h)
+{
+	if (!h)
+		return;
+	delist(m, h);
+	scratch_put(m, h->scratch);
+	free_handle(h);
+}
+
+static int set_key(struct handle *h, const struct value *key, struct err *e)
+{
+	if (key->kind != VALUE_TEXT) {
+		h->key = *key;
+		return 0;
+	}
+	char *copy = malloc(key->text.len + 1);
+	if (!copy)
+		return err_nomem(e);
+	memcpy(copy, key->text.data, key->text.len);
+	copy[key->text.len] = '\0';
+	free(h->key_text);
+	h->key_text = copy;
+	h->key = value_text(copy, key->text.len);
+	return 0;
+}
+
+static int show(struct mount *m, const struct model *model, const struct value *key, struct buf *out, struct err *e)
+{
+	struct conn *c = store_read_begin(m->store, e);
+
+	if (!c)
+		return -e->code;
+	int rc = store_show(c, model, key, out, NULL, e);
+	store_read_end(c);
+	return rc;
+}
+
+static int must_exist(struct mount *m, const struct model *model, const struct value *key, struct err *e)
+{
+	arena_auto a = ARENA_INIT;
+	struct conn *c = store_read_begin(m->store, e);
+
+	if (!c)
+		return -e->code;
+	int rc = store_get(c, model, key, &a, NULL, NULL, e);
+	store_read_end(c);
+	return rc;
+}
+
+/* What the descriptor starts with: nothing, the stored text, or the stored text behind which is appended. */
+static int load(struct mount *m, struct handle *h, struct err *e)
+{
+	if (handle_writes(h) && (h->unsaved || (h->flags & O_TRUNC)))
+		return h->unsaved ? 0 : must_exist(m, h->model, &h->key, e);
+	if (handle_writes(h) && (h->flags & O_APPEND)) {
+		h->draft.mode = DRAFT_APPEND;
+		return show(m, h->model, &h->key, &h->text, e);
+	}
+	if (!handle_writes(h))
+		return show(m, h->model, &h->key, &h->text, e);
+	h->draft.mode = DRAFT_ANYWHERE;
+	return show(m, h->model, &h->key, &h->draft.text, e);
+}
+
+int handle_open_record(struct mount *m, const struct actor *actor, const struct model *model, const struct value *key,
+                       const char *name, uint64_t ino, int flags, bool record, struct handle **out, struct err *e)
+{
+	struct handle *h = new_handle(NODE_RECORD, ino, model, flags, actor->pid);
+	int rc;
+
+	if (!h)
+		return err_nomem(e);
+	h->unsaved = !record;
+	h->name = strdup(name);
+	rc = h->name ? set_key(h, key, e) : err_nomem(e);
+	if (rc == 0)
+		rc = load(m, h, e);
+	if (rc < 0) {
+		free_handle(h);
+		return rc;
+	}
+	h->size = (int64_t)h->draft.text.len;
+	if (handle_writes(h))
+		enlist(m, h);
+	*out = h;
+	return 0;
+}
+
+int handle_open_scratch(struct scratch *s, int flags, struct handle **out, struct err *e)
+{
+	struct handle *h = new_handle(NODE_MEMORY, s->ino, s->model, flags, 0);
+
+	if (!h)
+		return err_nomem(e);
+	h->scratch = s;
+	*out = h;
+	return 0;
+}
+
+int handle_open_made(struct mount *m, const struct actor *actor, const struct node *node, uint64_t ino, int flags,
+                     struct handle **out, struct err *e)
+{
+	struct handle *h = new_handle(node->kind, ino, mount_model(m, node->model), flags, actor->pid);
+	int rc = 0;
+
+	if (!h)
+		return err_nomem(e);
+	if (node->kind == NODE_NEW)
+		h->name = strdup(".new");
+	else
+		rc = view_print(m, node, actor->uid, &h->text, e);
+	if (rc < 0 || (node->kind == NODE_NEW && !h->name)) {
+		free_handle(h);
+		return rc < 0 ? rc : err_nomem(e);
+	}
+	*out = h;
+	return 0;
+}
+
+/* ---- saving ---- */
+
+static struct request save_request(const struct handle *h)
+{
+	struct request r = {.kind = h->draft.mode == DRAFT_APPEND ? REQUEST_MERGE : REQUEST_PUT,
+			    .model = h->model,
+			    .key = h->key,
+			    .text = buf_text(&h->draft.text),
+			    .len = h->draft.text.len};
+
+	if (h->kind == NODE_NEW)
+		r.key = h->saved ? h->key : value_null();
+	if (h->saved || (h->kind == NODE_RECORD && !h->unsaved))
+		r.expect = EXPECT_RECORD;
+	else if (h->flags & O_EXCL)
+		r.expect = EXPECT_NONE;
+	return r;
+}
+
+/* What .new answers to a read after its write. */
+static int load_answer(struct mount *m, struct handle *h, struct err *e)
+{
+	buf_reset(&h->text);
+	h->answer_offset = -1;
+	return show(m, h->model, &h->key, &h->text, e);
+}
+
+static int after_save(struct mount *m, struct handle *h, const struct outcome *outcome, struct err *e)
+{
+	draft_saved(&h->draft);
+	h->saved = true;
+	pthread_mutex_lock(&m->lock);
+	h->unsaved = false;
+	pthread_mutex_unlock(&m->lock);
+	if (h->kind == NODE_RECORD && (h->flags & O_APPEND) && h->draft.mode != DRAFT_APPEND) {
+		draft_release(&h->draft);
+		draft_init(&h->draft, DRAFT_APPEND);
+	}
+	if (h->kind != NODE_NEW)
+		return 0;
+	int rc = set_key(h, &outcome->key, e);
+	return rc < 0 || (h->flags & O_ACCMODE) != O_RDWR ? rc : load_answer(m, h, e);
+}
+
+static bool is_gone(struct mount *m, const struct handle *h)
+{
+	pthread_mutex_lock(&m->lock);
+	bool gone = h->gone;
+	pthread_mutex_unlock(&m->lock);
+	return gone;
+}
+
+static int save_draft(struct mount *m, struct handle *h, const struct actor *actor, struct err *e)
+{
+	struct request request = save_request(h);
+	struct outcome outcome;
+	arena_auto a = ARENA_INIT;
+	int rc;
+
+	if (is_gone(m, h)) {
+		draft_saved(&h->draft);
+		return 0;
+	}
+	rc = save(m->saver, actor, &request, 1, &outcome, &a, e);
+	if (rc < 0)
+		draft_refused(&h->draft, err_clamp(e->code));
+	else
+		rc = after_save(m, h, &outcome, e);
+	return rc;
+}
+
+/* Notes a refusal the first time it is told; repetitions have nothing new to say. */
+static void note(struct mount *m, struct handle *h, const struct actor *actor, int rc, bool repeated, struct err *e)
+{
+	if (rc < 0 && !repeated)
+		mount_refused(m, actor, h->model, h->name, e);
+}
+
+static int write_draft(struct mount *m, struct handle *h, const struct actor *actor, const char *data, size_t len,
+                       int64_t offset, struct err *e)
+{
+	bool save_now = false;
+	int before = h->draft.refused;
+	int rc = draft_write(&h->draft, data, len, offset, &save_now, e);
+
+	if (rc == 0 && save_now)
+		rc = save_draft(m, h, actor, e);
+	note(m, h, actor, rc, before != 0 && h->draft.refused == before, e);
+	h->size = (int64_t)h->draft.text.len;
+	return rc;
+}
+
+int handle_write(struct mount *m, struct handle *h, const struct actor *actor, const char *data, size_t len,
+                 int64_t offset, struct err *e)
+{
+	if (h->scratch)
+		return scratch_write(m, h->scratch, data, len, h->flags & O_APPEND ? -1 : offset, e);
+	pthread_mutex_lock(&h->lock);
+	int rc = write_draft(m, h, actor, data, len, offset, e);
+	pthread_mutex_unlock(&h->lock);
+	return rc;
+}
+
+static int sync_draft(struct mount *m, struct handle *h, const struct actor *actor, struct err *e)
+{
+	bool save_now = false, repeated = h->draft.refused != 0;
+	int rc = draft_sync(&h->draft, &save_now, e);
+
+	if (rc == 0 && save_now)
+		rc = save_draft(m, h, actor, e);
+	note(m, h, actor, rc, repeated, e);
+	return rc;
+}
+
+int handle_sync(struct mount *m, struct handle *h, const struct actor *actor, struct err *e)
+{
+	if (h->scratch || !handle_writes(h))
+		return 0;
+	pthread_mutex_lock(&h->lock);
+	int rc = sync_draft(m, h, actor, e);
+	pthread_mutex_unlock(&h->lock);
+	return rc;
+}
+
+int handle_truncate(struct mount *m, struct handle *h, int64_t size, struct err *e)
+{
+	if (h->scratch)
+		return scratch_truncate(m, h->scratch, size, e);
+	pthread_mutex_lock(&h->lock);
+	int rc = draft_truncate(&h->draft, size, e);
+	h->size = (int64_t)h->draft.text.len;
+	pthread_mutex_unlock(&h->lock);
+	return rc;
+}
+
+/* ---- reading ---- */
+
+/* A read of .new that nothing was written to takes the next key for good and prints it. */
+static int reserve_key(struct mount *m, struct handle *h, struct err *e)
+{
+	struct value key;
+	int rc = store_reserve_key(m->store, h->model, &key, e);
+
+	if (rc < 0)
+		return rc;
+	buf_printf(&h->text, "%" PRId64 "\n", key.integer);
+	return buf_failed(&h->text) ? err_nomem(e) : 0;
+}
+
+static void read_buf(const struct buf *from, size_t len, int64_t offset, struct buf *out)
+{
+	if (offset < 0 || (size_t)offset >= from->len)
+		return;
+	buf_add(out, from->data + offset, from->len - (size_t)offset < len ? from->len - (size_t)offset : len);
+}
+
+/* The answer of .new starts where the first read after the save asks: shells go on behind what they wrote, others seek. */
+static int64_t answer_offset(struct handle *h, int64_t offset)
+{
+	if (h->answer_offset < 0 || offset < h->answer_offset)
+		h->answer_offset = offset;
+	return offset - h->answer_offset;
+}
+
+static int read_locked(struct mount *m, struct handle *h, size_t len, int64_t offset, struct buf *out, struct err *e)
+{
+	int rc = 0;
+
+	if (h->kind == NODE_NEW && !h->saved && h->text.len == 0 && h->draft.text.len == 0)
+		rc = m->read_only ? err_set(e, EROFS, "The mount is read-only") : reserve_key(m, h, e);
+	if (rc < 0)
+		return rc;
+	if (h->kind == NODE_RECORD && handle_writes(h) && h->draft.mode != DRAFT_APPEND)
+		read_buf(&h->draft.text, len, offset, out);
+	else
+		read_buf(&h->text, len, h->kind == NODE_NEW && h->saved ? answer_offset(h, offset) : offset, out);
+	return buf_failed(out) ? err_nomem(e) : 0;
+}
+
+int handle_read(struct mount *m, struct handle *h, size_t len, int64_t offset, struct buf *out, struct err *e)
+{
+	if (h->scratch) {
+		if (!buf_reserve(out, len))
+			return err_nomem(e);
+		out->len = scratch_read(m, h->scratch, out->data, len, offset);
+		return 0;
+	}
+	pthread_mutex_lock(&h->lock);
+	int rc = read_locked(m, h, len, offset, out, e);
+	pthread_mutex_unlock(&h->lock);
+	return rc;
+}
+
+/* ---- names that were never saved ---- */
+
+static bool is_unsaved(const struct handle *h)
+{
+	return h->kind == NODE_RECORD && h->unsaved && !h->gone;
+}
+
+bool handle_find(struct mount *m, const struct model *model, const char *name, uint64_t ino, struct arena *a,
+                         struct open_name *out)
+{
+	struct handle *h;
+	bool found;
+
+	pthread_mutex_lock(&m->lock);
+	for (h = m->handles; h; h = h->next)
+		if (name ? is_unsaved(h) && h->model == model && strcmp(h->name, name) == 0 : h->ino == ino)
+			break;
+	found = h != NULL;
+	if (h) {
+		*out = (struct open_name){.ino = h->ino, .model = h->model, .name = arena_copy(a, h->name, strlen(h->name))};
+		found = out->name && value_copy(a, &h->key, &out->key) == 0;
+	}
+	pthread_mutex_unlock(&m->lock);
+	return found;
+}
+
+bool handle_remove_unsaved(struct mount *m, const struct model *model, const char *name)
+{
+	bool found = false;
+
+	pthread_mutex_lock(&m->lock);
+	for (struct handle *h = m->handles; h; h = h->next)
+		if (is_unsaved(h) && h->model == model && strcmp(h->name, name) == 0)
+			h->gone = found = true;
+	pthread_mutex_unlock(&m->lock);
+	return found;
+}
+
+int64_t handle_draft_size(struct mount *m, uint64_t ino, pid_t pid)
+{
+	int64_t size = -1;
+
+	pthread_mutex_lock(&m->lock);
+	for (struct handle *h = m->handles; h && size < 0; h = h->next)
+		if (h->ino == ino && h->pid == pid && h->draft.mode != DRAFT_APPEND)
+			size = h->size;
+	pthread_mutex_unlock(&m->lock);
+	return size;
+}

@@ -1,0 +1,72 @@
+/*
+ * handle.h - open files: the text that a reader pinned, the draft that a writer has not saved yet.
+ *
+ * A handle belongs to one open(2) and lives in fi->fh. Its lock guards its draft and is held during the save that a
+ * write or a close asks for; readers of other handles never wait for it. Handles that are open for writing stand in
+ * mount.handles, so that a name that was never saved can be found and a process sees the size of its own draft.
+ */
+#ifndef ROWFS_HANDLE_H
+#define ROWFS_HANDLE_H
+
+#include <stdatomic.h>
+
+#include "draft.h"
+#include "mount.h"
+
+struct handle {
+	struct handle *next, **link;  /* in mount.handles; link NULL: not listed */
+	enum node_kind kind;          /* NODE_RECORD (saved or not), NODE_MEMORY (scratch), or made by rowfs */
+	uint64_t ino;
+	const struct model *model;
+	struct value key;             /* NODE_RECORD; VALUE_NULL for .new until it was saved */
+	char *key_text;               /* memory of a text key */
+	char *name;                   /* in the model's directory, for messages */
+	int flags;                    /* of open(2) */
+	pid_t pid;
+	bool unsaved;                 /* no record had the name when it was opened; mount.lock */
+	bool saved;                   /* a save went through */
+	bool gone;                    /* the unsaved name was removed; mount.lock */
+	struct scratch *scratch;
+	pthread_mutex_t lock;
+	struct draft draft;           /* where open for writing */
+	struct buf text;              /* what reads see, pinned at the open; a draft's reads see the draft */
+	_Atomic int64_t size;         /* of the draft */
+	int64_t answer_offset;        /* .new: where the answer starts; -1 until it is read */
+};
+
+bool handle_writes(const struct handle *h);
+
+/* Record that exists (record true) or a new name; -ENOENT, -EIO, ... */
+int handle_open_record(struct mount *m, const struct actor *actor, const struct model *model, const struct value *key,
+                       const char *name, uint64_t ino, int flags, bool record, struct handle **out, struct err *e);
+int handle_open_scratch(struct scratch *s, int flags, struct handle **out, struct err *e); /* takes the reference */
+/* A file that rowfs makes, .new included. */
+int handle_open_made(struct mount *m, const struct actor *actor, const struct node *node, uint64_t ino, int flags,
+                     struct handle **out, struct err *e);
+void handle_close(struct mount *m, struct handle *h);
+
+int handle_write(struct mount *m, struct handle *h, const struct actor *actor, const char *data, size_t len,
+                 int64_t offset, struct err *e);
+/* Appends up to len bytes from offset to out. */
+int handle_read(struct mount *m, struct handle *h, size_t len, int64_t offset, struct buf *out, struct err *e);
+int handle_truncate(struct mount *m, struct handle *h, int64_t size, struct err *e);
+/* fsync and close. */
+int handle_sync(struct mount *m, struct handle *h, const struct actor *actor, struct err *e);
+
+/* ---- names that are open for writing; mount.lock is taken ---- */
+
+struct open_name {
+	uint64_t ino;
+	const struct model *model;
+	struct value key;   /* text in the arena */
+	char *name;         /* in the arena */
+};
+/* A name that was never saved, or with name NULL any by number; false where there is none. */
+bool handle_find(struct mount *m, const struct model *model, const char *name, uint64_t ino, struct arena *a,
+                 struct open_name *out);
+/* The name goes, its descriptors stay and will save nothing. */
+bool handle_remove_unsaved(struct mount *m, const struct model *model, const char *name);
+/* The size of the process's newest draft of the file; -1 without one. */
+int64_t handle_draft_size(struct mount *m, uint64_t ino, pid_t pid);
+
+#endif

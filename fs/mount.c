@@ -1,0 +1,250 @@
+/*
+ * mount.c - attributes, permissions and replies: what all operations of a mount share.
+ */
+#include "mount.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../store/log.h"
+#include "handle.h"
+#include "scratch.h"
+#include "view.h"
+
+const struct model *mount_model(const struct mount *m, unsigned number)
+{
+	return store_numbered_model(m->store, number);
+}
+
+unsigned mount_number(const struct mount *m, const struct model *model)
+{
+	return store_model_number(m->store, model);
+}
+
+uint64_t mount_record_ino(const struct mount *m, const struct model *model, int64_t serial)
+{
+	return node_record(mount_number(m, model), serial);
+}
+
+int64_t mount_next_serial(struct mount *m)
+{
+	pthread_mutex_lock(&m->lock);
+	int64_t serial = m->next_memory++;
+	pthread_mutex_unlock(&m->lock);
+	return serial;
+}
+
+/* ---- who may ---- */
+
+struct actor mount_actor(fuse_req_t req)
+{
+	const struct fuse_ctx *ctx = fuse_req_ctx(req);
+
+	return (struct actor){.uid = ctx->uid, .gid = ctx->gid, .pid = ctx->pid};
+}
+
+static bool in_group(fuse_req_t req, gid_t gid)
+{
+	gid_t groups[256];
+	int n;
+
+	if (fuse_req_ctx(req)->gid == gid)
+		return true;
+	n = fuse_req_getgroups(req, 256, groups);
+	for (int i = 0; i < n && i < 256; i++)
+		if (groups[i] == gid)
+			return true;
+	return false;
+}
+
+int mount_may(fuse_req_t req, const struct stat *st, int wanted)
+{
+	uid_t uid = fuse_req_ctx(req)->uid;
+	unsigned granted;
+
+	if (uid == 0)
+		return (wanted & X_OK) && S_ISREG(st->st_mode) && !(st->st_mode & 0111) ? -EACCES : 0;
+	if (uid == st->st_uid)
+		granted = st->st_mode >> 6;
+	else if ((st->st_mode >> 3 & 7) == (st->st_mode & 7)) /* saves asking for the groups */
+		granted = st->st_mode;
+	else
+		granted = in_group(req, st->st_gid) ? st->st_mode >> 3 : st->st_mode;
+	return (unsigned)wanted & ~(granted & 7) ? -EACCES : 0;
+}
+
+int mount_may_change(const struct mount *m, fuse_req_t req)
+{
+	if (m->read_only)
+		return -EROFS;
+	return saver_waits_for(m->saver, fuse_req_ctx(req)->pid) ? -EDEADLK : 0;
+}
+
+/* ---- answers ---- */
+
+void mount_reply_error(fuse_req_t req, int rc)
+{
+	fuse_reply_err(req, rc ? err_clamp(-rc) : 0);
+}
+
+void mount_refused(struct mount *m, const struct actor *actor, const struct model *model, const char *name,
+                   const struct err *e)
+{
+	char path[LIMIT_NAME * 4];
+
+	snprintf(path, sizeof(path), "%s/%s", model ? model->name : "", name ? name : "");
+	journal_add(m->journal, actor->uid, actor->pid, path, e);
+	log_info("%s refused: %s: %s", path, err_name(err_clamp(e->code)), e->text);
+}
+
+/* ---- attributes ---- */
+
+static void stat_times(struct stat *st, int64_t mtime_ns, int64_t ctime_ns)
+{
+	st->st_mtim = (struct timespec){mtime_ns / 1000000000, mtime_ns % 1000000000};
+	st->st_ctim = (struct timespec){ctime_ns / 1000000000, ctime_ns % 1000000000};
+	st->st_atim = st->st_mtim;
+}
+
+static void stat_size(struct stat *st, size_t size)
+{
+	st->st_size = (off_t)size;
+	st->st_blksize = 4096;
+	st->st_blocks = (blkcnt_t)((size + 511) / 512);
+}
+
+void mount_dir_stat(const struct mount *m, uint64_t ino, mode_t mode, struct stat *st)
+{
+	struct node node = node_decode(ino);
+	const struct model *model = node.kind == NODE_MODEL ? mount_model(m, node.model) : NULL;
+	int64_t ns = m->changed[model ? model->index : m->schema->nmodels];
+
+	*st = (struct stat){.st_ino = ino, .st_mode = mode, .st_nlink = S_ISDIR(mode) ? 2 : 1, .st_uid = m->uid,
+			    .st_gid = m->gid, .st_blksize = 4096};
+	stat_times(st, ns, ns);
+}
+
+void mount_record_stat(const struct mount *m, const struct model *model, const struct stamp *stamp, size_t size,
+                       struct stat *st)
+{
+	*st = (struct stat){.st_ino = mount_record_ino(m, model, stamp->serial), .st_mode = S_IFREG | model->mode,
+			    .st_nlink = 1, .st_uid = m->uid, .st_gid = m->gid};
+	stat_times(st, stamp->mtime_ns, stamp->ctime_ns);
+	stat_size(st, size);
+}
+
+static int record_stat(struct mount *m, const struct model *model, const struct value *key, struct stat *st,
+                       struct err *e)
+{
+	buf_auto text = BUF_INIT;
+	struct stamp stamp;
+	struct conn *c = store_read_begin(m->store, e);
+
+	if (!c)
+		return -e->code;
+	int rc = store_show(c, model, key, &text, &stamp, e);
+	store_read_end(c);
+	if (rc == 0)
+		mount_record_stat(m, model, &stamp, text.len, st);
+	return rc;
+}
+
+int mount_key(struct mount *m, const struct node *node, struct arena *a, struct value *key, struct err *e)
+{
+	const struct model *model = mount_model(m, node->model);
+
+	if (!model)
+		return -ENOENT;
+	if (model_integer_key(model)) {
+		*key = value_integer(node->serial);
+		return 0;
+	}
+	struct conn *c = store_read_begin(m->store, e);
+	if (!c)
+		return -e->code;
+	int rc = store_key_of(c, model, node->serial, a, key, e);
+	store_read_end(c);
+	return rc;
+}
+
+/* A record by number; or the name of one that is open and was never saved. */
+static int stat_record_node(struct mount *m, uint64_t ino, const struct node *node, struct stat *st, struct err *e)
+{
+	const struct model *model = mount_model(m, node->model);
+	arena_auto a = ARENA_INIT;
+	struct open_name name;
+	struct value key;
+	int rc;
+
+	rc = mount_key(m, node, &a, &key, e);
+	if (rc == 0)
+		rc = record_stat(m, model, &key, st, e);
+	if (rc != -ENOENT || !handle_find(m, NULL, NULL, ino, &a, &name))
+		return rc;
+	err_release(e);
+	mount_dir_stat(m, ino, S_IFREG | model->mode, st);
+	return 0;
+}
+
+static int stat_memory_node(struct mount *m, uint64_t ino, struct stat *st, struct err *e)
+{
+	struct scratch *s = scratch_get(m, ino);
+	arena_auto a = ARENA_INIT;
+	struct open_name name;
+	int rc;
+
+	if (s) {
+		scratch_stat(m, s, st);
+		scratch_put(m, s);
+		return 0;
+	}
+	if (!handle_find(m, NULL, NULL, ino, &a, &name))
+		return -ENOENT;
+	rc = record_stat(m, name.model, &name.key, st, e);
+	if (rc != -ENOENT)
+		return rc;
+	err_release(e);
+	mount_dir_stat(m, ino, S_IFREG | name.model->mode, st);
+	return 0;
+}
+
+static int stat_made_node(struct mount *m, uint64_t ino, const struct node *node, struct stat *st, struct err *e)
+{
+	const struct view *v = view_of(node->kind);
+	const struct model *model = mount_model(m, node->model);
+	buf_auto text = BUF_INIT;
+	int rc;
+
+	if (node->kind == NODE_ROOT || (node->kind == NODE_MODEL && model)) {
+		mount_dir_stat(m, ino, S_IFDIR | (model ? model->dir_mode : 0755), st);
+		return 0;
+	}
+	if (!v || (!model && node->model))
+		return -ENOENT;
+	mount_dir_stat(m, ino, v->mode, st);
+	rc = node->kind == NODE_ERRORS ? 0 : view_print(m, node, m->uid, &text, e);
+	stat_size(st, text.len);
+	return rc;
+}
+
+int mount_stat(struct mount *m, uint64_t ino, pid_t pid, struct stat *st, struct err *e)
+{
+	struct node node = node_decode(ino);
+	int64_t size;
+	int rc;
+
+	if (node.kind == NODE_NONE)
+		return -ENOENT;
+	if (node.kind < NODE_MADE_END)
+		return stat_made_node(m, ino, &node, st, e);
+	if (node.kind == NODE_RECORD)
+		rc = stat_record_node(m, ino, &node, st, e);
+	else
+		rc = stat_memory_node(m, ino, st, e);
+	size = rc == 0 && pid ? handle_draft_size(m, ino, pid) : -1;
+	if (size >= 0)
+		stat_size(st, (size_t)size);
+	return rc;
+}

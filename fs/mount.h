@@ -1,0 +1,78 @@
+/*
+ * mount.h - what one mount works with, shared by all files of fs/.
+ *
+ * Nothing here changes after the mount but what its lock guards. Lock order: handle.lock, then mount.lock, then those of
+ * store/store.h; mount.lock is never held across a call into store/ or hooks/.
+ */
+#ifndef ROWFS_MOUNT_H
+#define ROWFS_MOUNT_H
+
+#define FUSE_USE_VERSION 314
+#include <fuse_lowlevel.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+#include "../hooks/job.h"
+#include "../hooks/save.h"
+#include "../store/model.h"
+#include "../store/store.h"
+#include "node.h"
+
+struct handle;
+struct scratch;
+
+struct mount {
+	struct conf *conf;
+	const struct schema *schema;
+	struct hooks *hooks;
+	struct store *store;
+	struct saver *saver;
+	struct runner *runner;      /* NULL on a read-only mount */
+	struct journal *journal;
+	const char *directory;      /* absolute path of the mountpoint */
+	bool read_only;
+	uid_t uid;                  /* who mounted: owner of what has no other */
+	gid_t gid;
+	struct timespec started;    /* CLOCK_MONOTONIC */
+	_Atomic int64_t *changed;   /* by model index: st_mtime of its directory, ns since 1970 */
+	void (*ready)(struct mount *m); /* called once, when the kernel has said hello */
+	int ready_fd;
+
+	pthread_mutex_t lock;       /* guards what follows */
+	struct handle *handles;     /* open for writing */
+	struct scratch *scratches;
+	int64_t next_memory;        /* next serial of a NODE_MEMORY */
+};
+
+/* The model that has the number; NULL where there is none. */
+const struct model *mount_model(const struct mount *m, unsigned number);
+unsigned mount_number(const struct mount *m, const struct model *model);
+uint64_t mount_record_ino(const struct mount *m, const struct model *model, int64_t serial);
+int64_t mount_next_serial(struct mount *m);
+
+/* Who asks. */
+struct actor mount_actor(fuse_req_t req);
+/* 0 or -EACCES: whether the caller has the permissions (of R_OK, W_OK, X_OK) on something with these attributes. */
+int mount_may(fuse_req_t req, const struct stat *st, int wanted);
+/* 0, -EROFS, or -EDEADLK for a process of a hook that the save pipeline waits for. */
+int mount_may_change(const struct mount *m, fuse_req_t req);
+
+/* Answers with 0, or with an error number that the kernel and programs can deal with. rc is 0 or negative. */
+void mount_reply_error(fuse_req_t req, int rc);
+/* Notes a refusal for .errors and the log; path is MODEL/NAME. */
+void mount_refused(struct mount *m, const struct actor *actor, const struct model *model, const char *name,
+                   const struct err *e);
+
+/* The key of a record by its number (of a NODE_RECORD); text in the arena. -ENOENT. */
+int mount_key(struct mount *m, const struct node *node, struct arena *a, struct value *key, struct err *e);
+/* The attributes of what a number stands for; -ENOENT. pid: whose drafts count, 0 for nobody's. */
+int mount_stat(struct mount *m, uint64_t ino, pid_t pid, struct stat *st, struct err *e);
+/* Of what rowfs makes. A model's directory changed when a commit last touched its rows. */
+void mount_dir_stat(const struct mount *m, uint64_t ino, mode_t mode, struct stat *st);
+/* A record's attributes from its stamp and the size of its text. */
+void mount_record_stat(const struct mount *m, const struct model *model, const struct stamp *stamp, size_t size,
+                       struct stat *st);
+
+#endif

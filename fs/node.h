@@ -1,0 +1,77 @@
+/*
+ * node.h - inode numbers, computed so that no record is ever remembered in memory.
+ *
+ * A number says by itself what it stands for:
+ *
+ *     1                                   the root
+ *     1<<32 | kind<<16 | model            a directory or file that rowfs makes (MODEL/, MODEL/.new, .errors, ...)
+ *     1<<61 | serial                      a scratch file, or a record that was never saved yet, numbered in memory
+ *     1<<62 | model<<48 | serial          a record; serial is the key of an integer model (at most KEY_MAX)
+ *
+ * model is the number that the store keeps for the model's name, so that it outlives changes of mount.conf.
+ */
+#ifndef ROWFS_NODE_H
+#define ROWFS_NODE_H
+
+#include <stdint.h>
+
+#include "../store/limits.h"
+
+enum node_kind {
+	NODE_NONE,
+	NODE_ROOT,
+	NODE_MODEL,       /* MODEL/ */
+	NODE_NEW,         /* MODEL/.new */
+	NODE_INFO,        /* MODEL/.info/ */
+	NODE_SCHEMA,      /* MODEL/.info/schema.json */
+	NODE_COUNT,       /* MODEL/.info/count */
+	NODE_ERRORS,      /* .errors */
+	NODE_ROOT_INFO,   /* .info/ */
+	NODE_STATUS,      /* .info/status */
+	NODE_CONF,        /* .info/mount.conf */
+	NODE_ROOT_SCHEMA, /* .info/schema.json */
+	NODE_MADE_END,    /* kinds above are made by rowfs */
+	NODE_RECORD,
+	NODE_MEMORY       /* scratch file or unsaved record */
+};
+
+struct node {
+	enum node_kind kind;
+	unsigned model;   /* number of the model */
+	int64_t serial;
+};
+
+#define NODE_ROOT_INO UINT64_C(1)
+#define NODE_MODEL_BITS 13 /* STORE_MAX_NUMBER */
+
+static inline uint64_t node_made(enum node_kind kind, unsigned model)
+{
+	return UINT64_C(1) << 32 | (uint64_t)kind << 16 | model;
+}
+
+static inline uint64_t node_memory(int64_t serial)
+{
+	return UINT64_C(1) << 61 | (uint64_t)serial;
+}
+
+static inline uint64_t node_record(unsigned model, int64_t serial)
+{
+	return UINT64_C(1) << 62 | (uint64_t)model << KEY_BITS | (uint64_t)serial;
+}
+
+/* NODE_NONE for a number that stands for nothing. */
+static inline struct node node_decode(uint64_t ino)
+{
+	if (ino == NODE_ROOT_INO)
+		return (struct node){NODE_ROOT, 0, 0};
+	if (ino >> 62 == 1)
+		return (struct node){NODE_RECORD, (unsigned)(ino >> KEY_BITS & ((1u << NODE_MODEL_BITS) - 1)),
+				     (int64_t)(ino & KEY_MAX)};
+	if (ino >> 61 == 1)
+		return (struct node){NODE_MEMORY, 0, (int64_t)(ino & ((UINT64_C(1) << 61) - 1))};
+	if (ino >> 32 == 1 && (ino >> 16 & 0xffff) < NODE_MADE_END)
+		return (struct node){(enum node_kind)(ino >> 16 & 0xffff), (unsigned)(ino & 0xffff), 0};
+	return (struct node){NODE_NONE, 0, 0};
+}
+
+#endif

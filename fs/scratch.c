@@ -1,0 +1,480 @@
+/*
+ * scratch.c - the files of editors, in memory.
+ *
+ * One list, newest first: their number is bounded by LIMIT_SCRATCH_FILES for each user, so a walk is short. Every field
+ * of a scratch file is guarded by mount.lock.
+ */
+#include "scratch.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/xattr.h>
+
+#include "../store/log.h"
+
+static struct scratch *by_name(struct mount *m, const struct model *model, const char *name)
+{
+	for (struct scratch *s = m->scratches; s; s = s->next)
+		if (s->model == model && strcmp(s->name, name) == 0)
+			return s;
+	return NULL;
+}
+
+static void free_scratch(struct scratch *s)
+{
+	while (s->xattrs) {
+		struct xattr *next = s->xattrs->next;
+
+		free(s->xattrs->value);
+		free(s->xattrs);
+		s->xattrs = next;
+	}
+	buf_release(&s->data);
+	free(s->name);
+	free(s->error);
+	free(s);
+}
+
+/* Frees it when neither a name nor a descriptor is left. */
+static void drop_if_unused(struct mount *m, struct scratch *s)
+{
+	struct scratch **at = &m->scratches;
+
+	if (s->model || s->opens > 0)
+		return;
+	while (*at != s)
+		at = &(*at)->next;
+	*at = s->next;
+	free_scratch(s);
+}
+
+static void take_name(struct mount *m, struct scratch *s)
+{
+	s->model = NULL;
+	s->st.st_nlink = 0;
+	clock_gettime(CLOCK_REALTIME, &s->st.st_ctim);
+	drop_if_unused(m, s);
+}
+
+/* -ENOSPC when the user would have more files or bytes than a user may. */
+static int within_limits(struct mount *m, uid_t uid, size_t files, size_t bytes, struct err *e)
+{
+	for (struct scratch *s = m->scratches; s; s = s->next)
+		if (s->st.st_uid == uid) {
+			files++;
+			bytes += s->data.len;
+		}
+	if (files > LIMIT_SCRATCH_FILES)
+		return err_set(e, ENOSPC, "A user has at most %d scratch files (names that do not end in .json); remove some",
+		               LIMIT_SCRATCH_FILES);
+	if (bytes > LIMIT_SCRATCH_BYTES)
+		return err_set(e, ENOSPC, "The scratch files of a user hold at most %d bytes; remove some", LIMIT_SCRATCH_BYTES);
+	return 0;
+}
+
+static bool digits_only(const char *name)
+{
+	return name[strspn(name, "0123456789")] == '\0';
+}
+
+static struct scratch *add(struct mount *m, const struct model *model, const char *name, mode_t mode, uid_t uid,
+                           gid_t gid)
+{
+	struct scratch *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return NULL;
+	s->name = strdup(name);
+	if (!s->name) {
+		free(s);
+		return NULL;
+	}
+	s->model = model;
+	s->ino = node_memory(m->next_memory++);
+	s->st = (struct stat){.st_mode = mode, .st_uid = uid, .st_gid = gid, .st_nlink = 1, .st_blksize = 4096};
+	clock_gettime(CLOCK_REALTIME, &s->st.st_mtim);
+	s->st.st_atim = s->st.st_ctim = s->st.st_mtim;
+	s->data.limit = LIMIT_SCRATCH_BYTES;
+	s->opens = 1;
+	s->next = m->scratches;
+	m->scratches = s;
+	return s;
+}
+
+static int create_locked(struct mount *m, const struct model *model, const char *name, mode_t mode, uid_t uid, gid_t gid,
+                         struct scratch **out, struct err *e)
+{
+	int rc;
+
+	if (strlen(name) > LIMIT_NAME)
+		return err_set(e, ENAMETOOLONG, "A name has at most %d bytes", LIMIT_NAME);
+	if (digits_only(name))
+		return err_set(e, EACCES, "A name of digits only is kept for nobody; records are KEY.json");
+	if (by_name(m, model, name))
+		return err_set(e, EEXIST, "%s/%s exists", model->name, name);
+	rc = within_limits(m, uid, 1, 0, e);
+	if (rc < 0)
+		return rc;
+	*out = add(m, model, name, mode, uid, gid);
+	return *out ? 0 : err_nomem(e);
+}
+
+int scratch_create(struct mount *m, const struct model *model, const char *name, mode_t mode, const struct actor *who,
+                   struct scratch **out, struct err *e)
+{
+	pthread_mutex_lock(&m->lock);
+	int rc = create_locked(m, model, name, mode, who->uid, who->gid, out, e);
+	pthread_mutex_unlock(&m->lock);
+	return rc;
+}
+
+static void fill_stat(const struct scratch *s, struct stat *st)
+{
+	*st = s->st;
+	st->st_ino = s->ino;
+	st->st_size = (off_t)s->data.len;
+	st->st_blocks = (blkcnt_t)((s->data.len + 511) / 512);
+}
+
+static int copy_locked(struct mount *m, const struct model *model, const char *name, const struct stat *like,
+                       const struct actor *who, const struct buf *text, bool replace, struct stat *st, struct err *e)
+{
+	struct scratch *s = by_name(m, model, name), *made;
+	int rc = within_limits(m, who->uid, 1, text->len, e);
+
+	if (rc < 0)
+		return rc;
+	if (s && !replace)
+		return err_set(e, EEXIST, "%s/%s exists", model->name, name);
+	if (s)
+		take_name(m, s);
+	rc = create_locked(m, model, name, like->st_mode, who->uid, who->gid, &made, e);
+	if (rc < 0)
+		return rc;
+	made->st.st_mtim = like->st_mtim;
+	buf_add(&made->data, buf_text(text), text->len);
+	made->opens--;
+	fill_stat(made, st);
+	if (!buf_failed(&made->data))
+		return 0;
+	take_name(m, made);
+	return err_nomem(e);
+}
+
+int scratch_copy(struct mount *m, const struct model *model, const char *name, const struct stat *like,
+                 const struct actor *who, const struct buf *text, bool replace, struct stat *st, struct err *e)
+{
+	pthread_mutex_lock(&m->lock);
+	int rc = copy_locked(m, model, name, like, who, text, replace, st, e);
+	pthread_mutex_unlock(&m->lock);
+	return rc;
+}
+
+struct scratch *scratch_find(struct mount *m, const struct model *model, const char *name)
+{
+	pthread_mutex_lock(&m->lock);
+	struct scratch *s = by_name(m, model, name);
+	if (s)
+		s->opens++;
+	pthread_mutex_unlock(&m->lock);
+	return s;
+}
+
+struct scratch *scratch_get(struct mount *m, uint64_t ino)
+{
+	struct scratch *s;
+
+	pthread_mutex_lock(&m->lock);
+	for (s = m->scratches; s && s->ino != ino;)
+		s = s->next;
+	if (s)
+		s->opens++;
+	pthread_mutex_unlock(&m->lock);
+	return s;
+}
+
+void scratch_put(struct mount *m, struct scratch *s)
+{
+	if (!s)
+		return;
+	pthread_mutex_lock(&m->lock);
+	s->opens--;
+	drop_if_unused(m, s);
+	pthread_mutex_unlock(&m->lock);
+}
+
+void scratch_stat(struct mount *m, struct scratch *s, struct stat *st)
+{
+	pthread_mutex_lock(&m->lock);
+	fill_stat(s, st);
+	pthread_mutex_unlock(&m->lock);
+}
+
+int scratch_unlink(struct mount *m, const struct model *model, const char *name)
+{
+	pthread_mutex_lock(&m->lock);
+	struct scratch *s = by_name(m, model, name);
+	if (s)
+		take_name(m, s);
+	pthread_mutex_unlock(&m->lock);
+	return s ? 0 : -ENOENT;
+}
+
+static int rename_locked(struct mount *m, struct scratch *s, const struct model *model, const char *name,
+                         bool noreplace)
+{
+	struct scratch *there = by_name(m, model, name);
+	char *copy;
+
+	if (there == s)
+		return 0;
+	if (there && noreplace)
+		return -EEXIST;
+	copy = strdup(name);
+	if (!copy)
+		return -ENOMEM;
+	if (there)
+		take_name(m, there);
+	free(s->name);
+	s->name = copy;
+	s->model = model;
+	clock_gettime(CLOCK_REALTIME, &s->st.st_ctim);
+	return 0;
+}
+
+int scratch_rename(struct mount *m, struct scratch *s, const struct model *model, const char *name, bool noreplace)
+{
+	if (strlen(name) > LIMIT_NAME)
+		return -ENAMETOOLONG;
+	pthread_mutex_lock(&m->lock);
+	int rc = s->model ? rename_locked(m, s, model, name, noreplace) : -ENOENT;
+	pthread_mutex_unlock(&m->lock);
+	return rc;
+}
+
+static void touch(struct scratch *s)
+{
+	clock_gettime(CLOCK_REALTIME, &s->st.st_mtim);
+	s->st.st_ctim = s->st.st_mtim;
+}
+
+static int resize_locked(struct mount *m, struct scratch *s, int64_t size, struct err *e)
+{
+	int rc = 0;
+
+	if (size > LIMIT_SCRATCH_BYTES)
+		return err_set(e, EFBIG, "A scratch file holds at most %d bytes", LIMIT_SCRATCH_BYTES);
+	if ((size_t)size > s->data.len)
+		rc = within_limits(m, s->st.st_uid, 0, (size_t)size - s->data.len, e);
+	if (rc < 0)
+		return rc;
+	buf_resize(&s->data, (size_t)size);
+	if (!buf_failed(&s->data))
+		return 0;
+	s->data.failed = false;
+	return err_nomem(e);
+}
+
+int scratch_write(struct mount *m, struct scratch *s, const char *data, size_t len, int64_t offset, struct err *e)
+{
+	int rc = 0;
+
+	if (offset > LIMIT_SCRATCH_BYTES)
+		return err_set(e, EFBIG, "A scratch file holds at most %d bytes", LIMIT_SCRATCH_BYTES);
+	pthread_mutex_lock(&m->lock);
+	if (offset < 0)
+		offset = (int64_t)s->data.len;
+	if ((size_t)offset + len > s->data.len)
+		rc = resize_locked(m, s, offset + (int64_t)len, e);
+	if (rc == 0 && len > 0) {
+		memcpy(s->data.data + offset, data, len);
+		touch(s);
+	}
+	pthread_mutex_unlock(&m->lock);
+	return rc;
+}
+
+size_t scratch_read(struct mount *m, struct scratch *s, char *out, size_t len, int64_t offset)
+{
+	size_t n = 0;
+
+	pthread_mutex_lock(&m->lock);
+	if ((size_t)offset < s->data.len) {
+		n = s->data.len - (size_t)offset < len ? s->data.len - (size_t)offset : len;
+		memcpy(out, s->data.data + offset, n);
+	}
+	pthread_mutex_unlock(&m->lock);
+	return n;
+}
+
+int scratch_truncate(struct mount *m, struct scratch *s, int64_t size, struct err *e)
+{
+	pthread_mutex_lock(&m->lock);
+	int rc = resize_locked(m, s, size, e);
+	if (rc == 0)
+		touch(s);
+	pthread_mutex_unlock(&m->lock);
+	return rc;
+}
+
+int scratch_content(struct mount *m, struct scratch *s, struct buf *out)
+{
+	pthread_mutex_lock(&m->lock);
+	buf_add(out, buf_text(&s->data), s->data.len);
+	pthread_mutex_unlock(&m->lock);
+	return buf_failed(out) ? -ENOMEM : 0;
+}
+
+void scratch_set_error(struct mount *m, struct scratch *s, const char *sentence)
+{
+	char *copy = sentence ? strdup(sentence) : NULL;
+
+	pthread_mutex_lock(&m->lock);
+	free(s->error);
+	s->error = copy;
+	pthread_mutex_unlock(&m->lock);
+}
+
+static struct xattr **find_xattr(struct scratch *s, const char *name)
+{
+	struct xattr **at = &s->xattrs;
+
+	while (*at && strcmp((*at)->name, name) != 0)
+		at = &(*at)->next;
+	return at;
+}
+
+static void remove_xattr(struct xattr **at)
+{
+	struct xattr *x = *at;
+
+	*at = x->next;
+	free(x->value);
+	free(x);
+}
+
+static struct xattr *new_xattr(const char *name, const char *value, size_t len)
+{
+	struct xattr *x = calloc(1, sizeof(*x) + strlen(name) + 1);
+
+	if (!x)
+		return NULL;
+	x->value = malloc(len + 1);
+	if (!x->value) {
+		free(x);
+		return NULL;
+	}
+	strcpy(x->name, name);
+	memcpy(x->value, value, len);
+	x->len = len;
+	return x;
+}
+
+static size_t xattrs_size(const struct scratch *s)
+{
+	size_t size = 0;
+
+	for (const struct xattr *x = s->xattrs; x; x = x->next)
+		size += strlen(x->name) + x->len;
+	return size;
+}
+
+static int setxattr_locked(struct scratch *s, struct xattr *x, int flags)
+{
+	struct xattr **at = find_xattr(s, x->name);
+
+	if (*at && (flags & XATTR_CREATE))
+		return -EEXIST;
+	if (!*at && (flags & XATTR_REPLACE))
+		return -ENODATA;
+	if (xattrs_size(s) + strlen(x->name) + x->len > LIMIT_XATTR)
+		return -ENOSPC;
+	if (*at)
+		remove_xattr(at);
+	x->next = s->xattrs;
+	s->xattrs = x;
+	return 0;
+}
+
+int scratch_setxattr(struct mount *m, struct scratch *s, const char *name, const char *value, size_t len, int flags)
+{
+	struct xattr *x = new_xattr(name, value, len);
+	int rc;
+
+	if (!x)
+		return -ENOMEM;
+	pthread_mutex_lock(&m->lock);
+	rc = setxattr_locked(s, x, flags);
+	pthread_mutex_unlock(&m->lock);
+	if (rc < 0)
+		remove_xattr(&x);
+	return rc;
+}
+
+int scratch_removexattr(struct mount *m, struct scratch *s, const char *name)
+{
+	pthread_mutex_lock(&m->lock);
+	struct xattr **at = find_xattr(s, name);
+	int rc = *at ? 0 : -ENODATA;
+	if (*at)
+		remove_xattr(at);
+	pthread_mutex_unlock(&m->lock);
+	return rc;
+}
+
+int scratch_getxattr(struct mount *m, struct scratch *s, const char *name, struct buf *out)
+{
+	int rc = -ENODATA;
+
+	pthread_mutex_lock(&m->lock);
+	struct xattr *x = *find_xattr(s, name);
+	if (x) {
+		buf_add(out, x->value, x->len);
+		rc = 0;
+	} else if (strcmp(name, "user.rowfs.error") == 0 && s->error) {
+		buf_str(out, s->error);
+		rc = 0;
+	}
+	pthread_mutex_unlock(&m->lock);
+	return rc;
+}
+
+int scratch_listxattr(struct mount *m, struct scratch *s, struct buf *out)
+{
+	pthread_mutex_lock(&m->lock);
+	for (struct xattr *x = s->xattrs; x; x = x->next)
+		buf_add(out, x->name, strlen(x->name) + 1);
+	if (s->error)
+		buf_add(out, "user.rowfs.error", sizeof("user.rowfs.error"));
+	pthread_mutex_unlock(&m->lock);
+	return buf_failed(out) ? -ENOMEM : 0;
+}
+
+bool scratch_next(struct mount *m, const struct model *model, int64_t after, struct buf *name, struct stat *st)
+{
+	struct scratch *best = NULL;
+
+	pthread_mutex_lock(&m->lock);
+	for (struct scratch *s = m->scratches; s; s = s->next) /* newest first */
+		if (s->model == model && node_decode(s->ino).serial > after)
+			best = s;
+	if (best) {
+		buf_str(name, best->name);
+		fill_stat(best, st);
+	}
+	pthread_mutex_unlock(&m->lock);
+	return best != NULL;
+}
+
+void scratch_release_all(struct mount *m)
+{
+	while (m->scratches) {
+		struct scratch *s = m->scratches;
+
+		m->scratches = s->next;
+		if (s->model)
+			log_info("scratch file %s/%s is gone with the mount", s->model->name, s->name);
+		free_scratch(s);
+	}
+}

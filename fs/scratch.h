@@ -1,0 +1,69 @@
+/*
+ * scratch.h - files whose name is no record name: editors' swap, backup and temporary files, kept in memory.
+ *
+ * They have owner, mode, times and extended attributes as on tmpfs, are bounded per user in number and size, and are
+ * gone at unmount. All functions take mount.lock themselves unless they say otherwise; the struct lives until its last
+ * name and its last descriptor are gone.
+ */
+#ifndef ROWFS_SCRATCH_H
+#define ROWFS_SCRATCH_H
+
+#include "mount.h"
+
+struct xattr {
+	struct xattr *next;
+	size_t len;
+	char *value;
+	char name[];
+};
+
+struct scratch {
+	struct scratch *next;
+	uint64_t ino;
+	const struct model *model;  /* whose directory; NULL once it has no name */
+	char *name;
+	unsigned opens;
+	struct stat st;             /* without ino and size */
+	struct buf data;            /* of a symlink: its target */
+	struct xattr *xattrs;
+	char *error;                /* sentence of the last refused save from it; NULL: none */
+};
+
+/* Makes one; -EEXIST, -EACCES (digits only: vim's probe file), -ENOSPC, -ENAMETOOLONG, -ENOMEM. *out is opened once. */
+int scratch_create(struct mount *m, const struct model *model, const char *name, mode_t mode, const struct actor *who,
+                   struct scratch **out, struct err *e);
+/* A copy of the bytes under the name, which is replaced. For backups of records. */
+int scratch_copy(struct mount *m, const struct model *model, const char *name, const struct stat *like,
+                 const struct actor *who, const struct buf *text, bool replace, struct stat *st, struct err *e);
+
+/* Finds by name or number and opens it; NULL: none. scratch_put closes. */
+struct scratch *scratch_find(struct mount *m, const struct model *model, const char *name);
+struct scratch *scratch_get(struct mount *m, uint64_t ino);
+void scratch_put(struct mount *m, struct scratch *s);
+
+void scratch_stat(struct mount *m, struct scratch *s, struct stat *st);
+/* Takes the name away; -ENOENT. */
+int scratch_unlink(struct mount *m, const struct model *model, const char *name);
+/* To another name, replacing what is there unless noreplace (-EEXIST); -ENOENT. */
+int scratch_rename(struct mount *m, struct scratch *s, const struct model *model, const char *name, bool noreplace);
+
+int scratch_write(struct mount *m, struct scratch *s, const char *data, size_t len, int64_t offset, struct err *e);
+/* Bytes from offset into out; the number of bytes. */
+size_t scratch_read(struct mount *m, struct scratch *s, char *out, size_t len, int64_t offset);
+int scratch_truncate(struct mount *m, struct scratch *s, int64_t size, struct err *e);
+/* A copy of the whole content. */
+int scratch_content(struct mount *m, struct scratch *s, struct buf *out);
+void scratch_set_error(struct mount *m, struct scratch *s, const char *sentence);
+
+int scratch_setxattr(struct mount *m, struct scratch *s, const char *name, const char *value, size_t len, int flags);
+int scratch_removexattr(struct mount *m, struct scratch *s, const char *name);
+/* Appended to out; -ENODATA. */
+int scratch_getxattr(struct mount *m, struct scratch *s, const char *name, struct buf *out);
+int scratch_listxattr(struct mount *m, struct scratch *s, struct buf *out);
+
+/* The next one of the model's directory above the serial: its name (copied into out) and attributes. False: none. */
+bool scratch_next(struct mount *m, const struct model *model, int64_t after, struct buf *name, struct stat *st);
+/* At unmount: their names go to the log. */
+void scratch_release_all(struct mount *m);
+
+#endif

@@ -1,0 +1,354 @@
+/*
+ * session.c - one mount from its start to its end: options, daemon, threads, signals, a clean stop.
+ *
+ * The order of the start matters. The process forks first, because SQLite's locks do not survive fork(2); the child
+ * opens the database, mounts, and tells its parent through a pipe when the kernel has said hello, so that the command
+ * returns when the mount answers, with the right exit code, and messages still reach the terminal.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <malloc.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../hooks/program.h"
+#include "../store/log.h"
+#include "command.h"
+#include "declared.h"
+#include "mount.h"
+#include "ops.h"
+#include "scratch.h"
+
+struct options {
+	const char *conf, *mountpoint;
+	bool foreground, debug, read_only;
+	struct fuse_args args;      /* what libfuse is to know */
+};
+
+/* Words of fstab(5) and mount(8) that are not for a filesystem, and those that decide what we do ourselves. */
+static bool is_for_others(const char *option)
+{
+	static const char *const exact[] = {"defaults", "noauto", "auto", "nofail", "_netdev", "user", "users", "nouser",
+					    "owner", "group", "rw"};
+
+	for (size_t i = 0; i < sizeof(exact) / sizeof(exact[0]); i++)
+		if (strcmp(option, exact[i]) == 0)
+			return true;
+	return strncmp(option, "x-", 2) == 0 || strncmp(option, "comment=", 8) == 0 || strncmp(option, "user=", 5) == 0;
+}
+
+static int take_options(struct options *o, const char *list)
+{
+	char *copy = strdup(list), *state, *each;
+	int rc = copy ? 0 : -1;
+
+	for (each = copy ? strtok_r(copy, ",", &state) : NULL; each && rc == 0; each = strtok_r(NULL, ",", &state)) {
+		o->read_only = strcmp(each, "ro") == 0 || (o->read_only && strcmp(each, "rw") != 0);
+		if (!is_for_others(each))
+			rc = fuse_opt_add_arg(&o->args, "-o") | fuse_opt_add_arg(&o->args, each);
+	}
+	free(copy);
+	return rc;
+}
+
+static int usage_error(const char *what, const char *word)
+{
+	fprintf(stderr, "rowfs: %s '%s'; see rowfs --help\n", what, word);
+	return EXIT_USAGE;
+}
+
+static int take_word(struct options *o, const char *word)
+{
+	if (strcmp(word, "-f") == 0)
+		o->foreground = true;
+	else if (strcmp(word, "-d") == 0)
+		o->foreground = o->debug = true;
+	else if (word[0] == '-')
+		return usage_error("unknown option", word);
+	else if (!o->conf)
+		o->conf = word;
+	else if (!o->mountpoint)
+		o->mountpoint = word;
+	else
+		return usage_error("one word too many:", word);
+	return 0;
+}
+
+static int parse_options(struct options *o, int argc, char **argv)
+{
+	int rc = fuse_opt_add_arg(&o->args, "rowfs");
+
+	for (int i = 0; i < argc && rc == 0; i++) {
+		if (strcmp(argv[i], "-o") == 0)
+			rc = i + 1 < argc ? take_options(o, argv[++i]) : usage_error("no word behind", "-o");
+		else if (strncmp(argv[i], "-o", 2) == 0)
+			rc = take_options(o, argv[i] + 2);
+		else
+			rc = take_word(o, argv[i]);
+	}
+	if (rc == 0 && !o->mountpoint)
+		rc = usage_error("no mountpoint for", o->conf ? o->conf : "");
+	if (rc == 0 && o->debug)
+		rc = fuse_opt_add_arg(&o->args, "-d");
+	if (rc == 0)
+		rc = fuse_opt_add_arg(&o->args, "-ofsname=rowfs,subtype=rowfs");
+	return rc < 0 ? EXIT_SYSTEM : rc;
+}
+
+/* ---- daemon ---- */
+
+/* In the parent: waits for the child's exit code, or for its end. */
+static int wait_for_child(int fd)
+{
+	unsigned char code;
+	ssize_t n;
+
+	do
+		n = read(fd, &code, 1);
+	while (n < 0 && errno == EINTR);
+	return n == 1 ? code : EXIT_SYSTEM;
+}
+
+/* Returns in the child with *fd to report to, or ends the parent with the child's code. */
+static int become_daemon(int *fd)
+{
+	int ends[2];
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return EXIT_SYSTEM;
+	fflush(NULL);
+	switch (fork()) {
+	case -1:
+		return EXIT_SYSTEM;
+	case 0:
+		close(ends[0]);
+		*fd = ends[1];
+		setsid();
+		return 0;
+	default:
+		close(ends[1]);
+		_exit(wait_for_child(ends[0]));
+	}
+}
+
+static void leave_terminal(void)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	log_to_syslog();
+	for (int fd = 0; fd < 3 && null >= 0; fd++)
+		dup2(null, fd);
+	if (null > 2)
+		close(null);
+}
+
+static void report(struct mount *m, unsigned char code)
+{
+	if (m->ready_fd < 0)
+		return;
+	if (code == 0)
+		leave_terminal();
+	while (write(m->ready_fd, &code, 1) < 0 && errno == EINTR)
+		;
+	close(m->ready_fd);
+	m->ready_fd = -1;
+}
+
+static void mount_is_ready(struct mount *m)
+{
+	log_info("mounted %s on %s%s", m->schema->database, m->directory, m->read_only ? ", read-only" : "");
+	report(m, 0);
+}
+
+/* ---- the parts, in the order they start; they stop in the opposite one ---- */
+
+static int64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+}
+
+static void rows_committed(void *data, const bool *models)
+{
+	struct mount *m = data;
+	int64_t now = now_ns();
+
+	for (size_t i = 0; i < m->schema->nmodels; i++)
+		if (models[i])
+			m->changed[i] = now;
+	if (m->runner)
+		runner_wake(m->runner, models);
+}
+
+/* One time for each model's directory, and one for what has no model. */
+static int start_clocks(struct mount *m, struct err *e)
+{
+	m->changed = malloc((m->schema->nmodels + 1) * sizeof(*m->changed));
+	if (!m->changed)
+		return err_nomem(e);
+	for (size_t i = 0; i <= m->schema->nmodels; i++)
+		m->changed[i] = now_ns();
+	clock_gettime(CLOCK_MONOTONIC, &m->started);
+	return 0;
+}
+
+static int open_parts(struct mount *m, struct declared *d, struct err *e)
+{
+	int rc = start_clocks(m, e);
+
+	if (rc == 0)
+		rc = store_open(&m->store, m->schema, m->read_only ? STORE_READ_ONLY : 0, e);
+	if (rc == 0)
+		rc = hooks_prepare(m->hooks, &d->conf, m->store, m->schema, e);
+	if (rc == 0 && journal_new(&m->journal) < 0)
+		rc = err_nomem(e);
+	if (rc == 0)
+		rc = saver_new(&m->saver, m->schema, m->hooks, m->store, m->journal, m->directory, e);
+	return rc;
+}
+
+/* Jobs run programs that use the mount: they start when it is about to answer. */
+static int start_jobs(struct mount *m, struct err *e)
+{
+	if (m->read_only)
+		return 0;
+	store_on_commit(m->store, rows_committed, m);
+	return runner_start(&m->runner, m->saver, e);
+}
+
+static void close_parts(struct mount *m)
+{
+	if (m->runner)
+		runner_stop(m->runner);
+	saver_free(m->saver);
+	scratch_release_all(m);
+	journal_free(m->journal);
+	store_close(m->store);
+	free((void *)m->changed);
+}
+
+static int serve(struct fuse_session *session)
+{
+	struct fuse_loop_config *config = fuse_loop_cfg_create();
+	int rc;
+
+	if (!config)
+		return EXIT_SYSTEM;
+	fuse_loop_cfg_set_max_threads(config, LIMIT_THREADS);
+	fuse_loop_cfg_set_idle_threads(config, 8);
+	rc = fuse_session_loop_mt(session, config);
+	fuse_loop_cfg_destroy(config);
+	return rc < 0 ? EXIT_SYSTEM : 0; /* positive: ended by a signal, as wanted */
+}
+
+static int run_session(struct mount *m, struct fuse_session *session)
+{
+	err_auto e = ERR_INIT;
+	int rc;
+
+	if (start_jobs(m, &e) < 0) {
+		command_complain(&e);
+		return EXIT_SYSTEM;
+	}
+	rc = serve(session);
+	log_info("unmounting %s", m->directory);
+	return rc;
+}
+
+static int mount_and_run(struct mount *m, struct options *o)
+{
+	struct fuse_session *session = fuse_session_new(&o->args, &ops_table, sizeof(ops_table), m);
+	int rc = EXIT_MOUNT;
+
+	if (!session)
+		return EXIT_USAGE;
+	if (fuse_set_signal_handlers(session) == 0) {
+		if (fuse_session_mount(session, m->directory) == 0) {
+			rc = run_session(m, session);
+			fuse_session_unmount(session);
+		}
+		fuse_remove_signal_handlers(session);
+	}
+	fuse_session_destroy(session);
+	return rc;
+}
+
+/* Threads come and go with the load; what they freed goes back to the system. */
+static void keep_memory_small(void)
+{
+	mallopt(M_ARENA_MAX, 2);
+	mallopt(M_TRIM_THRESHOLD, 256 << 10);
+}
+
+static int run_mount(struct options *o, struct declared *d, const char *directory, int ready_fd)
+{
+	err_auto e = ERR_INIT;
+	struct mount m = {.conf = &d->conf, .schema = &d->schema, .hooks = &d->hooks, .directory = directory,
+			  .read_only = o->read_only, .uid = geteuid(), .gid = getegid(), .ready = mount_is_ready,
+			  .ready_fd = ready_fd, .next_memory = 1};
+	int code = EXIT_USAGE;
+
+	keep_memory_small();
+	program_init();
+	pthread_mutex_init(&m.lock, NULL);
+	if (open_parts(&m, d, &e) == 0)
+		code = mount_and_run(&m, o);
+	else
+		conf_print_mistakes(&d->conf, stderr), command_complain(&e);
+	close_parts(&m);
+	pthread_mutex_destroy(&m.lock);
+	report(&m, (unsigned char)code);
+	return code;
+}
+
+static char *mountpoint_path(const char *mountpoint)
+{
+	char *path = realpath(mountpoint, NULL);
+	struct stat st;
+
+	if (path && (stat(path, &st) < 0 || !S_ISDIR(st.st_mode))) {
+		free(path);
+		path = NULL;
+		errno = ENOTDIR;
+	}
+	if (!path)
+		fprintf(stderr, "rowfs: %s: %s\n", mountpoint, strerror(errno));
+	return path;
+}
+
+static int prepare_and_run(struct options *o)
+{
+	declared_auto d = DECLARED_INIT;
+	err_auto e = ERR_INIT;
+	char *directory = mountpoint_path(o->mountpoint);
+	int ready_fd = -1, rc;
+
+	if (!directory)
+		return EXIT_MOUNT;
+	rc = declared_read(&d, o->conf, &e);
+	conf_print_mistakes(&d.conf, stderr);
+	if (rc < 0)
+		command_complain(&e), rc = EXIT_USAGE;
+	if (rc == 0 && !o->foreground)
+		rc = become_daemon(&ready_fd);
+	if (rc == 0)
+		rc = run_mount(o, &d, directory, ready_fd);
+	free(directory);
+	return rc;
+}
+
+int command_mount(int argc, char **argv)
+{
+	struct options o = {.args = FUSE_ARGS_INIT(0, NULL)};
+	int rc = parse_options(&o, argc, argv);
+
+	if (rc == 0)
+		rc = prepare_and_run(&o);
+	fuse_opt_free_args(&o.args);
+	return rc;
+}

@@ -1,0 +1,412 @@
+/*
+ * change.c - how a request becomes a change of a row, and which changes a deleted record brings with it.
+ *
+ * Nothing here runs a hook or decides when something happens; that is save.c. Values borrow their text from the saving's
+ * arena and from the documents it keeps.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../store/limits.h"
+#include "change.h"
+
+/* ---- the saving ---- */
+
+void saving_release(struct saving *v)
+{
+	for (struct kept *k = v->kept; k; k = k->next)
+		json_decref(k->json);
+	free(v->changes);
+	free(v->index);
+	arena_release(&v->arena);
+}
+
+int saving_keep(struct saving *v, json_t *json, struct err *e)
+{
+	struct kept *k = arena_alloc(&v->arena, sizeof *k);
+	if (!k) {
+		json_decref(json);
+		return err_nomem(e);
+	}
+	*k = (struct kept){json, v->kept};
+	v->kept = k;
+	return 0;
+}
+
+static struct value *row_new(struct saving *v, const struct model *m, const struct value *from)
+{
+	struct value *row = arena_alloc(&v->arena, m->nfields * sizeof *row);
+	if (row && from)
+		memcpy(row, from, m->nfields * sizeof *row);
+	return row;
+}
+
+static bool row_equal(const struct model *m, const struct value *a, const struct value *b)
+{
+	for (size_t i = 0; i < m->nfields; i++)
+		if (!value_equal(&a[i], &b[i]))
+			return false;
+	return true;
+}
+
+int saving_read(struct saving *v, const struct model *m, const struct value *key, struct value **row, struct err *e)
+{
+	err_auto why = ERR_INIT;
+	*row = row_new(v, m, NULL);
+	if (!*row)
+		return err_nomem(e);
+	int result = store_get(v->conn, m, key, &v->arena, *row, NULL, &why);
+	if (result == 0)
+		return 0;
+	*row = NULL;
+	return result == -ENOENT ? 0 : err_set(e, -result, "%s", why.text);
+}
+
+const char *record_path(struct arena *a, const struct model *m, const struct value *key)
+{
+	buf_auto name = BUF_INIT;
+	if (key->kind == VALUE_NULL || record_name(m, key, &name) < 0)
+		return m->name;
+	const char *path = arena_printf(a, "%s/%s", m->name, buf_text(&name));
+	return path ? path : m->name;
+}
+
+/* ---- one change ---- */
+
+struct change *change_new(struct saving *v, const struct model *m, enum request_kind kind, const struct value *key,
+                          struct err *e)
+{
+	struct change *c = arena_alloc(&v->arena, sizeof *c);
+	if (!c) {
+		err_nomem(e);
+		return NULL;
+	}
+	c->model = m;
+	c->kind = kind;
+	c->key = key ? *key : value_null();
+	return c;
+}
+
+int change_add(struct saving *v, struct change *c, struct err *e)
+{
+	if (v->n >= LIMIT_CHANGES)
+		return err_set(e, EFBIG, "a transaction changes at most %d records", LIMIT_CHANGES);
+	if (v->n == v->room) {
+		size_t room = v->room ? 2 * v->room : 8;
+		struct change **grown = realloc(v->changes, room * sizeof(struct change *));
+		if (!grown)
+			return err_nomem(e);
+		v->changes = grown;
+		v->room = room;
+	}
+	v->changes[v->n++] = c;
+	return 0;
+}
+
+bool change_same(const struct change *a, const struct change *b)
+{
+	return a->verb == b->verb && value_equal(&a->key, &b->key) && !a->old == !b->old &&
+	       (!a->old || row_equal(a->model, a->old, b->old));
+}
+
+static int check_expect(struct saving *v, const struct change *c, struct err *e)
+{
+	bool needed = c->expect == EXPECT_RECORD || c->kind == REQUEST_DELETE || c->new_key.kind != VALUE_NULL;
+	if (needed && !c->old)
+		return err_set(e, ENOENT, "%s does not exist", record_path(&v->arena, c->model, &c->key));
+	if (c->expect == EXPECT_NONE && c->old)
+		return err_set(e, EEXIST, "%s exists already", record_path(&v->arena, c->model, &c->key));
+	return 0;
+}
+
+static int bind(struct saving *v, const struct change *c, const struct value *old, enum verb verb, bool trusted,
+                const json_t *document, struct value *row, struct err *e)
+{
+	const struct value *key = c->row ? change_key(c) : &c->key;
+	struct bind b = {
+	    .model = c->model,
+	    .verb = verb,
+	    .old = old,
+	    .key = key->kind == VALUE_NULL ? NULL : key,
+	    .trusted = trusted,
+	    .now = v->now,
+	    .uid = v->actor->uid,
+	};
+	return record_bind(&b, document, row, &v->arena, e);
+}
+
+/* A document whose file name did not tell the key brings its own or gets the next. */
+static int settle_key(struct saving *v, struct change *c, struct err *e)
+{
+	struct value *key = &c->row[c->model->key->index];
+	struct value *taken = NULL;
+	if (c->key.kind != VALUE_NULL)
+		return 0;
+	if (key->kind == VALUE_NULL) {
+		int result = store_next_key(v->conn, c->model, key, e);
+		if (result == 0)
+			result = value_copy(&v->arena, key, key) < 0 ? err_nomem(e) : 0;
+		c->key = *key;
+		return result;
+	}
+	c->key = *key;
+	int result = saving_read(v, c->model, key, &taken, e);
+	if (result == 0 && taken)
+		return err_set(e, EEXIST, "%s exists already", record_path(&v->arena, c->model, key));
+	return result;
+}
+
+static int resolve_document(struct saving *v, struct change *c, struct err *e)
+{
+	struct value *row = row_new(v, c->model, NULL);
+	if (!row)
+		return err_nomem(e);
+	c->verb = !c->old ? VERB_CREATE : c->kind == REQUEST_PUT ? VERB_REPLACE : VERB_PATCH;
+	c->row = NULL;
+	int result = bind(v, c, c->old, c->verb, c->trusted, c->document, row, e);
+	if (result < 0)
+		return result;
+	c->row = row;
+	result = settle_key(v, c, e);
+	if (result < 0)
+		return result;
+	c->changed = !c->old || !row_equal(c->model, c->old, row);
+	return c->changed ? store_check(v->conn, c->model, c->old, row, e) : 0;
+}
+
+static int resolve_key_change(struct saving *v, struct change *c, struct err *e)
+{
+	c->verb = VERB_REPLACE;
+	c->changed = true;
+	c->row = row_new(v, c->model, c->old);
+	if (!c->row)
+		return err_nomem(e);
+	c->row[c->model->key->index] = c->new_key;
+	return store_check(v->conn, c->model, c->old, c->row, e);
+}
+
+int change_resolve(struct saving *v, struct change *c, struct err *e)
+{
+	if (c->model->read_only)
+		return err_set(e, EROFS, "%s is read-only", c->model->name);
+	int result = c->key.kind == VALUE_NULL ? 0 : saving_read(v, c->model, &c->key, &c->old, e);
+	if (result == 0)
+		result = check_expect(v, c, e);
+	if (result < 0)
+		return result;
+	if (c->kind != REQUEST_DELETE)
+		return c->new_key.kind == VALUE_NULL ? resolve_document(v, c, e) : resolve_key_change(v, c, e);
+	c->verb = VERB_DELETE;
+	c->changed = true;
+	return 0;
+}
+
+int change_edit(struct saving *v, struct change *c, json_t *document, enum verb verb, struct err *e)
+{
+	struct value *row = row_new(v, c->model, NULL);
+	int result = saving_keep(v, document, e);
+	if (result == 0 && !row)
+		result = err_nomem(e);
+	if (result == 0)
+		result = bind(v, c, c->row, verb, true, document, row, e);
+	if (result < 0)
+		return result;
+	c->row = row;
+	c->edited = true;
+	return 0;
+}
+
+/* ---- cascades ---- */
+
+static size_t hash_key(const struct model *m, const struct value *key)
+{
+	uint64_t hash = 14695981039346656037U ^ m->index;
+	const unsigned char *bytes = (const unsigned char *)&key->integer;
+	size_t len = sizeof key->integer;
+	if (key->kind == VALUE_TEXT) {
+		bytes = (const unsigned char *)key->text.data;
+		len = key->text.len;
+	}
+	for (size_t i = 0; i < len; i++)
+		hash = (hash ^ bytes[i]) * 1099511628211U;
+	return (size_t)(hash ^ hash >> 32);
+}
+
+/* The place where the record's change stands, or NULL to be filled in. */
+static struct change **index_place(struct saving *v, const struct model *m, const struct value *key)
+{
+	size_t at = hash_key(m, key) & (v->index_room - 1);
+	while (v->index[at] && !(v->index[at]->model == m && value_equal(&v->index[at]->key, key)))
+		at = (at + 1) & (v->index_room - 1);
+	return &v->index[at];
+}
+
+static int index_grow(struct saving *v, size_t room, struct err *e)
+{
+	struct change **before = v->index;
+	size_t before_room = v->index_room;
+	struct change **grown = calloc(room, sizeof(struct change *));
+	if (!grown)
+		return err_nomem(e);
+	v->index = grown;
+	v->index_room = room;
+	for (size_t i = 0; i < before_room; i++)
+		if (before[i])
+			*index_place(v, before[i]->model, &before[i]->key) = before[i];
+	free(before);
+	return 0;
+}
+
+/* A later delete of the same record takes the place of its patch. */
+static int index_put(struct saving *v, struct change *c, struct err *e)
+{
+	if (2 * v->nindex >= v->index_room) {
+		int result = index_grow(v, v->index_room ? 2 * v->index_room : 64, e);
+		if (result < 0)
+			return result;
+	}
+	struct change **place = index_place(v, c->model, &c->key);
+	v->nindex += !*place;
+	*place = c;
+	return 0;
+}
+
+static int add_child(struct saving *v, const struct model *child, const struct value *key, enum request_kind kind,
+                     unsigned depth, struct err *e)
+{
+	struct change *known = *index_place(v, child, key);
+	if (known && (known->kind == REQUEST_DELETE || known->kind == kind))
+		return 0;
+	struct change *c = change_new(v, child, kind, key, e);
+	if (!c)
+		return -ENOMEM;
+	c->trusted = true;
+	c->depth = depth;
+	int result = index_put(v, c, e);
+	return result < 0 ? result : change_add(v, c, e);
+}
+
+static int add_children(struct saving *v, const struct change *parent, struct err *e)
+{
+	struct reference_iter at = {0, 0};
+	const struct model *child;
+	const struct field *by;
+	int result = 0;
+	while (result == 0 && (by = schema_next_reference(v->saver->schema, parent->model, &at, &child))) {
+		struct value *keys;
+		size_t n = 0;
+		if (by->on_delete == DELETE_RESTRICT)
+			continue;
+		enum request_kind kind = by->on_delete == DELETE_CASCADE ? REQUEST_DELETE : REQUEST_MERGE;
+		result = store_children(v->conn, child, by, &parent->key, &v->arena, &keys, &n, e);
+		for (size_t i = 0; i < n && result == 0; i++)
+			result = add_child(v, child, &keys[i], kind, parent->depth, e);
+	}
+	return result;
+}
+
+int change_cascade(struct saving *v, struct change *c, struct err *e)
+{
+	struct reference_iter at = {0, 0};
+	const struct model *child;
+	if (!schema_next_reference(v->saver->schema, c->model, &at, &child))
+		return 0;
+	if (v->index_room)
+		memset(v->index, 0, v->index_room * sizeof(struct change *));
+	v->nindex = 0;
+	int result = index_put(v, c, e);
+	for (size_t i = v->n - 1; i < v->n && result == 0; i++)
+		if (v->changes[i]->kind == REQUEST_DELETE)
+			result = add_children(v, v->changes[i], e);
+	return result;
+}
+
+static bool refers_to_deleted(struct saving *v, const struct field *f, const struct value *row)
+{
+	const struct value *to = &row[f->index];
+	if (!f->references || to->kind == VALUE_NULL)
+		return false;
+	const struct change *c = *index_place(v, f->references, to);
+	return c && c->kind == REQUEST_DELETE && c->changed;
+}
+
+static bool must_go(struct saving *v, const struct change *c)
+{
+	for (size_t i = 0; i < c->model->nfields; i++) {
+		const struct field *f = &c->model->fields[i];
+		if (f->on_delete == DELETE_CASCADE && refers_to_deleted(v, f, c->old))
+			return true;
+	}
+	return false;
+}
+
+static int set_null(struct saving *v, struct change *c, struct err *e)
+{
+	c->row = row_new(v, c->model, c->old);
+	if (!c->row)
+		return err_nomem(e);
+	for (size_t i = 0; i < c->model->nfields; i++) {
+		const struct field *f = &c->model->fields[i];
+		if (f->on_delete == DELETE_SET_NULL && refers_to_deleted(v, f, c->old)) {
+			c->row[i] = value_null();
+			c->changed = true;
+		}
+	}
+	return 0;
+}
+
+int change_resolve_child(struct saving *v, struct change *c, struct err *e)
+{
+	if (*index_place(v, c->model, &c->key) != c)
+		return 0; /* a delete has taken its place */
+	if (c->model->read_only)
+		return err_set(e, EROFS, "%s is read-only", c->model->name);
+	int result = saving_read(v, c->model, &c->key, &c->old, e);
+	if (result < 0 || !c->old)
+		return result;
+	c->verb = c->kind == REQUEST_DELETE ? VERB_DELETE : VERB_PATCH;
+	if (c->kind != REQUEST_DELETE)
+		return set_null(v, c, e);
+	c->changed = must_go(v, c);
+	return 0;
+}
+
+/* ---- rows ---- */
+
+/* Says who refers to the record; what the store said, where nobody is found. */
+static int say_referred(struct saving *v, const struct change *c, struct err *why, struct err *e)
+{
+	struct reference_iter at = {0, 0};
+	const struct model *child;
+	const struct field *by;
+	const char *path = record_path(&v->arena, c->model, &c->key);
+	while ((by = schema_next_reference(v->saver->schema, c->model, &at, &child))) {
+		struct value *keys;
+		size_t n = 0;
+		if (store_children(v->conn, child, by, &c->key, &v->arena, &keys, &n, why) < 0 || n == 0)
+			continue;
+		if (n == 1)
+			return err_set(e, EBUSY, "%s is referred to by %s", path, record_path(&v->arena, child, keys));
+		return err_set(e, EBUSY, "%s is referred to by %zu %s", path, n, child->name);
+	}
+	return err_set(e, EBUSY, "%s", why->text);
+}
+
+static int apply_delete(struct saving *v, struct change *c, struct err *e)
+{
+	err_auto why = ERR_INIT;
+	int result = txn_delete(&v->txn, c->model, &c->key, &why);
+	if (result == -EBUSY)
+		return say_referred(v, c, &why, e);
+	return result < 0 ? err_set(e, -result, "%s", why.text) : 0;
+}
+
+int change_apply(struct saving *v, struct change *c, struct err *e)
+{
+	if (c->verb == VERB_DELETE)
+		return apply_delete(v, c, e);
+	if (c->verb == VERB_CREATE)
+		return txn_insert(&v->txn, c->model, c->row, e);
+	return txn_update(&v->txn, c->model, &c->key, c->row, e);
+}

@@ -1,0 +1,113 @@
+/*
+ * change.h - one row that a save changes, and what all changes of a save share.
+ *
+ * A request becomes a change (change.c), hooks act on it (act.c), save.c decides when. Everything lies in the saving's
+ * arena but the documents, which changes_release gives back.
+ */
+#ifndef ROWFS_CHANGE_H
+#define ROWFS_CHANGE_H
+
+#include <jansson.h>
+#include <pthread.h>
+#include <stdint.h>
+
+#include "save.h"
+
+/* A program that a save waits for. It lives on the stack of the thread that waits. */
+struct session {
+	pid_t id;
+	struct session *next, **link;
+};
+
+struct after;
+
+struct saver {
+	const struct schema *schema;
+	const struct hooks *hooks;
+	struct store *store;
+	struct journal *journal;
+	const char *mount;
+	struct after *after;          /* programs of after_commit */
+	pthread_mutex_t sessions_lock; /* a leaf */
+	struct session *sessions;
+};
+
+struct change {
+	const struct model *model;
+	enum request_kind kind;       /* never REQUEST_MOVE */
+	enum verb verb;               /* known once it is resolved */
+	enum expect expect;
+	bool trusted;
+	bool changed;                 /* there is something to do; false: equal content, or a child that has left its parent */
+	bool edited;                  /* by a pre_save hook: the store must check the row again */
+	bool posted;                  /* its post_save or post_delete hooks have run */
+	unsigned depth;               /* hooks that caused it; 0: a request, or a cascade of one */
+	const json_t *document;       /* NULL for a delete, a key change and a reference set to null */
+	struct value key;             /* in the database before the change; on a create the new one */
+	struct value new_key;         /* of a key change, else VALUE_NULL */
+	struct value *old;            /* NULL on create */
+	struct value *row;            /* NULL on delete */
+	size_t pre_at;                /* pre hooks before this place in the list have run before the transaction */
+};
+
+/* A document that values borrow from. */
+struct kept {
+	json_t *json;
+	struct kept *next;
+};
+
+/* One save. */
+struct saving {
+	struct saver *saver;
+	const struct actor *actor;
+	struct timespec now;
+	char now_text[32];
+	struct txn txn;
+	bool open;                    /* txn is */
+	struct conn *conn;            /* the snapshot before the transaction, then the transaction's */
+	struct change **changes;      /* in the order in which they came */
+	size_t n, room;
+	struct change **index;        /* of a cascade: open addressing by model and key */
+	size_t nindex, index_room;
+	struct kept *kept;
+	struct arena arena;
+};
+
+/* Frees what the saving holds but its transaction. */
+void saving_release(struct saving *v);
+/* Takes the document, also on failure. */
+int saving_keep(struct saving *v, json_t *json, struct err *e);
+/* A row, or *row NULL without one. */
+int saving_read(struct saving *v, const struct model *m, const struct value *key, struct value **row, struct err *e);
+
+/* Untrusted, of any key. NULL: no memory. */
+struct change *change_new(struct saving *v, const struct model *m, enum request_kind kind, const struct value *key,
+                          struct err *e);
+/* Appends it to v->changes; EFBIG over LIMIT_CHANGES. */
+int change_add(struct saving *v, struct change *c, struct err *e);
+
+/*
+ * Reads the old row by v->conn, decides the verb, looks at expect and read-only, binds and checks the document.
+ * Sets c->changed; -ENOENT, -EEXIST, -EROFS, and what record_bind and store_check say.
+ */
+int change_resolve(struct saving *v, struct change *c, struct err *e);
+/* Binds what a pre_save hook answered: VERB_REPLACE for a whole record, VERB_PATCH for single fields. Takes document. */
+int change_edit(struct saving *v, struct change *c, json_t *document, enum verb verb, struct err *e);
+/* Appends what references ask for when c, the last of the list, is deleted, and what those ask for: parents first. */
+int change_cascade(struct saving *v, struct change *c, struct err *e);
+/* What change_cascade appended is read here, after its parent's hooks; the record may have left its parent meanwhile. */
+int change_resolve_child(struct saving *v, struct change *c, struct err *e);
+/* Inserts, updates or deletes the row. */
+int change_apply(struct saving *v, struct change *c, struct err *e);
+/* True when both stand for the same step from the same stored row. */
+bool change_same(const struct change *a, const struct change *b);
+
+/* The key that the record has after the change (before it, on a delete). */
+static inline const struct value *change_key(const struct change *c)
+{
+	return c->row ? &c->row[c->model->key->index] : &c->key;
+}
+/* "orders/7.json" in the arena, for messages; "orders" without a key. */
+const char *record_path(struct arena *a, const struct model *m, const struct value *key);
+
+#endif

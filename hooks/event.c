@@ -1,0 +1,199 @@
+/*
+ * event.c - the event object and the environment of rowfs-hooks(5). No value of a write-only field leaves here.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../store/json.h"
+#include "../store/limits.h"
+#include "change.h"
+#include "event.h"
+
+/* By verb: how the event names it besides. */
+static const char *const put_types[VERB_COUNT] = {
+    [VERB_CREATE] = "newly_created",
+    [VERB_REPLACE] = "updated",
+    [VERB_PATCH] = "updated",
+};
+static const char *const statuses[VERB_COUNT] = {
+    [VERB_CREATE] = "inserted",
+    [VERB_REPLACE] = "modified",
+    [VERB_PATCH] = "modified",
+    [VERB_DELETE] = "deleted",
+};
+static const char *const passed_on[] = {"PATH", "HOME", "LANG"};
+
+void event_comm(pid_t pid, char *comm)
+{
+	char path[64];
+	snprintf(path, sizeof path, "/proc/%ld/comm", (long)pid);
+	int fd = pid ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+	ssize_t n = fd < 0 ? 0 : read(fd, comm, COMM_SIZE - 1);
+	if (fd >= 0)
+		close(fd);
+	comm[n > 0 ? n : 0] = '\0';
+	comm[strcspn(comm, "\n")] = '\0';
+	if (!pid)
+		strcpy(comm, "rowfs");
+	for (char *c = comm; *c; c++) /* any bytes may be a name; JSON takes UTF-8 only */
+		if (*c & 0x80)
+			*c = '?';
+}
+
+/* ---- the object ---- */
+
+static void write_string(struct buf *b, const char *name, const char *text)
+{
+	buf_printf(b, ",\"%s\":", name);
+	if (text)
+		json_write_string(b, text, strlen(text));
+	else
+		buf_str(b, "null");
+}
+
+static void write_row(struct buf *b, const char *name, const struct model *m, const struct value *row)
+{
+	buf_printf(b, ",\"%s\":", name);
+	if (!row) {
+		buf_str(b, "null");
+		return;
+	}
+	size_t members = record_open(b, m, row, SHOW_EVENT, -1, NULL);
+	record_close(b, members, -1);
+}
+
+static bool is_changed(const struct event_object *event, size_t i)
+{
+	static const struct value none = {.kind = VALUE_NULL};
+	return !value_equal(event->old ? &event->old[i] : &none, event->row ? &event->row[i] : &none);
+}
+
+static void write_changed(struct buf *b, const struct event_object *event)
+{
+	const char *comma = "";
+	buf_str(b, ",\"changed\":[");
+	for (size_t i = 0; i < event->model->nfields; i++) {
+		const char *name = event->model->fields[i].name;
+		if (!is_changed(event, i))
+			continue;
+		buf_str(b, comma);
+		json_write_string(b, name, strlen(name));
+		comma = ",";
+	}
+	buf_char(b, ']');
+}
+
+void event_write(struct buf *b, const struct event_object *event)
+{
+	char comm[COMM_SIZE];
+	const struct actor *actor = event->actor;
+	event_comm(actor->pid, comm);
+	buf_str(b, "{\"version\":1");
+	write_string(b, "event", event->name);
+	write_string(b, "verb", verb_name(event->verb));
+	write_string(b, "put_type", put_types[event->verb]);
+	write_string(b, "model", event->model->name);
+	buf_str(b, ",\"key\":");
+	value_write(b, event->model->key->type, event->key, -1);
+	buf_printf(b, ",\"actor\":{\"uid\":%lu,\"gid\":%lu,\"pid\":%ld", (unsigned long)actor->uid,
+	           (unsigned long)actor->gid, (long)actor->pid);
+	write_string(b, "comm", comm);
+	buf_char(b, '}');
+	write_row(b, "old", event->model, event->old);
+	write_row(b, "new", event->model, event->row);
+	write_changed(b, event);
+	write_string(b, "status", statuses[event->verb]);
+	buf_str(b, ",\"details\":{}}");
+}
+
+/* ---- the environment ---- */
+
+struct env {
+	struct arena *arena;
+	const char **list;
+	size_t n;
+	bool failed;
+};
+
+static void add_text(struct env *env, const char *text)
+{
+	env->failed |= !text;
+	env->list[env->n++] = text;
+}
+
+#define add(env, ...) add_text(env, arena_printf((env)->arena, __VA_ARGS__))
+
+static bool fits(const struct field *f, const struct buf *text)
+{
+	return f->type != TYPE_JSON && text->len <= LIMIT_ENV_VALUE && !memchr(buf_text(text), '\0', text->len);
+}
+
+/* null is left out, so that ${new_total+set} tells it from an empty string. */
+static void add_row(struct env *env, const char *prefix, const struct model *m, const struct value *row,
+                    struct buf *omitted)
+{
+	for (size_t i = 0; row && i < m->nfields; i++) {
+		const struct field *f = &m->fields[i];
+		if (f->write_only || row[i].kind == VALUE_NULL)
+			continue;
+		buf_auto text = BUF_INIT;
+		value_plain(&text, f->type, &row[i]);
+		if (fits(f, &text))
+			add(env, "%s%s=%s", prefix, f->name, buf_text(&text));
+		else
+			buf_printf(omitted, "%s%s%s", omitted->len ? " " : "", prefix, f->name);
+		env->failed |= buf_failed(&text);
+	}
+}
+
+static void add_event(struct env *env, const struct event_object *event, const struct saver *s)
+{
+	buf_auto key = BUF_INIT;
+	value_plain(&key, event->model->key->type, event->key);
+	add(env, "ROWFS_EVENT=%s", event->name);
+	add(env, "ROWFS_VERB=%s", verb_name(event->verb));
+	if (put_types[event->verb])
+		add(env, "ROWFS_PUT_TYPE=%s", put_types[event->verb]);
+	add(env, "ROWFS_MODEL=%s", event->model->name);
+	add(env, "ROWFS_KEY=%s", buf_text(&key));
+	add(env, "ROWFS_UID=%lu", (unsigned long)event->actor->uid);
+	add(env, "ROWFS_GID=%lu", (unsigned long)event->actor->gid);
+	add(env, "ROWFS_MOUNT=%s", s->mount);
+	add(env, "ROWFS_CONF=%s/%s", s->schema->conf->directory, basename(s->schema->conf->path));
+	env->failed |= buf_failed(&key);
+}
+
+const char *const *event_env(struct arena *a, const struct event_object *event, const struct saver *s)
+{
+	enum { FIXED = 16 };
+	struct env env = {.arena = a};
+	buf_auto omitted = BUF_INIT;
+	env.list = arena_alloc(a, (FIXED + 2 * event->model->nfields) * sizeof *env.list);
+	if (!env.list)
+		return NULL;
+	for (size_t i = 0; i < sizeof passed_on / sizeof *passed_on; i++)
+		if (getenv(passed_on[i]))
+			add(&env, "%s=%s", passed_on[i], getenv(passed_on[i]));
+	add_event(&env, event, s);
+	add_row(&env, "new_", event->model, event->row, &omitted);
+	add_row(&env, "old_", event->model, event->old, &omitted);
+	if (omitted.len)
+		add(&env, "ROWFS_OMITTED=%s", buf_text(&omitted));
+	return env.failed || buf_failed(&omitted) ? NULL : env.list;
+}
+
+int event_program(struct program *p, struct arena *a, const struct event_object *event, const struct saver *s,
+                  struct err *e)
+{
+	buf_auto line = BUF_INIT;
+	event_write(&line, event);
+	buf_char(&line, '\n');
+	p->env = event_env(a, event, s);
+	p->input = buf_failed(&line) ? NULL : arena_copy(a, line.data, line.len);
+	p->input_len = line.len;
+	p->directory = s->schema->conf->directory;
+	return p->env && p->input ? 0 : err_nomem(e);
+}

@@ -1,0 +1,35 @@
+/*
+ * event.h - what a program is told: the event as one line of JSON, and its environment.
+ */
+#ifndef ROWFS_EVENT_H
+#define ROWFS_EVENT_H
+
+#include "../store/arena.h"
+#include "../store/buf.h"
+#include "program.h"
+#include "save.h"
+
+enum { COMM_SIZE = 32 };
+
+/* The name of the process; "rowfs" for 0, "" when it is gone. comm of COMM_SIZE bytes. */
+void event_comm(pid_t pid, char *comm);
+
+struct event_object {
+	const char *name;          /* "pre_save", "job" */
+	enum verb verb;
+	const struct model *model;
+	const struct value *key;
+	const struct value *old, *row; /* NULL on create, delete */
+	const struct actor *actor;
+};
+
+/* The line without a line break. Failures are the buffer's. */
+void event_write(struct buf *b, const struct event_object *event);
+/* NAME=VALUE..., NULL-terminated, in the arena. NULL: no memory. */
+const char *const *event_env(struct arena *a, const struct event_object *event, const struct saver *s);
+
+/* Fills in environment, input and directory of a program that gets the event. */
+int event_program(struct program *p, struct arena *a, const struct event_object *event, const struct saver *s,
+                  struct err *e);
+
+#endif

@@ -1,0 +1,515 @@
+/*
+ * hook.c - reads the `on` directives of mount.conf into the list of hooks.
+ *
+ * The tables say which verbs an event happens for, which kinds it allows and what each kind is followed by; everything
+ * else is a mistake at its word. A directive with several events becomes one hook for each.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "../store/limits.h"
+#include "act.h"
+#include "hook.h"
+
+#define BIT(n) (1U << (n))
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+
+enum {
+	VERBS_SAVE = BIT(VERB_CREATE) | BIT(VERB_REPLACE) | BIT(VERB_PATCH),
+	VERBS_DELETE = BIT(VERB_DELETE),
+	VERBS_ALL = VERBS_SAVE | VERBS_DELETE,
+	KINDS_ALL = BIT(HOOK_KIND_COUNT) - 1,
+	KINDS_AFTER = BIT(HOOK_RUN) | BIT(HOOK_ENQUEUE), /* the transaction is over: nothing to refuse, nothing to change */
+};
+
+static const struct event_info {
+	const char *name;
+	unsigned verbs, kinds;
+} events[EVENT_COUNT] = {
+    [EVENT_PRE_SAVE] = {"pre_save", VERBS_SAVE, KINDS_ALL},
+    [EVENT_PRE_DELETE] = {"pre_delete", VERBS_DELETE, KINDS_ALL},
+    [EVENT_POST_SAVE] = {"post_save", VERBS_SAVE, KINDS_ALL},
+    [EVENT_POST_DELETE] = {"post_delete", VERBS_DELETE, KINDS_ALL},
+    [EVENT_BEFORE_COMMIT] = {"before_commit", VERBS_ALL, KINDS_ALL},
+    [EVENT_AFTER_COMMIT] = {"after_commit", VERBS_ALL, KINDS_AFTER},
+};
+
+static const struct {
+	const char *name;
+	unsigned verbs;
+} verb_words[] = {
+    {"create", BIT(VERB_CREATE)}, {"replace", BIT(VERB_REPLACE)},
+    {"patch", BIT(VERB_PATCH)},   {"update", BIT(VERB_REPLACE) | BIT(VERB_PATCH)},
+    {"delete", BIT(VERB_DELETE)},
+};
+
+static const char *const not_yet[] = {"apply", "pipe", "plugin", "as"};
+
+struct reader {
+	struct hooks *hooks;
+	struct conf *conf;
+	const struct schema *schema;
+	size_t room;
+	struct err *e;
+};
+
+/* Reads what follows the kind's word. */
+typedef int read_kind(struct reader *r, const struct word *words, size_t n, struct hook *h);
+static read_kind read_sql, read_check, read_run, read_enqueue;
+
+static const struct {
+	const char *name, *usage;
+	size_t least, most;
+	read_kind *read;
+} kinds[HOOK_KIND_COUNT] = {
+    [HOOK_SQL] = {"sql", "sql \"STATEMENTS\"", 1, 1, read_sql},
+    [HOOK_CHECK] = {"check", "check \"EXPRESSION\" \"MESSAGE\"", 2, 2, read_check},
+    [HOOK_RUN] = {"run", "run PROGRAM ARGUMENT...", 1, (size_t)-1, read_run},
+    [HOOK_ENQUEUE] = {"enqueue", "enqueue QUEUE FIELD=VALUE...", 1, (size_t)-1, read_enqueue},
+};
+
+const char *event_name(enum event event)
+{
+	return events[event].name;
+}
+
+/* ---- kinds ---- */
+
+static int read_sql(struct reader *r, const struct word *words, size_t n, struct hook *h)
+{
+	(void)r, (void)n;
+	h->sql = words[0].text;
+	return 0;
+}
+
+static int read_check(struct reader *r, const struct word *words, size_t n, struct hook *h)
+{
+	(void)r, (void)n;
+	h->sql = words[0].text;
+	h->message = words[1].text;
+	return 0;
+}
+
+static int read_run(struct reader *r, const struct word *words, size_t n, struct hook *h)
+{
+	h->argv = arena_alloc(&r->hooks->arena, (n + 1) * sizeof *h->argv);
+	if (!h->argv)
+		return err_nomem(r->e);
+	for (size_t i = 0; i < n; i++)
+		h->argv[i] = words[i].text;
+	if (strchr(words[0].text, '/'))
+		h->argv[0] = conf_path(r->conf, &words[0]);
+	return h->argv[0] ? 0 : err_nomem(r->e);
+}
+
+static const struct model *find_queue(struct reader *r, const struct word *w)
+{
+	const struct schema *s = r->schema;
+	const struct model *m = schema_model(s, w->text);
+	if (m && m->queue)
+		return m;
+	const char **names = arena_alloc(&r->hooks->arena, (s->nmodels + 1) * sizeof *names);
+	size_t n = 0;
+	for (size_t i = 0; names && i < s->nmodels; i++)
+		if (s->models[i].queue)
+			names[n++] = s->models[i].name;
+	if (m)
+		conf_mistake(r->conf, w, "'%s' is a model, not a queue", w->text);
+	else
+		conf_unknown(r->conf, w, "queue", names, n);
+	return NULL;
+}
+
+static const struct field *find_field(struct reader *r, const struct model *m, const struct word *w, const char *name)
+{
+	const struct field *f = model_field(m, name);
+	if (f)
+		return f;
+	const char **names = arena_alloc(&r->hooks->arena, m->nfields * sizeof *names);
+	for (size_t i = 0; names && i < m->nfields; i++)
+		names[i] = m->fields[i].name;
+	struct word part = *w;
+	part.text = name;
+	part.length = (int)strlen(name);
+	conf_unknown(r->conf, &part, "field", names, names ? m->nfields : 0);
+	return NULL;
+}
+
+static bool fits_type(enum field_type from, enum field_type to)
+{
+	bool text = from != TYPE_INTEGER && from != TYPE_NUMBER && from != TYPE_BOOLEAN && from != TYPE_JSON;
+	return from == to || to == TYPE_JSON || (to == TYPE_NUMBER && from == TYPE_INTEGER) ||
+	       (to == TYPE_STRING && text);
+}
+
+static void check_parameter(struct reader *r, const struct word *w, const struct model *m, const struct assignment *a)
+{
+	struct parameter p;
+	if (!parameter_find(m, a->parameter, &p))
+		conf_mistake(r->conf, w, "%s has no field for ':%s'", m->name, a->parameter);
+	else if (p.field && p.field->write_only)
+		conf_mistake(r->conf, w, "%s.%s is write-only and would be shown in the job", m->name, p.field->name);
+	else if (!fits_type(p.type, a->field->type))
+		conf_mistake(r->conf, w, "':%s' is %s, %s is %s", a->parameter, field_type_name(p.type), a->field->name,
+		             field_type_name(a->field->type));
+}
+
+static int read_assignment(struct reader *r, const struct word *w, struct hook *h)
+{
+	const char *equals = strchr(w->text, '=');
+	if (!equals || equals == w->text) {
+		conf_mistake(r->conf, w, "FIELD=VALUE is expected");
+		return 0;
+	}
+	const char *name = arena_copy(&r->hooks->arena, w->text, (size_t)(equals - w->text));
+	if (!name)
+		return err_nomem(r->e);
+	struct assignment a = {.field = find_field(r, h->queue, w, name)};
+	if (!a.field)
+		return 0;
+	for (size_t i = 0; i < h->nassignments; i++)
+		if (h->assignments[i].field == a.field)
+			conf_mistake(r->conf, w, "%s is given twice", name);
+	if (equals[1] == ':') {
+		a.parameter = equals + 2;
+		for (size_t i = 0; i < r->schema->nmodels; i++)
+			if (!h->model || h->model == &r->schema->models[i])
+				check_parameter(r, w, &r->schema->models[i], &a);
+	} else if (value_from_text(a.field->type, equals + 1, strlen(equals + 1), &r->hooks->arena, &a.literal) < 0) {
+		conf_mistake(r->conf, w, "%s is %s, '%s' is none", name, field_type_name(a.field->type), equals + 1);
+	}
+	h->assignments[h->nassignments++] = a;
+	return 0;
+}
+
+static bool is_assigned(const struct hook *h, const struct field *f)
+{
+	for (size_t i = 0; i < h->nassignments; i++)
+		if (h->assignments[i].field == f)
+			return true;
+	return false;
+}
+
+static int read_enqueue(struct reader *r, const struct word *words, size_t n, struct hook *h)
+{
+	h->queue = find_queue(r, &words[0]);
+	if (!h->queue)
+		return 0;
+	h->assignments = arena_alloc(&r->hooks->arena, n * sizeof *h->assignments);
+	if (!h->assignments)
+		return err_nomem(r->e);
+	for (size_t i = 1; i < n; i++)
+		if (read_assignment(r, &words[i], h) < 0)
+			return err_nomem(r->e);
+	for (size_t i = 0; i < h->queue->nfields; i++) {
+		const struct field *f = &h->queue->fields[i];
+		if (f->required && f != h->queue->key && f->default_kind == DEFAULT_NONE && !is_assigned(h, f))
+			conf_mistake(r->conf, &words[0], "%s needs a value for %s", h->queue->name, f->name);
+	}
+	return 0;
+}
+
+/* ---- one directive ---- */
+
+static bool is_not_yet(struct reader *r, const struct word *w)
+{
+	for (size_t i = 0; i < COUNT(not_yet); i++) {
+		if (strcmp(w->text, not_yet[i]) != 0)
+			continue;
+		conf_mistake(r->conf, w, "%s is not in this version", w->text);
+		return true;
+	}
+	return false;
+}
+
+static int find_event(struct reader *r, const struct word *w)
+{
+	const char *names[EVENT_COUNT];
+	for (int i = 0; i < EVENT_COUNT; i++) {
+		names[i] = events[i].name;
+		if (strcmp(w->text, names[i]) == 0)
+			return i;
+	}
+	if (!is_not_yet(r, w))
+		conf_unknown(r->conf, w, "event", names, EVENT_COUNT);
+	return -1;
+}
+
+/* The events of "pre_save,pre_delete" as bits; 0 after a mistake. */
+static int read_events(struct reader *r, const struct word *w, unsigned *out)
+{
+	bool wrong = false;
+	unsigned found = 0;
+	for (const char *at = w->text; at; at = *at ? at + 1 : NULL) {
+		const char *end = strchrnul(at, ',');
+		struct word part = *w;
+		part.column += (int)(at - w->text);
+		part.length = (int)(end - at);
+		part.text = arena_copy(&r->hooks->arena, at, (size_t)(end - at));
+		if (!part.text)
+			return err_nomem(r->e);
+		int event = find_event(r, &part);
+		wrong |= event < 0;
+		found |= event < 0 ? 0 : BIT(event);
+		at = end;
+	}
+	*out = wrong ? 0 : found;
+	return 0;
+}
+
+static unsigned find_verbs(const struct word *w)
+{
+	for (size_t i = 0; i < COUNT(verb_words); i++)
+		if (strcmp(w->text, verb_words[i].name) == 0)
+			return verb_words[i].verbs;
+	return 0;
+}
+
+static unsigned verbs_of(unsigned of_events)
+{
+	unsigned verbs = 0;
+	for (int i = 0; i < EVENT_COUNT; i++)
+		verbs |= of_events & BIT(i) ? events[i].verbs : 0;
+	return verbs;
+}
+
+/* Moves *at behind the verbs. */
+static unsigned read_verbs(struct reader *r, const struct directive *d, size_t *at, unsigned of_events)
+{
+	unsigned verbs = 0;
+	for (unsigned more; *at < d->nwords && (more = find_verbs(&d->words[*at])); (*at)++) {
+		verbs |= more;
+		if (of_events && !(more & verbs_of(of_events)))
+			conf_mistake(r->conf, &d->words[*at], "no %s happens at %s", d->words[*at].text, d->words[1].text);
+	}
+	return verbs ? verbs : VERBS_ALL;
+}
+
+static int find_kind(struct reader *r, const struct directive *d, size_t at)
+{
+	const char *names[HOOK_KIND_COUNT + COUNT(verb_words)];
+	if (at >= d->nwords) {
+		conf_mistake(r->conf, &d->words[0], "on EVENT VERB... is followed by sql, check, run or enqueue");
+		return -1;
+	}
+	for (int i = 0; i < HOOK_KIND_COUNT; i++) {
+		names[i] = kinds[i].name;
+		if (strcmp(d->words[at].text, names[i]) == 0)
+			return i;
+	}
+	for (size_t i = 0; i < COUNT(verb_words); i++)
+		names[HOOK_KIND_COUNT + i] = verb_words[i].name;
+	if (!is_not_yet(r, &d->words[at]))
+		conf_unknown(r->conf, &d->words[at], "verb or kind of hook", names, COUNT(names));
+	return -1;
+}
+
+static void read_timeout(struct reader *r, const struct directive *d, struct hook *h)
+{
+	if (h->kind != HOOK_RUN)
+		conf_mistake(r->conf, &d->words[0], "only a program has a timeout");
+	else if (directive_args(d) != 1 || !word_duration(&d->words[1], &h->timeout_ms) || h->timeout_ms <= 0)
+		conf_mistake(r->conf, &d->words[0], "timeout is followed by a time such as 10s");
+}
+
+static void read_options(struct reader *r, const struct directive *d, struct hook *h)
+{
+	static const char *const options[] = {"timeout"};
+	for (const struct directive *o = d->children; o; o = o->next) {
+		if (strcmp(o->words[0].text, "timeout") == 0)
+			read_timeout(r, o, h);
+		else if (!is_not_yet(r, &o->words[0]))
+			conf_unknown(r->conf, &o->words[0], "option of a hook", options, COUNT(options));
+	}
+}
+
+static int add_hook(struct reader *r, const struct hook *h)
+{
+	struct hooks *hooks = r->hooks;
+	if (hooks->n == r->room) {
+		size_t room = r->room ? 2 * r->room : 16;
+		struct hook *all = arena_alloc(&hooks->arena, room * sizeof *all);
+		if (!all)
+			return err_nomem(r->e);
+		if (hooks->n)
+			memcpy(all, hooks->all, hooks->n * sizeof *all);
+		hooks->all = all;
+		r->room = room;
+	}
+	hooks->all[hooks->n++] = *h;
+	return 0;
+}
+
+static int add_events(struct reader *r, const struct directive *d, struct hook h, unsigned of_events, unsigned verbs)
+{
+	long long given = h.timeout_ms;
+	for (int i = 0; i < EVENT_COUNT; i++) {
+		if (!(of_events & BIT(i)))
+			continue;
+		h.event = i;
+		h.verbs = verbs & events[i].verbs;
+		h.timeout_ms = given ? given : i == EVENT_AFTER_COMMIT ? TIMEOUT_AFTER_MS : TIMEOUT_HOOK_MS;
+		if (!(events[i].kinds & BIT(h.kind)))
+			conf_mistake(r->conf, h.where, "%s can't do anything at %s: the transaction is over",
+			             kinds[h.kind].name, events[i].name);
+		if (!h.verbs)
+			conf_mistake(r->conf, &d->words[1], "%s happens for none of these verbs", events[i].name);
+		if (add_hook(r, &h) < 0)
+			return err_nomem(r->e);
+	}
+	return 0;
+}
+
+static int read_on(struct reader *r, const struct directive *d, const struct model *m)
+{
+	unsigned of_events = 0;
+	size_t at = 2;
+	if (d->nwords < 2) {
+		conf_mistake(r->conf, &d->words[0], "on is followed by an event, verbs, and what to do");
+		return 0;
+	}
+	int result = read_events(r, &d->words[1], &of_events);
+	if (result < 0)
+		return result;
+	unsigned verbs = read_verbs(r, d, &at, of_events);
+	int kind = find_kind(r, d, at);
+	if (kind < 0)
+		return 0;
+	struct hook h = {.kind = kind, .model = m, .where = &d->words[at]};
+	size_t args = d->nwords - at - 1;
+	if (args < kinds[kind].least || args > kinds[kind].most)
+		conf_mistake(r->conf, h.where, "usage: %s", kinds[kind].usage);
+	else
+		result = kinds[kind].read(r, &d->words[at + 1], args, &h);
+	read_options(r, d, &h);
+	return result < 0 ? result : add_events(r, d, h, of_events, verbs);
+}
+
+static int read_block(struct reader *r, const struct directive *first, const struct model *m)
+{
+	int result = 0;
+	for (const struct directive *d = first; d && result == 0; d = d->next)
+		if (strcmp(d->words[0].text, "on") == 0)
+			result = read_on(r, d, m);
+	return result;
+}
+
+int hooks_read(struct hooks *h, struct conf *c, const struct schema *s, struct err *e)
+{
+	struct reader r = {.hooks = h, .conf = c, .schema = s, .e = e};
+	*h = (struct hooks){0};
+	int result = read_block(&r, c->directives, NULL);
+	for (size_t i = 0; i < s->nmodels && result == 0; i++)
+		if (s->models[i].conf)
+			result = read_block(&r, s->models[i].conf->children, &s->models[i]);
+	return result;
+}
+
+void hooks_release(struct hooks *h)
+{
+	arena_release(&h->arena);
+	*h = (struct hooks){0};
+}
+
+/* ---- compiling ---- */
+
+static bool is_known(void *model, const char *name)
+{
+	struct parameter unused;
+	return parameter_find(model, name, &unused);
+}
+
+static int prepare_for(struct hook *h, struct conf *c, struct store *store, const struct model *m, struct sql **out,
+                       struct err *e)
+{
+	err_auto why = ERR_INIT;
+	buf_auto text = BUF_INIT;
+	if (h->kind == HOOK_CHECK)
+		check_write(&text, m, h->sql);
+	else
+		buf_str(&text, h->sql);
+	if (buf_failed(&text))
+		return err_nomem(e);
+	int result = sql_prepare(store, buf_text(&text), is_known, (void *)m, out, &why);
+	if (result == -EBADMSG) {
+		conf_mistake(c, h->where + 1, "%s%s%s", h->model ? "" : m->name, h->model ? "" : ": ", why.text);
+		return 0;
+	}
+	return result < 0 ? err_set(e, -result, "%s", why.text) : 0;
+}
+
+static int prepare_all(struct hooks *all, struct hook *h, struct conf *c, struct store *store, const struct schema *s,
+                       struct err *e)
+{
+	h->prepared_for = arena_alloc(&all->arena, s->nmodels * sizeof *h->prepared_for);
+	int result = h->prepared_for ? 0 : err_nomem(e);
+	for (size_t i = 0; i < s->nmodels && result == 0; i++)
+		result = prepare_for(h, c, store, &s->models[i], &h->prepared_for[i], e);
+	return result;
+}
+
+int hooks_prepare(struct hooks *h, struct conf *c, struct store *store, const struct schema *s, struct err *e)
+{
+	int result = 0;
+	for (size_t i = 0; i < h->n && result == 0; i++) {
+		struct hook *hook = &h->all[i];
+		if (!hook->sql)
+			continue;
+		result = hook->model ? prepare_for(hook, c, store, hook->model, &hook->prepared, e)
+		                     : prepare_all(h, hook, c, store, s, e);
+	}
+	return result;
+}
+
+/* ---- looking up ---- */
+
+const struct hook *hooks_next(const struct hooks *h, enum event event, enum verb verb, const struct model *m,
+                              size_t *at)
+{
+	while (*at < h->n) {
+		const struct hook *hook = &h->all[(*at)++];
+		if (hook->event == event && hook->verbs & BIT(verb) && (!hook->model || hook->model == m))
+			return hook;
+	}
+	return NULL;
+}
+
+/* Quoted again where it holds a blank. */
+static void print_word(const char *text, FILE *to)
+{
+	fprintf(to, strpbrk(text, " \t\n;{}#'\"") || !*text ? " \"%s\"" : " %s", text);
+}
+
+static void print_hook(const struct hook *h, const struct model *m, FILE *to)
+{
+	fprintf(to, "%s: %s", m->name, events[h->event].name);
+	for (int verb = 0; verb < VERB_COUNT; verb++)
+		if (h->verbs & BIT(verb))
+			fprintf(to, " %s", verb_name(verb));
+	fprintf(to, " %s", kinds[h->kind].name);
+	if (h->sql)
+		print_word(h->sql, to);
+	if (h->message)
+		print_word(h->message, to);
+	for (size_t i = 0; h->argv && h->argv[i]; i++)
+		print_word(h->argv[i], to);
+	if (h->queue)
+		fprintf(to, " %s", h->queue->name);
+	for (size_t i = 0; i < h->nassignments; i++) {
+		const struct assignment *a = &h->assignments[i];
+		buf_auto literal = BUF_INIT;
+		value_plain(&literal, a->field->type, &a->literal);
+		fprintf(to, " %s=%s%s", a->field->name, a->parameter ? ":" : "",
+		        a->parameter ? a->parameter : buf_text(&literal));
+	}
+	fputc('\n', to);
+}
+
+void hooks_print(const struct hooks *h, const struct schema *s, FILE *to)
+{
+	for (size_t i = 0; i < s->nmodels; i++)
+		for (int event = 0; event < EVENT_COUNT; event++)
+			for (size_t j = 0; j < h->n; j++)
+				if (h->all[j].event == (enum event)event && (!h->all[j].model || h->all[j].model == &s->models[i]))
+					print_hook(&h->all[j], &s->models[i], to);
+}

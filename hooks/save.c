@@ -1,0 +1,443 @@
+/*
+ * save.c - the order of a save. in_order() is the one place where it is written.
+ *
+ * A request becomes a change (change.c), a hook acts on it (act.c); what hooks and deleted parents cause becomes further
+ * changes of the same list. Rows change here and nowhere else, and either all of them do or none.
+ * The transaction is open from begin() to txn_commit; programs of pre_save and pre_delete that come before every other
+ * kind of hook run before it, on a snapshot (run_early), so that nobody waits for them.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../store/json.h"
+#include "../store/limits.h"
+#include "act.h"
+#include "after.h"
+#include "change.h"
+#include "event.h"
+
+/* One call of save(). */
+struct order {
+	struct saving v;
+	const struct request *requests;
+	size_t n;
+	json_t **documents;      /* by request */
+	struct change **results; /* by request: the change that stands for it */
+	struct change *early;    /* resolved on a snapshot, its first programs have run */
+	bool nothing;            /* the snapshot has the content already */
+	const struct request *at; /* being carried out: its text has the places of problems */
+	struct task *tasks;      /* programs of after_commit */
+	struct outcome *outcomes;
+	struct arena *outcomes_arena;
+};
+
+/* ---- 1. parse ---- */
+
+static int parse(struct order *o, struct err *e)
+{
+	o->documents = arena_alloc(&o->v.arena, o->n * sizeof *o->documents);
+	o->results = arena_alloc(&o->v.arena, o->n * sizeof(struct change *));
+	if (!o->documents || !o->results)
+		return err_nomem(e);
+	for (size_t i = 0; i < o->n; i++) {
+		o->at = &o->requests[i];
+		if (!o->at->text || o->at->kind == REQUEST_DELETE || o->at->kind == REQUEST_MOVE)
+			continue;
+		int result = json_read(o->at->text, o->at->len, &o->documents[i], e);
+		if (result == 0)
+			result = saving_keep(&o->v, o->documents[i], e);
+		if (result < 0)
+			return result;
+	}
+	return 0;
+}
+
+static struct change *change_of_request(struct order *o, size_t i, struct err *e)
+{
+	const struct request *r = &o->requests[i];
+	struct change *c = change_new(&o->v, r->model, r->kind, &r->key, e);
+	if (!c)
+		return NULL;
+	c->expect = r->expect;
+	c->trusted = r->trusted;
+	c->document = o->documents[i];
+	return c;
+}
+
+/* ---- hooks ---- */
+
+static int carry(struct saving *v, size_t from, struct err *e);
+
+/* Carries what the last hook has caused. Its problems are those of another document than the user's. */
+static int carry_caused(struct saving *v, size_t from, struct err *e)
+{
+	err_auto why = ERR_INIT;
+	if (from == v->n || carry(v, from, &why) == 0)
+		return 0;
+	const char *model = v->changes[from]->model->name;
+	return err_set(e, why.code, why.nproblems ? "%s: %s" : "%.0s%s", model, why.text);
+}
+
+static int run_hooks(struct saving *v, enum event event, struct change *c, size_t at, struct err *e)
+{
+	const struct hook *h;
+	while ((h = hooks_next(v->saver->hooks, event, c->verb, c->model, &at))) {
+		size_t before = v->n;
+		if (event == EVENT_AFTER_COMMIT && h->kind != HOOK_ENQUEUE)
+			continue;
+		if (act(v, h, c, e) < 0 || carry_caused(v, before, e) < 0)
+			return -e->code;
+	}
+	return 0;
+}
+
+static int pre_hooks(struct saving *v, struct change *c, struct err *e)
+{
+	enum event event = c->verb == VERB_DELETE ? EVENT_PRE_DELETE : EVENT_PRE_SAVE;
+	if (!c->changed)
+		return 0;
+	int result = run_hooks(v, event, c, c->pre_at, e);
+	return result < 0 || !c->edited ? result : store_check(v->conn, c->model, c->old, c->row, e);
+}
+
+/* Children stand behind their parents: they come first. What hooks have caused is done already. */
+static int post_hooks(struct saving *v, size_t from, struct err *e)
+{
+	for (size_t i = v->n; i-- > from;) {
+		struct change *c = v->changes[i];
+		if (!c->changed || c->posted)
+			continue;
+		c->posted = true;
+		if (run_hooks(v, c->verb == VERB_DELETE ? EVENT_POST_DELETE : EVENT_POST_SAVE, c, 0, e) < 0)
+			return -e->code;
+	}
+	return 0;
+}
+
+/* ---- 2. programs before the transaction ---- */
+
+/* A program that is the next pre hook of the change, and the place behind it. */
+static const struct hook *next_program(struct saving *v, const struct change *c, size_t *at)
+{
+	enum event event = c->verb == VERB_DELETE ? EVENT_PRE_DELETE : EVENT_PRE_SAVE;
+	*at = c->pre_at;
+	const struct hook *h = hooks_next(v->saver->hooks, event, c->verb, c->model, at);
+	return h && h->kind == HOOK_RUN ? h : NULL;
+}
+
+static bool may_be_early(struct saving *v, const struct request *r)
+{
+	static const enum verb verbs[][2] = {
+	    [REQUEST_PUT] = {VERB_CREATE, VERB_REPLACE},
+	    [REQUEST_MERGE] = {VERB_CREATE, VERB_PATCH},
+	    [REQUEST_DELETE] = {VERB_DELETE, VERB_DELETE},
+	};
+	size_t at;
+	for (int i = 0; i < 2 && r->kind != REQUEST_MOVE; i++)
+		if (next_program(v, &(struct change){.model = r->model, .verb = verbs[r->kind][i]}, &at))
+			return true;
+	return false;
+}
+
+static int run_early(struct order *o, struct err *e)
+{
+	struct saving *v = &o->v;
+	if (o->n != 1 || !may_be_early(v, o->requests))
+		return 0;
+	struct change *c = change_of_request(o, 0, e);
+	v->conn = c ? store_read_begin(v->saver->store, e) : NULL;
+	if (!v->conn)
+		return -e->code;
+	int result = change_resolve(v, c, e);
+	store_read_end(v->conn);
+	v->conn = NULL;
+	if (result < 0)
+		return result;
+	const struct hook *h;
+	for (size_t at; c->changed && (h = next_program(v, c, &at)); c->pre_at = at)
+		if (act(v, h, c, e) < 0)
+			return -e->code;
+	o->nothing = !c->changed;
+	o->results[0] = o->early = c;
+	return 0;
+}
+
+/* What was prepared holds when the row is still what the programs saw; otherwise they run again. */
+static void take_early(struct order *o, struct change *c)
+{
+	if (!o->early || !c->changed || !change_same(o->early, c))
+		return;
+	c->row = o->early->row;
+	c->pre_at = o->early->pre_at;
+	c->edited = o->early->edited;
+}
+
+/* ---- 3. to 5. one request: validate, pre hooks, rows ---- */
+
+static int begin(struct saving *v, struct err *e)
+{
+	int result = txn_begin(v->saver->store, &v->txn, e);
+	v->open = result == 0;
+	v->conn = v->open ? v->txn.conn : NULL;
+	return result;
+}
+
+/* The change at `from`, resolved, and those that its cascade appends; rows from the last to the first. */
+static int carry_resolved(struct saving *v, size_t from, struct err *e)
+{
+	struct change *c = v->changes[from];
+	if (c->verb == VERB_DELETE && change_cascade(v, c, e) < 0)
+		return -e->code;
+	size_t to = v->n;
+	for (size_t i = from; i < to; i++) {
+		if (i > from && change_resolve_child(v, v->changes[i], e) < 0)
+			return -e->code;
+		if (pre_hooks(v, v->changes[i], e) < 0)
+			return -e->code;
+	}
+	for (size_t i = to; i-- > from;)
+		if (v->changes[i]->changed && change_apply(v, v->changes[i], e) < 0)
+			return -e->code;
+	return 0;
+}
+
+/* What a hook has caused: its own post hooks run at once. */
+static int carry(struct saving *v, size_t from, struct err *e)
+{
+	if (change_resolve(v, v->changes[from], e) < 0 || carry_resolved(v, from, e) < 0)
+		return -e->code;
+	return post_hooks(v, from, e);
+}
+
+static int carry_change(struct order *o, struct change *c, struct err *e)
+{
+	if (!c || change_resolve(&o->v, c, e) < 0)
+		return -e->code;
+	take_early(o, c);
+	return change_add(&o->v, c, e) < 0 ? -e->code : carry_resolved(&o->v, o->v.n - 1, e);
+}
+
+/* The key changes; what had the new one goes, and its delete hooks run. */
+static int move_key(struct order *o, const struct request *r, struct change **result, struct err *e)
+{
+	struct saving *v = &o->v;
+	struct value *target = NULL;
+	struct change *c = *result = change_new(v, r->model, REQUEST_PUT, &r->key, e);
+	if (!c)
+		return -e->code;
+	if (value_equal(&r->key, &r->new_key)) {
+		c->row = arena_alloc(&v->arena, r->model->nfields * sizeof *c->row);
+		c->verb = VERB_REPLACE;
+		if (!c->row)
+			return err_nomem(e);
+		c->row[r->model->key->index] = r->key;
+		return 0;
+	}
+	c->new_key = r->new_key;
+	if (saving_read(v, r->model, &r->new_key, &target, e) < 0)
+		return -e->code;
+	if (target && r->expect == EXPECT_NONE)
+		return err_set(e, EEXIST, "%s exists already", record_path(&v->arena, r->model, &r->new_key));
+	if (!target && r->expect == EXPECT_RECORD)
+		return err_set(e, ENOENT, "%s does not exist", record_path(&v->arena, r->model, &r->new_key));
+	if (target && carry_change(o, change_new(v, r->model, REQUEST_DELETE, &r->new_key, e), e) < 0)
+		return -e->code;
+	return carry_change(o, c, e);
+}
+
+/* What the file shows of the fields, without the key, as a document for another model. */
+static json_t *document_of_row(struct saving *v, const struct model *m, const struct value *row, struct err *e)
+{
+	json_t *document = NULL;
+	buf_auto text = BUF_INIT;
+	size_t members = record_open(&text, m, row, SHOW_FILE, -1, NULL);
+	record_close(&text, members, -1);
+	if (buf_failed(&text)) {
+		err_nomem(e);
+		return NULL;
+	}
+	if (json_read(text.data, text.len, &document, e) < 0 || saving_keep(v, document, e) < 0)
+		return NULL;
+	json_object_del(document, m->key->name);
+	return document;
+}
+
+static int move_model(struct order *o, const struct request *r, struct change **result, struct err *e)
+{
+	struct saving *v = &o->v;
+	struct value *row = NULL;
+	if (saving_read(v, r->model, &r->key, &row, e) < 0)
+		return -e->code;
+	if (!row)
+		return err_set(e, ENOENT, "%s does not exist", record_path(&v->arena, r->model, &r->key));
+	struct change *c = *result = change_new(v, r->new_model, REQUEST_PUT, &r->new_key, e);
+	if (!c || !(c->document = document_of_row(v, r->model, row, e)))
+		return -e->code;
+	c->expect = r->expect;
+	c->trusted = r->trusted;
+	if (carry_change(o, c, e) < 0)
+		return -e->code;
+	return carry_change(o, change_new(v, r->model, REQUEST_DELETE, &r->key, e), e);
+}
+
+static int carry_requests(struct order *o, struct err *e)
+{
+	for (size_t i = 0; i < o->n; i++) {
+		const struct request *r = o->at = &o->requests[i];
+		struct change **result = &o->results[i];
+		if (r->kind == REQUEST_MOVE) {
+			bool stays = !r->new_model || r->new_model == r->model;
+			if ((stays ? move_key : move_model)(o, r, result, e) < 0)
+				return -e->code;
+		} else {
+			*result = change_of_request(o, i, e);
+			if (carry_change(o, *result, e) < 0)
+				return -e->code;
+		}
+	}
+	o->at = o->n == 1 ? o->requests : NULL;
+	return 0;
+}
+
+/* ---- 7. and 8. ---- */
+
+/* Both may cause further changes, which come behind and have their own turn. */
+static int finish_changes(struct saving *v, struct err *e)
+{
+	for (size_t committed = 0, enqueued = 0; enqueued < v->n;) {
+		for (; committed < v->n; committed++)
+			if (v->changes[committed]->changed &&
+			    run_hooks(v, EVENT_BEFORE_COMMIT, v->changes[committed], 0, e) < 0)
+				return -e->code;
+		struct change *c = v->changes[enqueued++];
+		if (c->changed && run_hooks(v, EVENT_AFTER_COMMIT, c, 0, e) < 0)
+			return -e->code;
+	}
+	return 0;
+}
+
+/* ---- 9. ---- */
+
+static int prepare_after(struct order *o, struct err *e)
+{
+	struct saving *v = &o->v;
+	for (size_t i = 0; i < v->n; i++) {
+		const struct change *c = v->changes[i];
+		const struct hook *h;
+		for (size_t at = 0; c->changed && (h = hooks_next(v->saver->hooks, EVENT_AFTER_COMMIT, c->verb, c->model, &at));) {
+			struct event_object event = {event_name(EVENT_AFTER_COMMIT), c->verb, c->model, change_key(c), c->old,
+			                             c->row, v->actor};
+			if (h->kind == HOOK_RUN && after_prepare(&o->tasks, v->saver, h, &event, e) < 0)
+				return -e->code;
+		}
+	}
+	return after_reserve(v->saver->after, o->tasks, e);
+}
+
+static int commit(struct order *o, struct err *e)
+{
+	if (prepare_after(o, e) < 0)
+		return -e->code;
+	o->v.open = false;
+	int result = txn_commit(&o->v.txn, e);
+	after_settle(o->v.saver->after, o->tasks, result == 0);
+	o->tasks = NULL;
+	return result;
+}
+
+/* ---- the order ---- */
+
+/* Before the commit, for there may be no memory for it. */
+static int fill_outcomes(const struct order *o, struct err *e)
+{
+	for (size_t i = 0; o->outcomes && i < o->n; i++) {
+		const struct change *c = o->results[i];
+		o->outcomes[i].verb = c->verb;
+		o->outcomes[i].changed = c->changed;
+		if (value_copy(o->outcomes_arena, change_key(c), &o->outcomes[i].key) < 0)
+			return err_nomem(e);
+	}
+	return 0;
+}
+
+static int in_order(struct order *o, struct err *e)
+{
+	struct saving *v = &o->v;
+	if (parse(o, e) < 0 || run_early(o, e) < 0)
+		return -e->code;
+	if (o->nothing)
+		return fill_outcomes(o, e);
+	if (begin(v, e) < 0 ||          /* from here on other saves wait */
+	    carry_requests(o, e) < 0 || /* each: read, validate, pre_save or pre_delete, its rows */
+	    post_hooks(v, 0, e) < 0 ||  /* post_save, post_delete */
+	    finish_changes(v, e) < 0 || /* before_commit, then enqueue of after_commit */
+	    fill_outcomes(o, e) < 0 ||
+	    commit(o, e) < 0) /* then programs of after_commit, in their thread */
+		return -e->code;
+	return 0;
+}
+
+int save(struct saver *s, const struct actor *actor, const struct request *requests, size_t n, struct outcome *outcomes,
+         struct arena *a, struct err *e)
+{
+	struct order o = {.v = {.saver = s, .actor = actor},
+	                  .requests = requests,
+	                  .n = n,
+	                  .outcomes = outcomes,
+	                  .outcomes_arena = a};
+	clock_gettime(CLOCK_REALTIME, &o.v.now);
+	value_now(o.v.now, o.v.now_text);
+	int result = in_order(&o, e);
+	if (o.v.open) {
+		txn_rollback(&o.v.txn);
+		err_set(e, EIO, "the save ended early");
+		result = -e->code;
+	}
+	after_settle(s->after, o.tasks, false);
+	if (result < 0 && o.at && o.at->text && e->nproblems)
+		json_locate(o.at->text, o.at->len, e);
+	saving_release(&o.v);
+	return result;
+}
+
+/* ---- the saver ---- */
+
+int saver_new(struct saver **out, const struct schema *schema, const struct hooks *hooks, struct store *store,
+              struct journal *journal, const char *mount, struct err *e)
+{
+	struct saver *s = calloc(1, sizeof *s);
+	if (!s)
+		return err_nomem(e);
+	*s = (struct saver){.schema = schema, .hooks = hooks, .store = store, .journal = journal, .mount = mount};
+	int result = after_new(&s->after, s, e);
+	if (result < 0) {
+		free(s);
+		return result;
+	}
+	pthread_mutex_init(&s->sessions_lock, NULL);
+	*out = s;
+	return 0;
+}
+
+void saver_free(struct saver *s)
+{
+	if (!s)
+		return;
+	after_free(s->after);
+	pthread_mutex_destroy(&s->sessions_lock);
+	free(s);
+}
+
+bool saver_waits_for(struct saver *s, pid_t pid)
+{
+	bool found = false;
+	pthread_mutex_lock(&s->sessions_lock);
+	pid_t session = pid > 0 && s->sessions ? getsid(pid) : -1;
+	for (const struct session *at = s->sessions; at && !found; at = at->next)
+		found = at->id == session;
+	pthread_mutex_unlock(&s->sessions_lock);
+	return found;
+}

@@ -1,0 +1,491 @@
+/*
+ * sqlite.c - opening the database: connections, their statements, the pool of readers, and what SQLite's errors mean.
+ *
+ * Readers are opened when first needed and kept; each holds one snapshot from its first read until store_read_end.
+ * Statements are prepared once a connection, when first used, and finalized with it.
+ */
+#include "sqlite.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+/* ---- errors ---- */
+
+static const struct failure {
+	int rc;
+	int code;
+	const char *text; /* NULL: SQLite's */
+} failures[] = {
+	{SQLITE_BUSY, ETIMEDOUT, "the database is locked by another program"},
+	{SQLITE_LOCKED, ETIMEDOUT, "the database is locked by another program"},
+	{SQLITE_FULL, ENOSPC, "there is no space left for the database"},
+	{SQLITE_NOMEM, ENOMEM, "out of memory"},
+	{SQLITE_READONLY, EROFS, "the database can't be written"},
+	{SQLITE_CORRUPT, EIO, "the database file is damaged; PRAGMA integrity_check tells where"},
+	{SQLITE_NOTADB, EIO, "the database file is not an SQLite database"},
+	{SQLITE_PERM, EACCES, "the database can't be opened"},
+	{SQLITE_TOOBIG, EFBIG, "the record is too large for the database"},
+	{SQLITE_CONSTRAINT, EBADMSG, NULL},
+	{SQLITE_MISMATCH, EBADMSG, NULL},
+	{SQLITE_ERROR, EIO, NULL},
+};
+
+/* What the system said, where that is known to a user: a full disk is not an input/output error. */
+static int system_error(struct conn *c, struct err *e)
+{
+	int code = sqlite3_system_errno(c->db);
+	if (code == ENOSPC || code == EDQUOT)
+		return err_set(e, code, "there is no space left for the database");
+	return err_set(e, EIO, "the database can't be read or written: %s", code ? strerror(code) : "I/O error");
+}
+
+static int failure_error(struct conn *c, int rc, struct err *e)
+{
+	if ((rc & 0xff) == SQLITE_IOERR)
+		return rc == SQLITE_IOERR_NOMEM ? err_nomem(e) : system_error(c, e);
+	for (size_t i = 0; i < sizeof(failures) / sizeof(failures[0]); i++) {
+		const struct failure *f = &failures[i];
+		if (f->rc == (rc & 0xff))
+			return err_set(e, f->code, "%s", f->text ? f->text : sqlite3_errmsg(c->db));
+	}
+	return err_set(e, EIO, "the database answers: %s", sqlite3_errmsg(c->db));
+}
+
+/* Some errors roll the whole transaction back; everyone in the group must hear of it. */
+static void note_rollback(struct conn *c, const struct err *e)
+{
+	struct store *s = c->store;
+	if (c != &s->writer || !s->open || s->failure || !sqlite3_get_autocommit(c->db))
+		return;
+	s->failure = e->code;
+	snprintf(s->failure_text, sizeof(s->failure_text), "%s", e->text);
+}
+
+int conn_error(struct conn *c, int rc, struct err *e)
+{
+	err_auto why = ERR_INIT;
+	int result = failure_error(c, rc, &why);
+	note_rollback(c, &why);
+	if (e->code == 0)
+		err_take(e, &why);
+	return e->code ? -e->code : result;
+}
+
+bool column_is(const char *a, const char *b)
+{
+	return strcasecmp(a, b) == 0;
+}
+
+/* The field that a message such as "UNIQUE constraint failed: users.email" ends with; NULL: none. */
+static const struct field *named_field(const struct model *m, const char *message)
+{
+	for (size_t i = 0; i < m->nfields; i++) {
+		size_t len = strlen(m->fields[i].name), all = strlen(message);
+		if (all > len && column_is(message + all - len, m->fields[i].name) && strchr(". ", message[all - len - 1]))
+			return &m->fields[i];
+	}
+	return NULL;
+}
+
+static const struct {
+	int rc;
+	int code;
+	const char *text;
+} constraints[] = {
+	{SQLITE_CONSTRAINT_UNIQUE, EEXIST, "is the value of another record"},
+	{SQLITE_CONSTRAINT_PRIMARYKEY, EEXIST, "is the key of another record"},
+	{SQLITE_CONSTRAINT_ROWID, EEXIST, "is the key of another record"},
+	{SQLITE_CONSTRAINT_NOTNULL, EBADMSG, "is required"},
+	{SQLITE_CONSTRAINT_CHECK, EBADMSG, "is refused by the table's check"},
+	{SQLITE_CONSTRAINT_DATATYPE, EBADMSG, "has the wrong type for its column"},
+	{SQLITE_CONSTRAINT_FOREIGNKEY, EBADMSG, "refers to a record that does not exist"},
+};
+
+void problem_at(struct err *e, int code, const char *field, const char *fmt, ...)
+{
+	buf_auto pointer = BUF_INIT;
+	char text[512];
+	va_list args;
+	va_start(args, fmt);
+	vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	if (field)
+		buf_char(&pointer, '/');
+	for (; field && *field; field++) {
+		if (*field == '~' || *field == '/')
+			buf_str(&pointer, *field == '~' ? "~0" : "~1");
+		else
+			buf_char(&pointer, *field);
+	}
+	err_problem(e, code, buf_text(&pointer), "%s", text);
+}
+
+int conn_row_error(struct conn *c, const struct model *m, int rc, struct err *e)
+{
+	const struct field *f = named_field(m, sqlite3_errmsg(c->db));
+	if (sqlite3_get_autocommit(c->db) || (rc & 0xff) != SQLITE_CONSTRAINT)
+		return conn_error(c, rc, e);
+	for (size_t i = 0; i < sizeof(constraints) / sizeof(constraints[0]); i++) {
+		if (constraints[i].rc != rc)
+			continue;
+		if (f)
+			problem_at(e, constraints[i].code, f->name, "%s", constraints[i].text);
+		else
+			err_problem(e, constraints[i].code, "", "%s", sqlite3_errmsg(c->db));
+		return -e->code;
+	}
+	err_problem(e, EBADMSG, "", "%s", sqlite3_errmsg(c->db));
+	return -e->code;
+}
+
+/* ---- statements ---- */
+
+int conn_exec(struct conn *c, const char *sql, struct err *e)
+{
+	int rc = sqlite3_exec(c->db, sql, NULL, NULL, NULL);
+	return rc == SQLITE_OK ? 0 : conn_error(c, rc, e);
+}
+
+int conn_prepare(struct conn *c, const char *sql, sqlite3_stmt **out, struct err *e)
+{
+	int rc = sqlite3_prepare_v3(c->db, sql, -1, SQLITE_PREPARE_PERSISTENT, out, NULL);
+	return rc == SQLITE_OK ? 0 : conn_error(c, rc, e);
+}
+
+static const char *const controls[CONTROL_COUNT] = {
+	[CONTROL_READ] = "BEGIN",
+	[CONTROL_BEGIN] = "BEGIN IMMEDIATE",
+	[CONTROL_COMMIT] = "COMMIT",
+	[CONTROL_ROLLBACK] = "ROLLBACK",
+	[CONTROL_SAVEPOINT] = "SAVEPOINT rowfs",
+	[CONTROL_RELEASE] = "RELEASE rowfs",
+	[CONTROL_ROLLBACK_TO] = "ROLLBACK TO rowfs",
+	[CONTROL_VERSION] = "PRAGMA data_version",
+};
+
+int stmt_step(struct conn *c, sqlite3_stmt *stmt, struct err *e)
+{
+	int rc = sqlite3_step(stmt);
+	if (rc == SQLITE_ROW)
+		return 1;
+	return rc == SQLITE_DONE ? 0 : conn_error(c, rc, e);
+}
+
+int conn_control(struct conn *c, enum control control, struct err *e)
+{
+	sqlite3_stmt **slot = &c->control[control];
+	int r = *slot ? 0 : conn_prepare(c, controls[control], slot, e);
+	if (r)
+		return r;
+	r = stmt_step(c, *slot, e);
+	sqlite3_reset(*slot);
+	return r;
+}
+
+sqlite3_stmt **conn_slot(struct conn *c, const struct model *m, enum statement statement, const struct field *f)
+{
+	sqlite3_stmt ***model = &c->models[m->index];
+	size_t slot = statement;
+	if (statement >= ROW_STATEMENTS)
+		slot = ROW_STATEMENTS + (statement - ROW_STATEMENTS) * m->nfields + f->index;
+	if (!*model)
+		*model = calloc(ROW_STATEMENTS + (STATEMENTS - ROW_STATEMENTS) * m->nfields, sizeof(**model));
+	return *model ? &(*model)[slot] : NULL;
+}
+
+static int begin_snapshot(struct conn *c, struct err *e)
+{
+	if (c->begun || c == &c->store->writer)
+		return 0;
+	int r = conn_control(c, CONTROL_READ, e);
+	c->begun = !r;
+	return r;
+}
+
+int conn_statement(struct conn *c, const struct model *m, enum statement statement, const struct field *f,
+                   sqlite3_stmt **out, struct err *e)
+{
+	int r = begin_snapshot(c, e);
+	if (r)
+		return r;
+	sqlite3_stmt **slot = conn_slot(c, m, statement, f);
+	if (!slot)
+		return err_nomem(e);
+	if (!*slot) {
+		buf_auto sql = BUF_INIT;
+		sql_statement(&sql, c->store, m, statement, f);
+		r = buf_failed(&sql) ? err_nomem(e) : conn_prepare(c, buf_text(&sql), slot, e);
+	}
+	*out = *slot;
+	return r;
+}
+
+struct value column_value(sqlite3_stmt *stmt, int column)
+{
+	int type = sqlite3_column_type(stmt, column);
+	if (type == SQLITE_NULL)
+		return value_null();
+	if (type == SQLITE_INTEGER)
+		return value_integer(sqlite3_column_int64(stmt, column));
+	if (type == SQLITE_FLOAT)
+		return value_real(sqlite3_column_double(stmt, column));
+	const char *text = (const char *)sqlite3_column_text(stmt, column);
+	return value_text(text ? text : "", (size_t)sqlite3_column_bytes(stmt, column));
+}
+
+void bind_value(sqlite3_stmt *stmt, int at, const struct value *v)
+{
+	if (v->kind == VALUE_INTEGER)
+		sqlite3_bind_int64(stmt, at, v->integer);
+	else if (v->kind == VALUE_REAL)
+		sqlite3_bind_double(stmt, at, v->real);
+	else if (v->kind == VALUE_TEXT)
+		sqlite3_bind_text64(stmt, at, v->text.data, v->text.len, SQLITE_STATIC, SQLITE_UTF8);
+	else
+		sqlite3_bind_null(stmt, at);
+}
+
+/* ---- connections ---- */
+
+static int open_file(struct conn *c, const char *path, int flags, struct err *e)
+{
+	int rc = sqlite3_open_v2(path, &c->db, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
+	if (rc == SQLITE_OK)
+		return 0;
+	int code = c->db ? sqlite3_system_errno(c->db) : ENOMEM;
+	if ((rc & 0xff) == SQLITE_CANTOPEN)
+		return err_set(e, err_clamp(code ? code : EIO), "%s can't be opened: %s", path, strerror(code));
+	return c->db ? conn_error(c, rc, e) : err_nomem(e);
+}
+
+static const char *const synchronous[] = {
+	[DURABILITY_FULL] = "FULL", [DURABILITY_NORMAL] = "NORMAL", [DURABILITY_OFF] = "OFF"};
+
+/* recursive_triggers: REPLACE in a hook's SQL fires the delete triggers of the rows it displaces. */
+int conn_open(struct conn *c, struct store *s, const char *path, int flags, int cache_kib, struct err *e)
+{
+	char pragmas[256];
+	*c = (struct conn){.store = s};
+	c->models = calloc(s->schema->nmodels + 1, sizeof(*c->models));
+	int r = c->models ? open_file(c, path, flags, e) : err_nomem(e);
+	if (r)
+		return r;
+	sqlite3_busy_timeout(c->db, TIMEOUT_BUSY_MS);
+	sqlite3_db_config(c->db, SQLITE_DBCONFIG_LOOKASIDE, NULL, 256, 64);
+	snprintf(pragmas, sizeof(pragmas),
+	         "PRAGMA synchronous=%s; PRAGMA foreign_keys=ON; PRAGMA recursive_triggers=ON; PRAGMA cache_size=-%d; "
+	         "PRAGMA temp_store=MEMORY; PRAGMA wal_autocheckpoint=0",
+	         synchronous[s->schema->durability], cache_kib);
+	return conn_exec(c, pragmas, e);
+}
+
+void conn_close(struct conn *c)
+{
+	for (size_t i = 0; c->models && i < c->store->schema->nmodels; i++) {
+		const struct model *m = &c->store->schema->models[i];
+		size_t n = ROW_STATEMENTS + (STATEMENTS - ROW_STATEMENTS) * m->nfields;
+		for (size_t k = 0; c->models[i] && k < n; k++)
+			sqlite3_finalize(c->models[i][k]);
+		free(c->models[i]);
+	}
+	free(c->models);
+	for (size_t i = 0; i < CONTROL_COUNT; i++)
+		sqlite3_finalize(c->control[i]);
+	sqlite3_close_v2(c->db);
+	*c = (struct conn){.store = c->store};
+}
+
+/* ---- readers ---- */
+
+static struct conn *reader_open(struct store *s, struct err *e)
+{
+	int flags = s->read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
+	struct conn *c = malloc(sizeof(*c));
+	int r = c ? conn_open(c, s, s->schema->database, flags, READER_CACHE_KIB, e) : err_nomem(e);
+	if (!r)
+		r = conn_exec(c, "PRAGMA query_only=ON", e);
+	if (!r)
+		return c;
+	if (c)
+		conn_close(c);
+	free(c);
+	return NULL;
+}
+
+static void reader_leave(struct store *s, struct conn *c)
+{
+	pthread_mutex_lock(&s->pool_lock);
+	if (c) {
+		c->next = s->idle;
+		s->idle = c;
+	} else {
+		s->readers--;
+	}
+	pthread_cond_signal(&s->returned);
+	pthread_mutex_unlock(&s->pool_lock);
+}
+
+/* Waits for an idle reader or room for one more; false after TIMEOUT_BUSY_MS. */
+static bool reader_take(struct store *s, struct conn **out)
+{
+	struct timespec until;
+	int rc = 0;
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += TIMEOUT_BUSY_MS / 1000;
+	pthread_mutex_lock(&s->pool_lock);
+	while (!s->idle && s->readers >= LIMIT_READERS && rc == 0)
+		rc = pthread_cond_timedwait(&s->returned, &s->pool_lock, &until);
+	*out = s->idle;
+	bool room = *out || s->readers < LIMIT_READERS;
+	if (*out)
+		s->idle = (*out)->next;
+	else if (room)
+		s->readers++;
+	pthread_mutex_unlock(&s->pool_lock);
+	return room;
+}
+
+struct conn *store_read_begin(struct store *s, struct err *e)
+{
+	struct conn *c;
+	if (s->memory) {
+		err_set(e, EROFS, "a database in memory is read only inside a transaction");
+		return NULL;
+	}
+	if (!reader_take(s, &c)) {
+		err_set(e, ETIMEDOUT, "all %d reading connections to the database are busy", LIMIT_READERS);
+		return NULL;
+	}
+	if (!c) {
+		c = reader_open(s, e);
+		if (!c)
+			reader_leave(s, NULL);
+	}
+	return c;
+}
+
+void store_read_end(struct conn *c)
+{
+	if (!c)
+		return;
+	err_auto ignored = ERR_INIT;
+	struct store *s = c->store;
+	bool sound = !c->begun || conn_control(c, CONTROL_COMMIT, &ignored) == 0;
+	c->begun = false;
+	if (sound || sqlite3_get_autocommit(c->db)) {
+		reader_leave(s, c);
+		return;
+	}
+	conn_close(c);
+	free(c);
+	reader_leave(s, NULL);
+}
+
+/* ---- the store ---- */
+
+static int init_locks(struct store *s)
+{
+	pthread_condattr_t monotonic;
+	if (pthread_condattr_init(&monotonic))
+		return -ENOMEM;
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	int failed = pthread_cond_init(&s->returned, &monotonic) | pthread_cond_init(&s->settled, NULL) |
+	             pthread_cond_init(&s->checkpoint_wanted, NULL) | pthread_mutex_init(&s->pool_lock, NULL) |
+	             pthread_mutex_init(&s->turn_lock, NULL) | pthread_mutex_init(&s->checkpoint_lock, NULL);
+	for (size_t i = 0; i < TURN_SLOTS; i++)
+		failed |= pthread_cond_init(&s->turn[i], NULL);
+	pthread_condattr_destroy(&monotonic);
+	return failed ? -ENOMEM : 0;
+}
+
+struct store *store_new(const struct schema *schema, bool read_only, bool memory)
+{
+	struct store *s = calloc(1, sizeof(*s));
+	if (!s)
+		return NULL;
+	s->schema = schema;
+	s->read_only = read_only;
+	s->memory = memory;
+	s->writer.store = s->checkpoint.store = s;
+	s->tables = calloc(schema->nmodels + 1, sizeof(*s->tables));
+	s->touched = calloc(schema->nmodels + 1, sizeof(*s->touched));
+	if (s->tables && s->touched && init_locks(s) == 0)
+		return s;
+	free(s->tables);
+	free(s->touched);
+	free(s);
+	return NULL;
+}
+
+static int open_all(struct store *s, struct err *e)
+{
+	int flags = s->read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+	const char *path = s->memory ? ":memory:" : s->schema->database;
+	if (!path)
+		return err_set(e, EBADMSG, "mount.conf names no database; add: store sqlite:FILE");
+	int r = conn_open(&s->writer, s, path, flags, WRITER_CACHE_KIB, e);
+	if (!r)
+		r = tables_open(s, e);
+	if (!r)
+		r = models_open(s, e);
+	return r ? r : writer_start(s, e);
+}
+
+static int open_store(struct store **out, const struct schema *schema, bool read_only, bool memory, struct err *e)
+{
+	struct store *s = store_new(schema, read_only, memory);
+	if (!s)
+		return err_nomem(e);
+	int r = open_all(s, e);
+	if (r)
+		store_close(s);
+	else
+		*out = s;
+	return r;
+}
+
+int store_open(struct store **out, const struct schema *schema, unsigned flags, struct err *e)
+{
+	return open_store(out, schema, flags & STORE_READ_ONLY, false, e);
+}
+
+int store_open_memory(struct store **out, const struct schema *schema, struct err *e)
+{
+	return open_store(out, schema, false, true, e);
+}
+
+static void destroy_locks(struct store *s)
+{
+	pthread_cond_destroy(&s->returned);
+	pthread_cond_destroy(&s->settled);
+	pthread_cond_destroy(&s->checkpoint_wanted);
+	for (size_t i = 0; i < TURN_SLOTS; i++)
+		pthread_cond_destroy(&s->turn[i]);
+	pthread_mutex_destroy(&s->pool_lock);
+	pthread_mutex_destroy(&s->turn_lock);
+	pthread_mutex_destroy(&s->checkpoint_lock);
+}
+
+void store_close(struct store *s)
+{
+	if (!s)
+		return;
+	while (s->idle) {
+		struct conn *c = s->idle;
+		s->idle = c->next;
+		conn_close(c);
+		free(c);
+	}
+	hooks_finalize(s);
+	writer_stop(s);
+	conn_close(&s->writer);
+	destroy_locks(s);
+	free(s->tables);
+	free(s->numbered);
+	free(s->touched);
+	free(s);
+}

@@ -1,0 +1,197 @@
+/*
+ * sqlite.h - inside of the SQLite store: the store, its connections and their statements.
+ *
+ * Nothing outside store/sqlite*.c includes this. A connection is used by one thread at a time: a reader by the one that
+ * took it from the pool, the writer by the one whose turn it is (sqlite_txn.c).
+ */
+#ifndef ROWFS_SQLITE_H
+#define ROWFS_SQLITE_H
+
+#define SQLITE_ENABLE_PREUPDATE_HOOK
+#include <pthread.h>
+#include <sqlite3.h>
+#include <stdatomic.h>
+
+#include "limits.h"
+#include "store.h"
+
+enum {
+	WRITER_CACHE_KIB = 1024,
+	READER_CACHE_KIB = 256,
+	CHECKPOINT_PAGES = 1000,        /* the checkpointer starts */
+	CHECKPOINT_PAGES_SELF = 8000,   /* the writer does it, so that the log starts anew even when saves never pause */
+	GROUP_AGE_NS = 5 * 1000 * 1000, /* an older group is not extended: one slow hook must not delay many saves */
+	TURN_SLOTS = 32
+};
+
+/* Prepared once a connection, when first used. Their text is in the table in sqlite_text.c. */
+enum statement {
+	ROW_GET,
+	ROW_KEY_OF,
+	ROW_CURSOR,
+	ROW_COUNT,
+	ROW_EXISTS,
+	ROW_CHECK,
+	ROW_INSERT,
+	ROW_INDEXED,
+	ROW_UPDATE,
+	ROW_UPDATE_PLAIN,
+	ROW_UPDATE_KEY,
+	ROW_DELETE,
+	KEY_NEXT,
+	KEY_RAISE,
+	KEY_ADD,
+	JOB_DUE,
+	JOB_NEXT,
+	JOB_ACTIVE,
+	JOB_STATUS,
+	ROW_STATEMENTS,
+	FIELD_TAKEN = ROW_STATEMENTS, /* from here on: one a field */
+	FIELD_KEYS,
+	FIELD_COUNT,
+	FIELD_SHOWN,
+	STATEMENTS
+};
+
+enum control { CONTROL_READ, CONTROL_BEGIN, CONTROL_COMMIT, CONTROL_ROLLBACK, CONTROL_SAVEPOINT, CONTROL_RELEASE,
+	       CONTROL_ROLLBACK_TO, CONTROL_VERSION, CONTROL_COUNT };
+
+struct conn {
+	struct store *store;
+	sqlite3 *db;
+	bool begun;              /* a reader's snapshot has begun */
+	sqlite3_stmt *control[CONTROL_COUNT];
+	sqlite3_stmt ***models;  /* by model index, then slot; NULL until used */
+	struct conn *next;       /* in the pool */
+};
+
+/* What the database has for a model. */
+struct table {
+	bool present, view;
+	bool stamped;            /* a sidecar is kept */
+	bool autoincrement;      /* SQLite keeps the key counter */
+	bool rowid;
+	unsigned number;         /* sqlite_model.c */
+};
+
+/* A transaction that waits for its group; lies on the stack of txn_commit. */
+struct member {
+	struct member *next;
+	struct err *e;
+	int result;
+	bool done;
+};
+
+struct touch {
+	char *table;
+	size_t model;
+};
+
+struct store {
+	const struct schema *schema;
+	bool read_only, memory;
+	struct table *tables;    /* by model index */
+	const struct model **numbered; /* by number, up to last_number */
+	unsigned last_number;
+	struct sql *hooks;       /* all that were prepared */
+
+	pthread_mutex_t pool_lock;
+	pthread_cond_t returned;
+	struct conn *idle;
+	size_t readers;
+
+	struct conn writer;
+	pthread_mutex_t turn_lock;
+	pthread_cond_t turn[TURN_SLOTS];
+	uint64_t next_ticket, serving;
+	pthread_cond_t settled;
+	struct member *members;  /* of the open group, waiting for its commit */
+	size_t nmembers;
+	bool open;               /* the group: BEGIN is done */
+	bool savepoint;          /* the running transaction has one */
+	uint64_t group;
+	int64_t opened_ns;
+	int failure;             /* errno of what rolled the group back by itself */
+	char failure_text[512];
+	int wal_pages;
+	int64_t version;         /* PRAGMA data_version as last seen by the writer */
+	atomic_bool elsewhere;
+
+	struct touch *touches;   /* sorted by table */
+	size_t ntouches;
+	bool *touched;           /* by model index, in the open group */
+	void (*on_commit)(void *data, const bool *models);
+	void *on_commit_data;
+
+	struct conn checkpoint;
+	pthread_t checkpointer;
+	bool has_checkpointer;
+	pthread_mutex_t checkpoint_lock;
+	pthread_cond_t checkpoint_wanted;
+	bool checkpoint_due, stopping;
+};
+
+/* sqlite.c */
+struct store *store_new(const struct schema *schema, bool read_only, bool memory);
+#define stmt_auto __attribute__((cleanup(stmt_reset))) sqlite3_stmt
+static inline void stmt_reset(sqlite3_stmt **stmt)
+{
+	if (*stmt)
+		sqlite3_reset(*stmt);
+}
+int conn_open(struct conn *c, struct store *s, const char *path, int flags, int cache_kib, struct err *e);
+void conn_close(struct conn *c);
+int conn_exec(struct conn *c, const char *sql, struct err *e);
+int conn_control(struct conn *c, enum control control, struct err *e);
+int conn_prepare(struct conn *c, const char *sql, sqlite3_stmt **out, struct err *e);
+/* The statement, ready to be bound; field is NULL for those of rows. */
+int conn_statement(struct conn *c, const struct model *m, enum statement statement, const struct field *f,
+                   sqlite3_stmt **out, struct err *e);
+/* Its place in the cache, for who takes it out. NULL: no memory. */
+sqlite3_stmt **conn_slot(struct conn *c, const struct model *m, enum statement statement, const struct field *f);
+/* Fills *e for a result code of SQLite and returns the negative errno. */
+int conn_error(struct conn *c, int rc, struct err *e);
+/* The same where a row of the model was written: constraints become problems at their field. */
+int conn_row_error(struct conn *c, const struct model *m, int rc, struct err *e);
+bool column_is(const char *a, const char *b);
+struct value column_value(sqlite3_stmt *stmt, int column);
+void bind_value(sqlite3_stmt *stmt, int at, const struct value *v);
+/* One step: 1 a row, 0 done, negative an error. */
+int stmt_step(struct conn *c, sqlite3_stmt *stmt, struct err *e);
+void problem_at(struct err *e, int code, const char *field, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+/* All keys that the statement returns in its first column. */
+int stmt_keys(struct conn *c, sqlite3_stmt *stmt, struct arena *a, struct value **keys, size_t *n, struct err *e);
+
+/* sqlite_text.c */
+void sql_name(struct buf *b, const char *name);
+void sql_literal(struct buf *b, const char *text);
+/* The template with its $ letters replaced; the table in sqlite_text.c tells them. */
+void sql_text(struct buf *b, const struct store *s, const struct model *m, const struct field *f, const char *template);
+void sql_statement(struct buf *b, const struct store *s, const struct model *m, enum statement statement,
+                   const struct field *f);
+void sql_table(struct buf *b, const struct model *m, const char *name);
+void sql_column_definition(struct buf *b, const struct model *m, const struct field *f);
+
+/* sqlite_compare.c: fills s->tables from the database; differences become problems of *e. */
+int tables_compare(struct store *s, struct err *e);
+/* 1: there is such an object, and its SQL is appended to sql (NULL is fine); 0: there is none. */
+int find_object(struct conn *c, const char *type, const char *name, struct buf *sql, struct err *e);
+
+/* sqlite_table.c: compares, then makes what is missing unless the store is read-only. */
+int tables_open(struct store *s, struct err *e);
+
+/* sqlite_model.c */
+int models_open(struct store *s, struct err *e);
+
+/* sqlite_txn.c */
+int writer_start(struct store *s, struct err *e);
+void writer_stop(struct store *s);
+void turn_wait(struct store *s);
+void turn_pass(struct store *s);
+/* -EIO once SQLite has rolled the running transaction back by itself: nothing may be written outside of it. */
+int txn_alive(struct txn *t, struct err *e);
+
+/* sqlite_sql.c */
+void hooks_finalize(struct store *s);
+
+#endif

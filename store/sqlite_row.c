@@ -1,0 +1,436 @@
+/*
+ * sqlite_row.c - reading: rows, records as text with their relations, cursors, and what a row must satisfy.
+ *
+ * Every function takes a reader's snapshot or the write transaction. Records are printed straight from the columns of
+ * the statement; only store_get and lists of keys copy.
+ */
+#include "sqlite.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+static int not_found(const struct model *m, const struct value *key, struct err *e)
+{
+	buf_auto name = BUF_INIT;
+	value_plain(&name, m->key->type, key);
+	return err_set(e, ENOENT, "%s has no record %.100s", m->name, buf_text(&name));
+}
+
+static void read_row(sqlite3_stmt *stmt, const struct model *m, struct value *row)
+{
+	for (size_t i = 0; i < m->nfields; i++)
+		row[i] = column_value(stmt, (int)i);
+}
+
+static void read_stamp(sqlite3_stmt *stmt, const struct model *m, struct stamp *stamp)
+{
+	int first = (int)m->nfields;
+	if (stamp)
+		*stamp = (struct stamp){sqlite3_column_int64(stmt, first), sqlite3_column_int64(stmt, first + 1),
+		                        sqlite3_column_int64(stmt, first + 2)};
+}
+
+/* The statement stands on the row afterwards; the caller resets it. */
+static int find_row(struct conn *c, const struct model *m, const struct value *key, sqlite3_stmt **out, struct err *e)
+{
+	int r = conn_statement(c, m, ROW_GET, NULL, out, e);
+	if (r)
+		return r;
+	bind_value(*out, 1, key);
+	r = stmt_step(c, *out, e);
+	return r == 0 ? not_found(m, key, e) : r < 0 ? r : 0;
+}
+
+int store_get(struct conn *c, const struct model *m, const struct value *key, struct arena *a, struct value *row,
+              struct stamp *stamp, struct err *e)
+{
+	stmt_auto *stmt = NULL;
+	int r = find_row(c, m, key, &stmt, e);
+	if (r)
+		return r;
+	for (size_t i = 0; row && i < m->nfields; i++) {
+		struct value v = column_value(stmt, (int)i);
+		if (value_copy(a, &v, &row[i]))
+			return err_nomem(e);
+	}
+	read_stamp(stmt, m, stamp);
+	return 0;
+}
+
+int store_key_of(struct conn *c, const struct model *m, int64_t serial, struct arena *a, struct value *key,
+                 struct err *e)
+{
+	stmt_auto *stmt = NULL;
+	int r = conn_statement(c, m, ROW_KEY_OF, NULL, &stmt, e);
+	if (r)
+		return r;
+	sqlite3_bind_int64(stmt, 1, serial);
+	r = stmt_step(c, stmt, e);
+	if (r == 0)
+		return err_set(e, ENOENT, "%s has no record with the number %lld", m->name, (long long)serial);
+	if (r < 0)
+		return r;
+	struct value v = column_value(stmt, 0);
+	return value_copy(a, &v, key) ? err_nomem(e) : 0;
+}
+
+/* ---- records as text ---- */
+
+static int count_children(struct conn *c, const struct relation *relation, const struct value *key, int64_t *out,
+                          struct err *e)
+{
+	stmt_auto *stmt = NULL;
+	int r = conn_statement(c, relation->child, FIELD_COUNT, relation->by, &stmt, e);
+	if (r)
+		return r;
+	bind_value(stmt, 1, key);
+	r = stmt_step(c, stmt, e);
+	*out = r > 0 ? sqlite3_column_int64(stmt, 0) : 0;
+	return r < 0 ? r : 0;
+}
+
+static void line(struct buf *out, int depth)
+{
+	buf_char(out, '\n');
+	buf_fill(out, ' ', (size_t)depth * 2);
+}
+
+static void show_child(struct buf *out, const struct relation *relation, sqlite3_stmt *stmt, int depth)
+{
+	struct value row[relation->child->nfields];
+	read_row(stmt, relation->child, row);
+	size_t members = record_open(out, relation->child, row, SHOW_FILE, depth, relation->by);
+	record_close(out, members, depth);
+}
+
+static int show_one(struct conn *c, const struct relation *relation, const struct value *key, struct buf *out,
+                    struct err *e)
+{
+	stmt_auto *stmt = NULL;
+	int r = conn_statement(c, relation->child, FIELD_SHOWN, relation->by, &stmt, e);
+	if (r)
+		return r;
+	bind_value(stmt, 1, key);
+	sqlite3_bind_int(stmt, 2, 1);
+	r = stmt_step(c, stmt, e);
+	if (r > 0)
+		show_child(out, relation, stmt, 1);
+	if (r == 0)
+		buf_str(out, "null");
+	return r < 0 ? r : 0;
+}
+
+static int show_list(struct conn *c, const struct relation *relation, const struct value *key, long limit,
+                     struct buf *out, long *shown, struct err *e)
+{
+	stmt_auto *stmt = NULL;
+	int r = conn_statement(c, relation->child, FIELD_SHOWN, relation->by, &stmt, e);
+	if (r)
+		return r;
+	bind_value(stmt, 1, key);
+	sqlite3_bind_int64(stmt, 2, limit);
+	buf_char(out, '[');
+	*shown = 0;
+	while ((r = stmt_step(c, stmt, e)) > 0) {
+		buf_str(out, (*shown)++ ? "," : "");
+		line(out, 2);
+		show_child(out, relation, stmt, 2);
+	}
+	if (*shown)
+		line(out, 1);
+	buf_char(out, ']');
+	return r;
+}
+
+/* limit: of the relation, or less where the text would become too long. Returns the number of members written. */
+static int show_many(struct conn *c, const struct relation *relation, const struct value *key, long limit, size_t before,
+                     struct buf *out, struct err *e)
+{
+	long shown;
+	int64_t total = 0;
+	int r = show_list(c, relation, key, limit, out, &shown, e);
+	if (!r && shown == limit)
+		r = count_children(c, relation, key, &total, e);
+	if (r)
+		return r;
+	if (total <= shown)
+		return 1;
+	buf_auto name = BUF_INIT;
+	buf_printf(&name, "%s_total", relation->child->name);
+	record_member(out, buf_text(&name), before + 1, 0);
+	buf_printf(out, "%lld", (long long)total);
+	return 2;
+}
+
+static bool shows_one(const struct relation *relation)
+{
+	return relation->kind == HAS_ONE || relation->kind == EMBEDS_ONE;
+}
+
+/* *lists tells the most children of a list that were allowed; 0: there was nothing to shorten. */
+static int show_relations(struct conn *c, const struct model *m, const struct value *key, unsigned shorter, size_t members,
+                          struct buf *out, long *longest, struct err *e)
+{
+	*longest = 0;
+	for (size_t i = 0; i < m->nrelations; i++) {
+		const struct relation *relation = &m->relations[i];
+		long limit = relation->limit >> shorter;
+		int r;
+		record_member(out, relation->child->name, members, 0);
+		if (shows_one(relation))
+			r = show_one(c, relation, key, out, e);
+		else
+			r = show_many(c, relation, key, limit, members, out, e);
+		if (r < 0)
+			return r;
+		members += shows_one(relation) ? 1 : (size_t)r;
+		if (!shows_one(relation) && limit > *longest)
+			*longest = limit;
+	}
+	record_close(out, members, 0);
+	buf_char(out, '\n');
+	return 0;
+}
+
+static int show_row(struct conn *c, const struct model *m, sqlite3_stmt *stmt, const struct value *key, struct buf *out,
+                    struct err *e)
+{
+	struct value row[m->nfields];
+	size_t start = out->len, members;
+	long longest;
+	int r;
+	read_row(stmt, m, row);
+	members = record_open(out, m, row, SHOW_FILE, 0, NULL);
+	size_t fields_end = out->len;
+	for (unsigned shorter = 0;; shorter++) {
+		r = show_relations(c, m, key, shorter, members, out, &longest, e);
+		if (r || buf_failed(out) || longest == 0 || out->len - start <= LIMIT_RECORD)
+			break;
+		buf_resize(out, fields_end);
+	}
+	if (r)
+		return r;
+	return buf_failed(out) ? err_nomem(e) : 0;
+}
+
+int store_show(struct conn *c, const struct model *m, const struct value *key, struct buf *out, struct stamp *stamp,
+               struct err *e)
+{
+	stmt_auto *stmt = NULL;
+	int r = find_row(c, m, key, &stmt, e);
+	if (r)
+		return r;
+	read_stamp(stmt, m, stamp);
+	return show_row(c, m, stmt, key, out, e);
+}
+
+/* ---- lists ---- */
+
+struct cursor {
+	struct conn *conn;
+	const struct model *model;
+	sqlite3_stmt *stmt;
+};
+
+/* The statement is taken out of the cache, so that several cursors may walk one model. */
+int cursor_open(struct cursor **out, struct conn *c, const struct model *m, int64_t after, struct err *e)
+{
+	struct cursor *cur = malloc(sizeof(*cur));
+	if (!cur)
+		return err_nomem(e);
+	*cur = (struct cursor){c, m, NULL};
+	int r = conn_statement(c, m, ROW_CURSOR, NULL, &cur->stmt, e);
+	if (r) {
+		free(cur);
+		return r;
+	}
+	*conn_slot(c, m, ROW_CURSOR, NULL) = NULL;
+	sqlite3_bind_int64(cur->stmt, 1, after);
+	*out = cur;
+	return 0;
+}
+
+int cursor_next(struct cursor *cur, struct value *key, int64_t *serial, struct err *e)
+{
+	int r = stmt_step(cur->conn, cur->stmt, e);
+	if (r > 0) {
+		*key = column_value(cur->stmt, 0);
+		*serial = sqlite3_column_int64(cur->stmt, 1);
+	}
+	return r;
+}
+
+void cursor_close(struct cursor *cur)
+{
+	if (!cur)
+		return;
+	sqlite3_stmt **slot = conn_slot(cur->conn, cur->model, ROW_CURSOR, NULL);
+	sqlite3_reset(cur->stmt);
+	if (slot && !*slot)
+		*slot = cur->stmt;
+	else
+		sqlite3_finalize(cur->stmt);
+	free(cur);
+}
+
+int store_count(struct conn *c, const struct model *m, int64_t *out, struct err *e)
+{
+	stmt_auto *stmt = NULL;
+	int r = conn_statement(c, m, ROW_COUNT, NULL, &stmt, e);
+	if (r)
+		return r;
+	r = stmt_step(c, stmt, e);
+	if (r < 0)
+		return r;
+	*out = sqlite3_column_int64(stmt, 0);
+	return 0;
+}
+
+static int grow_keys(struct value **keys, size_t n, size_t *cap)
+{
+	if (n < *cap)
+		return 0;
+	size_t more = *cap ? *cap * 2 : 16;
+	struct value *grown = realloc(*keys, more * sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	*keys = grown;
+	*cap = more;
+	return 0;
+}
+
+static int collect_keys(struct conn *c, sqlite3_stmt *stmt, struct arena *a, struct value **keys, size_t *n, struct err *e)
+{
+	size_t cap = 0;
+	int r;
+	while ((r = stmt_step(c, stmt, e)) > 0) {
+		struct value v = column_value(stmt, 0);
+		if (grow_keys(keys, *n, &cap) || value_copy(a, &v, &(*keys)[*n]))
+			return err_nomem(e);
+		++*n;
+	}
+	return r;
+}
+
+int stmt_keys(struct conn *c, sqlite3_stmt *stmt, struct arena *a, struct value **keys, size_t *n, struct err *e)
+{
+	struct value *collected = NULL;
+	size_t count = 0;
+	int r = collect_keys(c, stmt, a, &collected, &count, e);
+	struct value *copy = r || !count ? NULL : (struct value *)arena_copy(a, collected, count * sizeof(*copy));
+	free(collected);
+	if (r)
+		return r;
+	if (count && !copy)
+		return err_nomem(e);
+	*keys = copy;
+	*n = count;
+	return 0;
+}
+
+int store_children(struct conn *c, const struct model *child, const struct field *by, const struct value *key,
+                   struct arena *a, struct value **keys, size_t *n, struct err *e)
+{
+	stmt_auto *stmt = NULL;
+	int r = conn_statement(c, child, FIELD_KEYS, by, &stmt, e);
+	if (r)
+		return r;
+	bind_value(stmt, 1, key);
+	return stmt_keys(c, stmt, a, keys, n, e);
+}
+
+/* ---- what a row must satisfy ---- */
+
+static bool unchanged(const struct value *old, const struct value *row, const struct field *f)
+{
+	return row[f->index].kind == VALUE_NULL || (old && value_equal(&old[f->index], &row[f->index]));
+}
+
+/* A new record may refer to itself. */
+static bool refers_to_itself(const struct model *m, const struct value *row, const struct field *f)
+{
+	return f->references == m && value_equal(&row[f->index], &row[m->key->index]);
+}
+
+static int check_reference(struct conn *c, const struct model *m, const struct value *old, const struct value *row,
+                           const struct field *f, struct err *e)
+{
+	stmt_auto *stmt = NULL;
+	if (!f->references || unchanged(old, row, f) || refers_to_itself(m, row, f))
+		return 0;
+	int r = conn_statement(c, f->references, ROW_EXISTS, NULL, &stmt, e);
+	if (r)
+		return r;
+	bind_value(stmt, 1, &row[f->index]);
+	r = stmt_step(c, stmt, e);
+	if (r)
+		return r < 0 ? r : 0;
+	buf_auto name = BUF_INIT;
+	value_plain(&name, f->type, &row[f->index]);
+	problem_at(e, EBADMSG, f->name, "%s has no record %.100s", f->references->name, buf_text(&name));
+	return 0;
+}
+
+static int check_unique(struct conn *c, const struct model *m, const struct value *old, const struct value *row,
+                        const struct field *f, struct err *e)
+{
+	stmt_auto *stmt = NULL;
+	struct value none = value_null();
+	if (!f->unique || f == m->key || unchanged(old, row, f))
+		return 0;
+	int r = conn_statement(c, m, FIELD_TAKEN, f, &stmt, e);
+	if (r)
+		return r;
+	bind_value(stmt, 1, &row[f->index]);
+	bind_value(stmt, 2, old ? &old[m->key->index] : &none);
+	r = stmt_step(c, stmt, e);
+	if (r <= 0)
+		return r;
+	buf_auto name = BUF_INIT;
+	struct value key = column_value(stmt, 0);
+	value_plain(&name, m->key->type, &key);
+	problem_at(e, EEXIST, f->name, "is already the value of %s %.100s", m->name, buf_text(&name));
+	return 0;
+}
+
+static bool has_checks(const struct model *m)
+{
+	for (size_t i = 0; i < m->nfields; i++)
+		if (m->fields[i].check)
+			return true;
+	return false;
+}
+
+/* As in a table's CHECK, null is as good as true. */
+static int check_expressions(struct conn *c, const struct model *m, const struct value *row, struct err *e)
+{
+	stmt_auto *stmt = NULL;
+	if (!has_checks(m))
+		return 0;
+	int r = conn_statement(c, m, ROW_CHECK, NULL, &stmt, e);
+	if (r)
+		return r;
+	for (size_t i = 0; i < m->nfields; i++)
+		bind_value(stmt, (int)i + 1, &row[i]);
+	r = stmt_step(c, stmt, e);
+	for (size_t i = 0; r > 0 && i < m->nfields; i++) {
+		const struct field *f = &m->fields[i];
+		int column = (int)i;
+		if (sqlite3_column_type(stmt, column) != SQLITE_NULL && sqlite3_column_double(stmt, column) == 0)
+			problem_at(e, EBADMSG, f->name, "must satisfy the check %s", f->check);
+	}
+	return r < 0 ? r : 0;
+}
+
+int store_check(struct conn *c, const struct model *m, const struct value *old, const struct value *row, struct err *e)
+{
+	int r = 0;
+	for (size_t i = 0; !r && i < m->nfields; i++) {
+		r = check_reference(c, m, old, row, &m->fields[i], e);
+		if (!r)
+			r = check_unique(c, m, old, row, &m->fields[i], e);
+	}
+	if (!r)
+		r = check_expressions(c, m, row, e);
+	return r ? r : -e->code;
+}

@@ -1,0 +1,398 @@
+/*
+ * sqlite_text.c - the text of every statement about a model's rows, and of its table.
+ *
+ * Statements are templates in one table; a $ and a letter stand for what depends on the model. Every identifier is
+ * quoted. Alias t is the model's table, s its sidecar rowfs_stat_TABLE, which keeps serial and times beside the rows.
+ */
+#include "sqlite.h"
+
+#include <string.h>
+
+struct context {
+	struct buf *b;
+	const struct store *s;
+	const struct model *m;
+	const struct field *f;
+};
+
+#define QUEUED_OR_RUNNING "$a IN ('queued', 'running')"
+
+static const char *const templates[STATEMENTS] = {
+	[ROW_GET] = "SELECT $C, $s, $M FROM $T AS t $J WHERE t.$K = ?1",
+	[ROW_KEY_OF] = "SELECT t.$K FROM $R WHERE $s = ?1",
+	[ROW_CURSOR] = "SELECT t.$K, $s FROM $R WHERE $s > ?1 AND $s <= $L ORDER BY $s",
+	[ROW_COUNT] = "SELECT count(*) FROM $T",
+	[ROW_EXISTS] = "SELECT 1 FROM $T WHERE $K = ?1",
+	[ROW_CHECK] = "SELECT $X FROM (SELECT $V)",
+	[ROW_INSERT] = "INSERT INTO $T ($c) VALUES ($P)",
+	[ROW_INDEXED] = "SELECT 1 FROM $T WHERE $K = $k$I",
+	[ROW_UPDATE] = "UPDATE $T SET $U WHERE $K = $k",
+	[ROW_UPDATE_PLAIN] = "UPDATE $T SET $u WHERE $K = $k",
+	[ROW_UPDATE_KEY] = "UPDATE $T SET $A WHERE $K = $o",
+	[ROW_DELETE] = "DELETE FROM $T WHERE $K = ?1",
+	[KEY_NEXT] = "SELECT max(COALESCE((SELECT max($K) FROM $T), 0), "
+		     "COALESCE((SELECT max(seq) FROM $N WHERE name = $t COLLATE NOCASE), 0)) + 1",
+	[KEY_RAISE] = "UPDATE $N SET seq = max(seq, ?1) WHERE name = $t COLLATE NOCASE",
+	[KEY_ADD] = "INSERT INTO $N (name, seq) SELECT name, ?1 FROM sqlite_schema "
+		    "WHERE type = 'table' AND name = $t COLLATE NOCASE",
+	[JOB_DUE] = "SELECT $K FROM $T WHERE " QUEUED_OR_RUNNING " AND $a = 'queued' AND "
+		    "COALESCE(rtrim($w, 'Z'), '') <= ?1 "
+		    "ORDER BY $p DESC, COALESCE(rtrim($w, 'Z'), ''), $K LIMIT 1",
+	[JOB_NEXT] = "SELECT CAST((julianday(min(rtrim($w, 'Z'))) - julianday('now')) * 86400000 AS INTEGER) + 1 "
+		     "FROM $T WHERE " QUEUED_OR_RUNNING " AND $a = 'queued'",
+	[JOB_ACTIVE] = "SELECT $K FROM $T WHERE " QUEUED_OR_RUNNING " AND $a = ?1 ORDER BY $K",
+	[JOB_STATUS] = "SELECT $K FROM $T WHERE $a = ?1 ORDER BY $K",
+	[FIELD_TAKEN] = "SELECT $K FROM $T WHERE $F = ?1 AND $K IS NOT ?2 LIMIT 1",
+	[FIELD_KEYS] = "SELECT $K FROM $T WHERE $F = ?1 ORDER BY $K",
+	[FIELD_COUNT] = "SELECT count(*) FROM $T WHERE $F = ?1",
+	[FIELD_SHOWN] = "SELECT * FROM (SELECT $C, $O AS rowfs_order FROM $T AS t WHERE t.$F = ?1 "
+			"ORDER BY $O DESC LIMIT ?2) ORDER BY rowfs_order",
+};
+
+static void quoted(struct buf *b, const char *text, char quote)
+{
+	buf_char(b, quote);
+	for (; *text; text++) {
+		if (*text == quote)
+			buf_char(b, quote);
+		buf_char(b, *text);
+	}
+	buf_char(b, quote);
+}
+
+void sql_name(struct buf *b, const char *name)
+{
+	quoted(b, name, '"');
+}
+
+void sql_literal(struct buf *b, const char *text)
+{
+	quoted(b, text, '\'');
+}
+
+static void write_table(const struct context *c)
+{
+	sql_name(c->b, c->m->table);
+}
+
+static void write_table_literal(const struct context *c)
+{
+	sql_literal(c->b, c->m->table);
+}
+
+static void write_sidecar(const struct context *c)
+{
+	buf_auto name = BUF_INIT;
+	buf_printf(&name, "rowfs_stat_%s", c->m->table);
+	sql_name(c->b, buf_text(&name));
+	c->b->failed |= buf_failed(&name);
+}
+
+static void write_key(const struct context *c)
+{
+	sql_name(c->b, c->m->key->name);
+}
+
+static void write_field(const struct context *c)
+{
+	sql_name(c->b, c->f->name);
+}
+
+static void write_queue_field(const struct context *c, enum queue_field field)
+{
+	sql_name(c->b, c->m->queue->fields[field]->name);
+}
+
+static void write_status(const struct context *c)
+{
+	write_queue_field(c, QUEUE_STATUS);
+}
+
+static void write_run_at(const struct context *c)
+{
+	write_queue_field(c, QUEUE_RUN_AT);
+}
+
+static void write_priority(const struct context *c)
+{
+	write_queue_field(c, QUEUE_PRIORITY);
+}
+
+static bool stamped(const struct context *c)
+{
+	return c->s->tables[c->m->index].stamped;
+}
+
+/* What numbers a record: its key, the sidecar's serial, or the rowid in a database that has no sidecar yet. */
+static void write_serial(const struct context *c)
+{
+	if (!model_integer_key(c->m)) {
+		buf_str(c->b, stamped(c) ? "s.serial" : "t.rowid");
+		return;
+	}
+	buf_str(c->b, "t.");
+	write_key(c);
+}
+
+static void write_times(const struct context *c)
+{
+	buf_str(c->b, stamped(c) ? "s.mtime, s.ctime" : "0, 0");
+}
+
+/* A row without its sidecar's is still a record. */
+static void write_join(const struct context *c)
+{
+	if (stamped(c))
+		sql_text(c->b, c->s, c->m, c->f, "LEFT JOIN $S AS s ON s.key = t.$K");
+}
+
+/* Rows in order of serial. CROSS JOIN makes SQLite walk the sidecar and look rows up, never sort. */
+static void write_ordered_rows(const struct context *c)
+{
+	bool joined = stamped(c) && !model_integer_key(c->m);
+	sql_text(c->b, c->s, c->m, c->f, joined ? "$S AS s CROSS JOIN $T AS t ON t.$K = s.key" : "$T AS t");
+}
+
+/* The newest children have the highest key; of text keys the row number tells. */
+static void write_order(const struct context *c)
+{
+	if (model_integer_key(c->m) || !c->s->tables[c->m->index].rowid)
+		sql_text(c->b, c->s, c->m, c->f, "t.$K");
+	else
+		buf_str(c->b, "t.rowid");
+}
+
+static void write_sequence(const struct context *c)
+{
+	buf_str(c->b, c->s->tables[c->m->index].autoincrement ? "sqlite_sequence" : "rowfs_sequence");
+}
+
+static void write_key_max(const struct context *c)
+{
+	buf_printf(c->b, "%lld", (long long)KEY_MAX);
+}
+
+/* For each field that `wanted` takes: prefix, quoted name, and with numbered " OPERATOR ?N". */
+static size_t write_fields(const struct context *c, bool (*wanted)(const struct model *, const struct field *),
+                           const char *separator, const char *prefix, const char *operator)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < c->m->nfields; i++) {
+		const struct field *f = &c->m->fields[i];
+		if (wanted && !wanted(c->m, f))
+			continue;
+		buf_str(c->b, n++ ? separator : "");
+		buf_str(c->b, prefix);
+		sql_name(c->b, f->name);
+		if (operator)
+			buf_printf(c->b, "%s?%zu", operator, i + 1);
+	}
+	return n;
+}
+
+static bool is_indexed(const struct model *m, const struct field *f)
+{
+	return f != m->key && (f->unique || f->references);
+}
+
+static bool is_not_key(const struct model *m, const struct field *f)
+{
+	return f != m->key;
+}
+
+static bool is_plain(const struct model *m, const struct field *f)
+{
+	return f != m->key && !is_indexed(m, f);
+}
+
+static void write_columns(const struct context *c)
+{
+	write_fields(c, NULL, ", ", "t.", NULL);
+}
+
+static void write_names(const struct context *c)
+{
+	write_fields(c, NULL, ", ", "", NULL);
+}
+
+static void write_indexed_equal(const struct context *c)
+{
+	for (size_t i = 0; i < c->m->nfields; i++) {
+		if (!is_indexed(c->m, &c->m->fields[i]))
+			continue;
+		buf_str(c->b, " AND ");
+		sql_name(c->b, c->m->fields[i].name);
+		buf_printf(c->b, " IS ?%zu", i + 1);
+	}
+}
+
+static void write_assignments(const struct context *c)
+{
+	if (!write_fields(c, is_not_key, ", ", "", " = "))
+		sql_text(c->b, c->s, c->m, c->f, "$K = $k");
+}
+
+/* A statement that does not name an indexed column leaves its index alone: a page less to write. */
+static void write_plain_assignments(const struct context *c)
+{
+	if (!write_fields(c, is_plain, ", ", "", " = "))
+		write_assignments(c);
+}
+
+static void write_all_assignments(const struct context *c)
+{
+	write_fields(c, NULL, ", ", "", " = ");
+}
+
+static void write_parameters(const struct context *c)
+{
+	for (size_t i = 0; i < c->m->nfields; i++)
+		buf_printf(c->b, "%s?%zu", i ? ", " : "", i + 1);
+}
+
+static void write_named_parameters(const struct context *c)
+{
+	for (size_t i = 0; i < c->m->nfields; i++) {
+		buf_printf(c->b, "%s?%zu AS ", i ? ", " : "", i + 1);
+		sql_name(c->b, c->m->fields[i].name);
+	}
+}
+
+static void write_key_parameter(const struct context *c)
+{
+	buf_printf(c->b, "?%zu", c->m->key->index + 1);
+}
+
+static void write_old_key_parameter(const struct context *c)
+{
+	buf_printf(c->b, "?%zu", c->m->nfields + 1);
+}
+
+/* One column a field, so that column and field have the same number. */
+static void write_checks(const struct context *c)
+{
+	for (size_t i = 0; i < c->m->nfields; i++) {
+		const char *check = c->m->fields[i].check;
+		buf_printf(c->b, check ? "%s(%s\n)" : "%s1", i ? ", " : "", check ? check : "");
+	}
+}
+
+static const struct {
+	char letter;
+	void (*write)(const struct context *c);
+} letters[] = {
+	{'T', write_table}, {'t', write_table_literal}, {'S', write_sidecar}, {'K', write_key}, {'F', write_field},
+	{'a', write_status}, {'w', write_run_at}, {'p', write_priority}, {'s', write_serial}, {'M', write_times},
+	{'J', write_join}, {'R', write_ordered_rows}, {'O', write_order}, {'N', write_sequence}, {'L', write_key_max},
+	{'C', write_columns}, {'c', write_names}, {'I', write_indexed_equal}, {'U', write_assignments},
+	{'u', write_plain_assignments}, {'A', write_all_assignments}, {'P', write_parameters},
+	{'V', write_named_parameters}, {'k', write_key_parameter}, {'o', write_old_key_parameter}, {'X', write_checks},
+};
+
+void sql_text(struct buf *b, const struct store *s, const struct model *m, const struct field *f, const char *template)
+{
+	struct context c = {b, s, m, f};
+	for (; *template; template++) {
+		if (*template != '$') {
+			buf_char(b, *template);
+			continue;
+		}
+		template++;
+		for (size_t i = 0; i < sizeof(letters) / sizeof(letters[0]); i++)
+			if (letters[i].letter == *template)
+				letters[i].write(&c);
+	}
+}
+
+void sql_statement(struct buf *b, const struct store *s, const struct model *m, enum statement statement,
+                   const struct field *f)
+{
+	sql_text(b, s, m, f, templates[statement]);
+}
+
+static const char *const column_types[TYPE_COUNT] = {
+	[TYPE_INTEGER] = "INTEGER", [TYPE_NUMBER] = "REAL", [TYPE_STRING] = "TEXT", [TYPE_BOOLEAN] = "INTEGER",
+	[TYPE_DATE] = "TEXT", [TYPE_DATETIME] = "TEXT", [TYPE_TIME] = "TEXT", [TYPE_UUID] = "TEXT", [TYPE_JSON] = "TEXT",
+};
+
+static const char *const on_delete_actions[] = {
+	[DELETE_RESTRICT] = "RESTRICT", [DELETE_CASCADE] = "CASCADE", [DELETE_SET_NULL] = "SET NULL"};
+
+static void write_literal(struct buf *b, const struct value *v)
+{
+	if (v->kind == VALUE_INTEGER)
+		buf_printf(b, " DEFAULT (%lld)", (long long)v->integer);
+	if (v->kind == VALUE_REAL)
+		buf_printf(b, " DEFAULT (%.17g)", v->real);
+	if (v->kind == VALUE_TEXT) {
+		buf_str(b, " DEFAULT ");
+		sql_literal(b, v->text.data);
+	}
+}
+
+/* So that a plain INSERT in an SQL hook gets what a file would get; %f always has a point, hence the two rtrim. */
+static void write_default(struct buf *b, const struct field *f)
+{
+	if (f->default_kind == DEFAULT_LITERAL)
+		write_literal(b, &f->default_value);
+	if (f->default_kind == DEFAULT_NOW && f->type == TYPE_DATETIME)
+		buf_str(b, " DEFAULT (rtrim(rtrim(strftime('%Y-%m-%dT%H:%M:%f', 'now'), '0'), '.') || 'Z')");
+	if (f->default_kind == DEFAULT_TODAY && f->type == TYPE_DATE)
+		buf_str(b, " DEFAULT (date('now'))");
+}
+
+static void write_reference(struct buf *b, const struct field *f)
+{
+	buf_str(b, " REFERENCES ");
+	sql_name(b, f->references->table);
+	buf_str(b, " (");
+	sql_name(b, f->references->key->name);
+	buf_printf(b, ") ON UPDATE CASCADE ON DELETE %s", on_delete_actions[f->on_delete]);
+}
+
+static void write_constraints(struct buf *b, const struct model *m, const struct field *f)
+{
+	if (f->required && f != m->key)
+		buf_str(b, " NOT NULL");
+	if (f->unique && f != m->key)
+		buf_str(b, " UNIQUE");
+	write_default(b, f);
+	if (f->type == TYPE_BOOLEAN) {
+		buf_str(b, " CHECK (");
+		sql_name(b, f->name);
+		buf_str(b, " IN (0, 1))");
+	}
+	if (f->references)
+		write_reference(b, f);
+	if (f->check) {
+		buf_str(b, " CONSTRAINT ");
+		sql_name(b, f->name);
+		buf_printf(b, " CHECK (%s\n)", f->check);
+	}
+}
+
+void sql_column_definition(struct buf *b, const struct model *m, const struct field *f)
+{
+	sql_name(b, f->name);
+	buf_printf(b, " %s", column_types[f->type]);
+	if (f == m->key && model_integer_key(m)) {
+		buf_str(b, " PRIMARY KEY AUTOINCREMENT CHECK (");
+		sql_name(b, f->name);
+		buf_printf(b, " BETWEEN 0 AND %lld)", (long long)KEY_MAX);
+	} else if (f == m->key) {
+		buf_str(b, " PRIMARY KEY NOT NULL");
+	}
+	write_constraints(b, m, f);
+}
+
+void sql_table(struct buf *b, const struct model *m, const char *name)
+{
+	buf_str(b, "CREATE TABLE ");
+	sql_name(b, name);
+	buf_str(b, " (");
+	for (size_t i = 0; i < m->nfields; i++) {
+		buf_str(b, i ? ", " : "");
+		sql_column_definition(b, m, &m->fields[i]);
+	}
+	buf_str(b, ") STRICT");
+}

@@ -1,0 +1,434 @@
+/*
+ * sqlite_txn.c - the write transaction, the commit that several of them share, and the checkpointer.
+ *
+ * A turn is a ticket: threads write in the order in which they came. The first transaction of a group runs BEGIN
+ * IMMEDIATE; at its end, if others wait for their turn, it becomes a member and waits while they add theirs, each behind
+ * a savepoint; the one behind whom nobody waits runs COMMIT for all.
+ *
+ *   closed --txn_begin: open_group--> open --txn_commit, txn_rollback: end_group--> closed
+ *   open --txn_commit: join_group; txn_rollback: leave_group--> open, the turn passed on
+ *
+ * Invariants:
+ * 1. The writer connection, open, savepoint, group, touched and failure belong to the thread whose turn it is.
+ * 2. A turn is passed on with the group open only while another ticket waits; that thread ends the group or passes it
+ *    on under the same rule. So an open group always has one who will end it, and no member waits for ever.
+ * 3. A transaction is in `members` before it passes its turn on: the one who ends the group finds it.
+ * 4. Only the thread that ends a group tells its members, each once; a member's stack is not touched after `done`.
+ * 5. The first transaction of a group has no savepoint: when it is rolled back nobody waits for the group.
+ * 6. Once SQLite has rolled back by itself (autocommit is on while the group is open) nothing is written until the group
+ *    has ended, and all members get that error.
+ * 7. on_commit runs with no lock held, before any txn_commit of the group returns.
+ */
+#include "sqlite.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+#include "log.h"
+
+/* ---- turns ---- */
+
+void turn_wait(struct store *s)
+{
+	pthread_mutex_lock(&s->turn_lock);
+	uint64_t ticket = s->next_ticket++;
+	while (s->serving != ticket)
+		pthread_cond_wait(&s->turn[ticket % TURN_SLOTS], &s->turn_lock);
+	pthread_mutex_unlock(&s->turn_lock);
+}
+
+static void pass_locked(struct store *s)
+{
+	s->serving++;
+	if (s->serving < s->next_ticket)
+		pthread_cond_broadcast(&s->turn[s->serving % TURN_SLOTS]);
+}
+
+void turn_pass(struct store *s)
+{
+	pthread_mutex_lock(&s->turn_lock);
+	pass_locked(s);
+	pthread_mutex_unlock(&s->turn_lock);
+}
+
+static bool turn_try(struct store *s)
+{
+	pthread_mutex_lock(&s->turn_lock);
+	bool mine = s->serving == s->next_ticket;
+	s->next_ticket += mine;
+	pthread_mutex_unlock(&s->turn_lock);
+	return mine;
+}
+
+/* ---- the group ---- */
+
+static int64_t monotonic_ns(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+}
+
+/* Another program's commits show as a new data_version; within a transaction there can be none. */
+static void look_elsewhere(struct store *s)
+{
+	err_auto ignored = ERR_INIT;
+	sqlite3_stmt **stmt = &s->writer.control[CONTROL_VERSION];
+	if (!*stmt && conn_prepare(&s->writer, "PRAGMA data_version", stmt, &ignored))
+		return;
+	if (sqlite3_step(*stmt) == SQLITE_ROW) {
+		int64_t version = sqlite3_column_int64(*stmt, 0);
+		if (s->version && s->version != version)
+			atomic_store(&s->elsewhere, true);
+		s->version = version;
+	}
+	sqlite3_reset(*stmt);
+}
+
+bool store_changed_elsewhere(struct store *s)
+{
+	if (turn_try(s)) {
+		look_elsewhere(s);
+		turn_pass(s);
+	}
+	return atomic_exchange(&s->elsewhere, false);
+}
+
+static int open_group(struct store *s, struct err *e)
+{
+	int r = conn_control(&s->writer, CONTROL_BEGIN, e);
+	if (r)
+		return r;
+	look_elsewhere(s);
+	s->open = true;
+	s->savepoint = false;
+	s->failure = 0;
+	s->failure_text[0] = 0;
+	s->group++;
+	s->opened_ns = monotonic_ns();
+	return 0;
+}
+
+/* A member may be added: somebody waits for a turn, and those who wait for the commit do not wait too long already. */
+static bool may_grow(struct store *s)
+{
+	pthread_mutex_lock(&s->turn_lock);
+	bool waited_for = s->serving + 1 < s->next_ticket;
+	pthread_mutex_unlock(&s->turn_lock);
+	return waited_for && s->nmembers + 1 < LIMIT_GROUP && monotonic_ns() - s->opened_ns < GROUP_AGE_NS;
+}
+
+/* COMMIT, or why there can be none; whatever happens no transaction is open afterwards. */
+static int commit(struct store *s, struct err *why)
+{
+	if (sqlite3_get_autocommit(s->writer.db))
+		return err_set(why, s->failure ? s->failure : EIO, "%s",
+		               s->failure ? s->failure_text : "the database rolled the transaction back");
+	int r = conn_control(&s->writer, CONTROL_COMMIT, why);
+	if (r && !sqlite3_get_autocommit(s->writer.db))
+		sqlite3_exec(s->writer.db, "ROLLBACK", NULL, NULL, NULL);
+	return r;
+}
+
+static void tell(struct store *s, struct member *members, int result, const struct err *why)
+{
+	if (!members)
+		return;
+	pthread_mutex_lock(&s->turn_lock);
+	while (members) {
+		struct member *m = members;
+		members = m->next;
+		m->result = result ? err_set(m->e, why->code, "%s", why->text) : 0;
+		m->done = true;
+	}
+	pthread_cond_broadcast(&s->settled);
+	pthread_mutex_unlock(&s->turn_lock);
+}
+
+static bool take_touched(struct store *s, bool *touched)
+{
+	bool any = false;
+	for (size_t i = 0; i < s->schema->nmodels; i++) {
+		touched[i] = s->touched[i];
+		any |= touched[i];
+		s->touched[i] = false;
+	}
+	return any;
+}
+
+/*
+ * The log only starts anew when everything in it is in the database while nobody writes. The checkpointer can't reach
+ * that beside saves that never pause, so that beyond CHECKPOINT_PAGES_SELF the rest is done here, between two commits.
+ */
+static void checkpoint_self(struct store *s)
+{
+	if (s->wal_pages < CHECKPOINT_PAGES_SELF)
+		return;
+	if (sqlite3_wal_checkpoint_v2(s->writer.db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL) == SQLITE_OK)
+		s->wal_pages = 0;
+}
+
+/* Ends the group and passes the turn on. */
+static int end_group(struct store *s, struct err *e)
+{
+	bool touched[LIMIT_MODELS];
+	err_auto why = ERR_INIT;
+	int result = commit(s, &why);
+	bool any = take_touched(s, touched);
+	struct member *members = s->members;
+	s->members = NULL;
+	s->nmembers = 0;
+	s->open = false;
+	checkpoint_self(s);
+	void (*on_commit)(void *, const bool *) = s->on_commit;
+	turn_pass(s);
+	if (!result && any && on_commit)
+		on_commit(s->on_commit_data, touched);
+	tell(s, members, result, &why);
+	return result ? err_set(e, why.code, "%s", why.text) : 0;
+}
+
+static void drop_group(struct store *s)
+{
+	bool ignored[LIMIT_MODELS];
+	if (!sqlite3_get_autocommit(s->writer.db))
+		sqlite3_exec(s->writer.db, "ROLLBACK", NULL, NULL, NULL);
+	take_touched(s, ignored);
+	s->open = false;
+	turn_pass(s);
+}
+
+static int join_group(struct store *s, struct err *e)
+{
+	struct member me = {.next = s->members, .e = e};
+	s->members = &me;
+	s->nmembers++;
+	pthread_mutex_lock(&s->turn_lock);
+	pass_locked(s);
+	while (!me.done)
+		pthread_cond_wait(&s->settled, &s->turn_lock);
+	pthread_mutex_unlock(&s->turn_lock);
+	return me.result;
+}
+
+/* The running transaction has nothing in the group any more; those who wait for it still need their commit. */
+static void leave_group(struct store *s)
+{
+	err_auto ignored = ERR_INIT;
+	if (!s->members)
+		drop_group(s);
+	else if (may_grow(s) && !sqlite3_get_autocommit(s->writer.db))
+		turn_pass(s);
+	else
+		end_group(s, &ignored);
+}
+
+static int add_savepoint(struct store *s, struct err *e)
+{
+	int r = sqlite3_get_autocommit(s->writer.db) ? err_set(e, EIO, "the database rolled the transaction back")
+	                                             : conn_control(&s->writer, CONTROL_SAVEPOINT, e);
+	s->savepoint = !r;
+	return r;
+}
+
+int txn_begin(struct store *s, struct txn *t, struct err *e)
+{
+	if (s->read_only)
+		return err_set(e, EROFS, "the filesystem is mounted read-only");
+	turn_wait(s);
+	int r;
+	if (s->open) {
+		r = add_savepoint(s, e);
+		if (r)
+			leave_group(s);
+	} else {
+		r = open_group(s, e);
+		if (r)
+			turn_pass(s);
+	}
+	if (!r)
+		*t = (struct txn){.store = s, .conn = &s->writer, .group = s->group};
+	return r;
+}
+
+int txn_alive(struct txn *t, struct err *e)
+{
+	if (!sqlite3_get_autocommit(t->conn->db))
+		return 0;
+	return err_set(e, EIO, "the database rolled the transaction back: %s", t->store->failure_text);
+}
+
+/* Takes back what the running transaction did. A savepoint that can't be taken back takes the group with it. */
+static void undo(struct store *s)
+{
+	err_auto ignored = ERR_INIT;
+	if (!s->savepoint || sqlite3_get_autocommit(s->writer.db))
+		return;
+	s->savepoint = false;
+	if (conn_control(&s->writer, CONTROL_ROLLBACK_TO, &ignored) == 0 &&
+	    conn_control(&s->writer, CONTROL_RELEASE, &ignored) == 0)
+		return;
+	sqlite3_exec(s->writer.db, "ROLLBACK", NULL, NULL, NULL);
+}
+
+/* Deferred foreign keys of tables that others made would fail the COMMIT of all; each answers for its own. */
+static int check_deferred(struct store *s, struct err *e)
+{
+	int unresolved = 0, high;
+	sqlite3_db_status(s->writer.db, SQLITE_DBSTATUS_DEFERRED_FKS, &unresolved, &high, 0);
+	return unresolved ? err_set(e, EBADMSG, "a reference to a record that does not exist was left behind") : 0;
+}
+
+int txn_commit(struct txn *t, struct err *e)
+{
+	struct store *s = t->store;
+	int r = check_deferred(s, e);
+	if (!r && s->savepoint && !sqlite3_get_autocommit(s->writer.db))
+		r = conn_control(&s->writer, CONTROL_RELEASE, e);
+	if (r) {
+		txn_rollback(t);
+		return r;
+	}
+	s->savepoint = false;
+	t->store = NULL;
+	if (may_grow(s) && !sqlite3_get_autocommit(s->writer.db))
+		return join_group(s, e);
+	return end_group(s, e);
+}
+
+void txn_rollback(struct txn *t)
+{
+	struct store *s = t->store;
+	if (!s)
+		return;
+	t->store = NULL;
+	undo(s);
+	leave_group(s);
+}
+
+/* ---- which models a commit touched ---- */
+
+static int compare_touches(const void *a, const void *b)
+{
+	const struct touch *x = a, *y = b;
+	return strcasecmp(x->table, y->table);
+}
+
+/* A row of a sidecar counts for its model: a child's change moves its parent's bytes and ctime. */
+static void touch(void *data, sqlite3 *db, int operation, const char *database, const char *table, sqlite3_int64 before,
+                  sqlite3_int64 after)
+{
+	struct store *s = data;
+	struct touch key = {.table = (char *)table};
+	(void)db, (void)operation, (void)database, (void)before, (void)after;
+	const struct touch *t = bsearch(&key, s->touches, s->ntouches, sizeof(key), compare_touches);
+	if (t)
+		s->touched[t->model] = true;
+}
+
+static int watch_tables(struct store *s)
+{
+	size_t n = s->schema->nmodels;
+	s->touches = calloc(2 * n + 1, sizeof(*s->touches));
+	if (!s->touches)
+		return -ENOMEM;
+	for (size_t i = 0; i < 2 * n; i++) {
+		buf_auto name = BUF_INIT;
+		buf_printf(&name, "%s%s", i % 2 ? "rowfs_stat_" : "", s->schema->models[i / 2].table);
+		s->touches[i] = (struct touch){buf_failed(&name) ? NULL : strdup(buf_text(&name)), i / 2};
+		if (!s->touches[i].table)
+			return -ENOMEM;
+		s->ntouches++;
+	}
+	qsort(s->touches, s->ntouches, sizeof(*s->touches), compare_touches);
+	sqlite3_preupdate_hook(s->writer.db, touch, s);
+	return 0;
+}
+
+void store_on_commit(struct store *s, void (*touched)(void *data, const bool *models), void *data)
+{
+	turn_wait(s);
+	s->on_commit = touched;
+	s->on_commit_data = data;
+	turn_pass(s);
+}
+
+/* ---- checkpointer ---- */
+
+static int committed(void *data, sqlite3 *db, const char *database, int pages)
+{
+	struct store *s = data;
+	(void)db, (void)database;
+	s->wal_pages = pages;
+	if (pages < CHECKPOINT_PAGES || pages >= CHECKPOINT_PAGES_SELF)
+		return SQLITE_OK;
+	pthread_mutex_lock(&s->checkpoint_lock);
+	s->checkpoint_due = true;
+	pthread_cond_signal(&s->checkpoint_wanted);
+	pthread_mutex_unlock(&s->checkpoint_lock);
+	return SQLITE_OK;
+}
+
+static void *checkpointer(void *data)
+{
+	struct store *s = data;
+	pthread_mutex_lock(&s->checkpoint_lock);
+	while (!s->stopping) {
+		if (!s->checkpoint_due) {
+			pthread_cond_wait(&s->checkpoint_wanted, &s->checkpoint_lock);
+			continue;
+		}
+		s->checkpoint_due = false;
+		pthread_mutex_unlock(&s->checkpoint_lock);
+		int rc = sqlite3_wal_checkpoint_v2(s->checkpoint.db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+		if (rc != SQLITE_OK && rc != SQLITE_BUSY && rc != SQLITE_LOCKED)
+			log_warning("the database's log can't be written back: %s", sqlite3_errmsg(s->checkpoint.db));
+		pthread_mutex_lock(&s->checkpoint_lock);
+	}
+	pthread_mutex_unlock(&s->checkpoint_lock);
+	return NULL;
+}
+
+int writer_start(struct store *s, struct err *e)
+{
+	if (s->read_only)
+		return 0;
+	if (watch_tables(s))
+		return err_nomem(e);
+	look_elsewhere(s);
+	if (s->memory)
+		return 0;
+	int persist = 1;
+	sqlite3_file_control(s->writer.db, "main", SQLITE_FCNTL_PERSIST_WAL, &persist);
+	int r = conn_open(&s->checkpoint, s, s->schema->database, SQLITE_OPEN_READWRITE, READER_CACHE_KIB, e);
+	if (r)
+		return r;
+	sqlite3_file_control(s->checkpoint.db, "main", SQLITE_FCNTL_PERSIST_WAL, &persist);
+	sqlite3_wal_hook(s->writer.db, committed, s);
+	if (pthread_create(&s->checkpointer, NULL, checkpointer, s))
+		return err_set(e, EAGAIN, "no thread can be started for the database's log");
+	s->has_checkpointer = true;
+	return 0;
+}
+
+void writer_stop(struct store *s)
+{
+	if (s->has_checkpointer) {
+		pthread_mutex_lock(&s->checkpoint_lock);
+		s->stopping = true;
+		pthread_cond_signal(&s->checkpoint_wanted);
+		pthread_mutex_unlock(&s->checkpoint_lock);
+		pthread_join(s->checkpointer, NULL);
+	}
+	conn_close(&s->checkpoint);
+	if (s->writer.db && s->touches && !s->memory)
+		sqlite3_wal_checkpoint_v2(s->writer.db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+	for (size_t i = 0; i < s->ntouches; i++)
+		free(s->touches[i].table);
+	free(s->touches);
+	s->touches = NULL;
+	s->ntouches = 0;
+}

@@ -1,0 +1,266 @@
+/*
+ * sqlite_write.c - changing rows in the write transaction, the counter of keys, and the queries of the job runner.
+ *
+ * Times and serials are kept by the tables' triggers (sqlite_table.c), so that nothing here has to.
+ */
+#include "sqlite.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+static void bind_row(sqlite3_stmt *stmt, const struct model *m, const struct value *row)
+{
+	for (size_t i = 0; i < m->nfields; i++)
+		bind_value(stmt, (int)i + 1, &row[i]);
+}
+
+/* Runs a statement that writes one row; *rows tells whether it found it. */
+static int write_row(struct conn *c, const struct model *m, sqlite3_stmt *stmt, int *rows, struct err *e)
+{
+	int rc = sqlite3_step(stmt);
+	if (rc != SQLITE_DONE && rc != SQLITE_ROW)
+		return conn_row_error(c, m, rc, e);
+	*rows = sqlite3_changes(c->db);
+	return 0;
+}
+
+static int missing(const struct model *m, const struct value *key, struct err *e)
+{
+	buf_auto name = BUF_INIT;
+	value_plain(&name, m->key->type, key);
+	return err_set(e, ENOENT, "%s has no record %.100s", m->name, buf_text(&name));
+}
+
+int txn_insert(struct txn *t, const struct model *m, const struct value *row, struct err *e)
+{
+	stmt_auto *stmt = NULL;
+	int rows = 0, r = txn_alive(t, e);
+	if (!r)
+		r = conn_statement(t->conn, m, ROW_INSERT, NULL, &stmt, e);
+	if (r)
+		return r;
+	bind_row(stmt, m, row);
+	return write_row(t->conn, m, stmt, &rows, e);
+}
+
+static bool has_indexed(const struct model *m)
+{
+	for (size_t i = 0; i < m->nfields; i++)
+		if (&m->fields[i] != m->key && (m->fields[i].unique || m->fields[i].references))
+			return true;
+	return false;
+}
+
+/* Which update fits: the one that leaves the indexes alone where no indexed value changes. */
+static int choose_update(struct txn *t, const struct model *m, const struct value *key, const struct value *row,
+                         enum statement *out, struct err *e)
+{
+	stmt_auto *stmt = NULL;
+	*out = ROW_UPDATE_PLAIN;
+	if (!value_equal(key, &row[m->key->index]))
+		*out = ROW_UPDATE_KEY;
+	else if (has_indexed(m)) {
+		int r = conn_statement(t->conn, m, ROW_INDEXED, NULL, &stmt, e);
+		if (r)
+			return r;
+		bind_row(stmt, m, row);
+		r = stmt_step(t->conn, stmt, e);
+		*out = r > 0 ? ROW_UPDATE_PLAIN : ROW_UPDATE;
+		return r < 0 ? r : 0;
+	}
+	return 0;
+}
+
+int txn_update(struct txn *t, const struct model *m, const struct value *key, const struct value *row, struct err *e)
+{
+	stmt_auto *stmt = NULL;
+	enum statement statement;
+	int rows = 0, r = txn_alive(t, e);
+	if (!r)
+		r = choose_update(t, m, key, row, &statement, e);
+	if (!r)
+		r = conn_statement(t->conn, m, statement, NULL, &stmt, e);
+	if (r)
+		return r;
+	bind_row(stmt, m, row);
+	if (statement == ROW_UPDATE_KEY)
+		bind_value(stmt, (int)m->nfields + 1, key);
+	r = write_row(t->conn, m, stmt, &rows, e);
+	return r || rows ? r : missing(m, key, e);
+}
+
+/* Foreign keys that restrict say SQLITE_CONSTRAINT_TRIGGER, those that take no action SQLITE_CONSTRAINT_FOREIGNKEY. */
+static bool is_reference_error(struct conn *c, int rc)
+{
+	return rc == SQLITE_CONSTRAINT_FOREIGNKEY ||
+	       (rc == SQLITE_CONSTRAINT_TRIGGER && strstr(sqlite3_errmsg(c->db), "FOREIGN KEY"));
+}
+
+static int count_references(struct conn *c, const struct model *child, const struct field *by, const struct value *key,
+                            int64_t *out, struct err *e)
+{
+	stmt_auto *stmt = NULL;
+	int r = conn_statement(c, child, FIELD_COUNT, by, &stmt, e);
+	if (r)
+		return r;
+	bind_value(stmt, 1, key);
+	r = stmt_step(c, stmt, e);
+	*out = r > 0 ? sqlite3_column_int64(stmt, 0) : 0;
+	return r < 0 ? r : 0;
+}
+
+static int referred_to(struct conn *c, const struct model *m, const struct value *key, struct err *e)
+{
+	struct reference_iter at = {0, 0};
+	const struct model *child;
+	const struct field *by;
+	buf_auto name = BUF_INIT;
+	value_plain(&name, m->key->type, key);
+	while ((by = schema_next_reference(c->store->schema, m, &at, &child))) {
+		int64_t n;
+		int r = count_references(c, child, by, key, &n, e);
+		if (r)
+			return r;
+		if (n && by->on_delete == DELETE_RESTRICT)
+			return err_set(e, EBUSY, "%s %.100s can't be deleted: %lld of %s refer to it by %s", m->name,
+			               buf_text(&name), (long long)n, child->name, by->name);
+	}
+	return err_set(e, EBUSY, "%s %.100s can't be deleted: other records refer to it", m->name, buf_text(&name));
+}
+
+int txn_delete(struct txn *t, const struct model *m, const struct value *key, struct err *e)
+{
+	stmt_auto *stmt = NULL;
+	int r = txn_alive(t, e);
+	if (!r)
+		r = conn_statement(t->conn, m, ROW_DELETE, NULL, &stmt, e);
+	if (r)
+		return r;
+	bind_value(stmt, 1, key);
+	int rc = sqlite3_step(stmt);
+	if (is_reference_error(t->conn, rc))
+		return referred_to(t->conn, m, key, e);
+	if (rc != SQLITE_DONE)
+		return conn_row_error(t->conn, m, rc, e);
+	return sqlite3_changes(t->conn->db) ? 0 : missing(m, key, e);
+}
+
+/* ---- keys ---- */
+
+int store_next_key(struct conn *c, const struct model *m, struct value *key, struct err *e)
+{
+	stmt_auto *stmt = NULL;
+	if (!model_integer_key(m))
+		return err_set(e, EBADMSG, "%s gives no keys: the document must name its %s", m->name, m->key->name);
+	int r = conn_statement(c, m, KEY_NEXT, NULL, &stmt, e);
+	if (r)
+		return r;
+	r = stmt_step(c, stmt, e);
+	if (r < 0)
+		return r;
+	int64_t next = sqlite3_column_int64(stmt, 0);
+	if (next > KEY_MAX)
+		return err_set(e, ENOSPC, "%s has no keys left: %lld is in use", m->name, (long long)KEY_MAX);
+	*key = value_integer(next);
+	return 0;
+}
+
+static int run_with_key(struct txn *t, const struct model *m, enum statement statement, const struct value *key,
+                        int *rows, struct err *e)
+{
+	stmt_auto *stmt = NULL;
+	int r = conn_statement(t->conn, m, statement, NULL, &stmt, e);
+	if (r)
+		return r;
+	bind_value(stmt, 1, key);
+	return write_row(t->conn, m, stmt, rows, e);
+}
+
+static int raise_counter(struct txn *t, const struct model *m, struct value *key, struct err *e)
+{
+	int rows = 0;
+	int r = store_next_key(t->conn, m, key, e);
+	if (!r)
+		r = run_with_key(t, m, KEY_RAISE, key, &rows, e);
+	if (!r && !rows)
+		r = run_with_key(t, m, KEY_ADD, key, &rows, e);
+	return r;
+}
+
+int store_reserve_key(struct store *s, const struct model *m, struct value *key, struct err *e)
+{
+	struct txn t;
+	struct value next;
+	int r = txn_begin(s, &t, e);
+	if (r)
+		return r;
+	r = raise_counter(&t, m, &next, e);
+	if (r) {
+		txn_rollback(&t);
+		return r;
+	}
+	r = txn_commit(&t, e);
+	if (!r)
+		*key = next;
+	return r;
+}
+
+/* ---- jobs ---- */
+
+/* Without its Z a canonical time sorts by time; with it, 12:00:00.5Z would come before 12:00:00Z. */
+static size_t now_text(char *out)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_REALTIME, &now);
+	size_t len = value_now(now, out);
+	return len && out[len - 1] == 'Z' ? len - 1 : len;
+}
+
+static int next_due(struct conn *c, const struct model *queue, long long *next_ms, struct err *e)
+{
+	stmt_auto *stmt = NULL;
+	int r = conn_statement(c, queue, JOB_NEXT, NULL, &stmt, e);
+	if (r)
+		return r;
+	r = stmt_step(c, stmt, e);
+	if (r < 0)
+		return r;
+	*next_ms = -1;
+	if (sqlite3_column_type(stmt, 0) != SQLITE_NULL) {
+		*next_ms = sqlite3_column_int64(stmt, 0);
+		*next_ms = *next_ms < 1 ? 1 : *next_ms;
+	}
+	return 0;
+}
+
+int store_due_job(struct conn *c, const struct model *queue, struct arena *a, struct value *key, long long *next_ms,
+                  struct err *e)
+{
+	stmt_auto *stmt = NULL;
+	char now[64];
+	size_t len = now_text(now);
+	int r = conn_statement(c, queue, JOB_DUE, NULL, &stmt, e);
+	if (r)
+		return r;
+	sqlite3_bind_text(stmt, 1, now, (int)len, SQLITE_STATIC);
+	r = stmt_step(c, stmt, e);
+	if (r == 0)
+		return next_due(c, queue, next_ms, e);
+	if (r < 0)
+		return r;
+	struct value v = column_value(stmt, 0);
+	return value_copy(a, &v, key) ? err_nomem(e) : 1;
+}
+
+int store_jobs_with(struct conn *c, const struct model *queue, const char *status, struct arena *a, struct value **keys,
+                    size_t *n, struct err *e)
+{
+	stmt_auto *stmt = NULL;
+	bool active = !strcmp(status, "queued") || !strcmp(status, "running");
+	int r = conn_statement(c, queue, active ? JOB_ACTIVE : JOB_STATUS, NULL, &stmt, e);
+	if (r)
+		return r;
+	sqlite3_bind_text(stmt, 1, status, -1, SQLITE_STATIC);
+	return stmt_keys(c, stmt, a, keys, n, e);
+}

@@ -1,0 +1,118 @@
+#!/bin/bash
+# What a refusal leaves to read: .errors, the xattr, and nothing else.
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/../lib.sh"
+
+setup() {
+	conf <<'END'
+store sqlite:shop.db
+model items {
+	fields {
+		id integer key
+		name string required max 5
+		qty integer
+	}
+}
+model frozen {
+	read-only
+	fields {
+		id integer key
+		name string
+	}
+}
+END
+	mount_rowfs
+}
+
+test_errors_tell_who_what_where_and_why() {
+	refuses EBADMSG mnt/items/7.json '{
+  "qty": "many"
+}'
+	is "$(last_error '[.uid, .comm, .path, .errno] | join(" ")')" "$(id -u) errno items/7.json EBADMSG"
+	has "$(last_error .time)" '^20[0-9-]+T[0-9:.]+Z$'
+	has "$(last_error .pid)" '^[0-9]+$'
+	is "$(last_error '[.problems[] | [.pointer, .line, .column]]')" '[["/qty",2,10],["/name",1,1]]'
+	has "$(last_error)" '.'
+}
+
+test_errors_are_json_lines_newest_last() {
+	refuses EBADMSG mnt/items/1.json '{"qty": 1}'
+	refuses EBADMSG mnt/items/2.json '{"qty": 1}'
+	is "$(jq -r .path mnt/.errors)" $'items/1.json\nitems/2.json'
+}
+
+test_the_last_256_errors_are_kept() {
+	local i
+	for i in {1..260}; do save "mnt/items/$i.json" '{}' >/dev/null; done
+	is "$(jq -r .path mnt/.errors | sed -n '1p;$p')" $'items/5.json\nitems/260.json'
+}
+
+test_the_xattr_of_the_record_has_the_sentence() {
+	saves mnt/items/1.json '{"name": "a"}'
+	is "$(errno xattr mnt/items/1.json user.rowfs.error)" 'xattr: ENODATA'
+	refuses EBADMSG mnt/items/1.json '{"name": "abcdef"}'
+	is "$(getfattr --only-values -n user.rowfs.error mnt/items/1.json)" "$(last_error)"
+	saves mnt/items/1.json '{"name": "b"}'
+	is "$(errno xattr mnt/items/1.json user.rowfs.error)" 'xattr: ENODATA'
+}
+
+test_the_xattr_of_a_refused_scratch_file_has_the_sentence() {
+	echo '{}' >mnt/items/tmp
+	is "$(errno rename mnt/items/tmp mnt/items/1.json)" 'rename: EBADMSG'
+	is "$(getfattr --only-values -n user.rowfs.error mnt/items/tmp)" "$(last_error)"
+}
+
+test_users_see_their_own_errors_and_root_sees_all() {
+	[ "$(id -u)" = 0 ] || skip "needs root"
+	unmount
+	mount_rowfs mount.conf -o allow_other
+	chmod 755 .
+	refuses EBADMSG mnt/items/1.json '{}'
+	is "$(setpriv --reuid 65534 --regid 65534 --clear-groups cat mnt/.errors)" ''
+	is "$(wc -l <mnt/.errors)" 1
+}
+
+test_a_read_only_model_is_erofs() {
+	sql "insert into frozen (id, name) values (1, 'a')"
+	local before
+	before=$(rows)
+	has "$(errno open mnt/frozen/1.json wt)" 'EROFS'
+	has "$(errno open mnt/frozen/2.json wct)" 'EROFS'
+	has "$(errno unlink mnt/frozen/1.json)" 'EROFS'
+	has "$(errno rename mnt/frozen/1.json mnt/frozen/2.json)" 'EROFS'
+	is "$(rows)" "$before"
+	is "$(value mnt/frozen/1.json .name)" a
+}
+
+test_a_database_locked_by_another_program_is_etimedout() {
+	mkfifo hold
+	sqlite3 shop.db <hold >locked &
+	exec 3>hold
+	echo 'begin immediate; select 1;' >&3
+	eventually test -s locked
+	is "$(save mnt/items/1.json '{"name": "a"}')" 'write: ETIMEDOUT, close: ETIMEDOUT'
+	echo 'rollback; .quit' >&3
+	exec 3>&-
+	wait %?sqlite3 || true
+	saves mnt/items/1.json '{"name": "a"}'
+	allow_log 'lock'
+}
+
+test_values_of_write_only_fields_stay_out_of_errors() {
+	unmount
+	cat >>mount.conf <<'END'
+model users {
+	fields {
+		id integer key
+		password string write-only max 5
+		age integer
+	}
+}
+END
+	mount_rowfs
+	refuses EBADMSG mnt/users/1.json '{"password": "verysecret", "age": "x"}'
+	hasnt "$(cat mnt/.errors)" verysecret
+	hasnt "$(cat daemon.log)" verysecret
+}
+
+run "$@"

@@ -1,0 +1,594 @@
+#!/bin/bash
+# Hooks: when each event happens, what each kind may do, what a refusal undoes.
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/../lib.sh"
+
+# with <<END: mounts items, logs and a queue with these hooks in the block of items.
+with() {
+	local hooks
+	hooks=$(cat)
+	conf <<END
+store sqlite:shop.db
+${EVERYWHERE:-}
+model items {
+	fields {
+		id integer key
+		name string
+		qty integer default 1
+		pin string write-only
+		inner string hidden default i
+	}
+	$hooks
+}
+model events {
+	fields {
+		id integer key
+		text string
+	}
+}
+queue tasks {
+	fields {
+		item_id integer
+		note string
+	}
+}
+END
+	mount_rowfs
+}
+
+# A program that appends its event and verb to the file `log`.
+logger() {
+	program hooks/log <<'END'
+#!/bin/sh
+cat > last.json
+echo "$ROWFS_EVENT $ROWFS_VERB ${1:-}" >> log
+END
+}
+
+lines() { [ "$(wc -l <log)" -ge "$1" ]; }
+
+# ---- events ----
+
+test_events_of_a_save_come_in_order() {
+	logger
+	with <<'END'
+	on after_commit run hooks/log
+	on before_commit run hooks/log
+	on post_save run hooks/log
+	on pre_save run hooks/log
+END
+	saves mnt/items/1.json '{"name": "a"}'
+	eventually lines 4
+	is "$(cut -d' ' -f1 log)" $'pre_save\npost_save\nbefore_commit\nafter_commit'
+}
+
+test_events_of_a_delete_come_in_order() {
+	logger
+	with <<'END'
+	on after_commit,before_commit,post_delete,pre_delete delete run hooks/log
+END
+	saves mnt/items/1.json '{"name": "a"}'
+	rm mnt/items/1.json
+	eventually lines 4
+	is "$(cat log)" $'pre_delete delete \npost_delete delete \nbefore_commit delete \nafter_commit delete '
+}
+
+test_hooks_of_one_event_run_in_declared_order_and_those_of_every_model_first() {
+	logger
+	EVERYWHERE='on pre_save run hooks/log everywhere' with <<'END'
+	on pre_save run hooks/log one
+	on pre_save run hooks/log two
+END
+	saves mnt/items/1.json '{"name": "a"}'
+	is "$(cut -d' ' -f3 log)" $'everywhere\none\ntwo'
+	saves mnt/events/1.json '{}'
+	is "$(tail -n 1 log)" 'pre_save create everywhere'
+}
+
+test_verbs_choose_among_saves() {
+	logger
+	with <<'END'
+	on pre_save create run hooks/log
+	on pre_save replace run hooks/log
+	on pre_save patch run hooks/log
+	on pre_save update run hooks/log update
+END
+	saves mnt/items/1.json '{"name": "a"}'
+	saves mnt/items/1.json '{"name": "b"}'
+	echo '{"name": "c"}' >>mnt/items/1.json
+	is "$(cut -d' ' -f2- log)" $'create \nreplace \nreplace update\npatch \npatch update'
+}
+
+test_equal_content_fires_no_hook() {
+	logger
+	with <<'END'
+	on pre_save run hooks/log
+	on after_commit enqueue tasks item_id=:id
+END
+	saves mnt/items/1.json '{"name": "a"}'
+	saves mnt/items/1.json '{"name": "a"}'
+	cp mnt/items/1.json copy
+	cp copy mnt/items/1.json
+	echo '{"name": "a"}' >>mnt/items/1.json
+	is "$(wc -l <log)" 1
+	is "$(ls mnt/tasks)" 1.json
+}
+
+# ---- check and sql ----
+
+test_a_check_refuses_with_its_message() {
+	with <<'END'
+	on pre_save check ":qty < 10" "Ten is too many"
+END
+	refuses ECANCELED mnt/items/1.json '{"qty": 10}'
+	is "$(last_error)" 'Ten is too many'
+	saves mnt/items/1.json '{"qty": 9}'
+}
+
+test_a_check_on_delete_sees_the_old_row() {
+	with <<'END'
+	on pre_delete check ":old_qty <> 5" "Five stays"
+END
+	saves mnt/items/1.json '{"qty": 5}'
+	is "$(errno unlink mnt/items/1.json)" 'unlink: ECANCELED'
+	is "$(last_error)" 'Five stays'
+	saves mnt/items/1.json '{"qty": 6}'
+	rm mnt/items/1.json
+}
+
+test_sql_writes_in_the_same_transaction() {
+	with <<'END'
+	on post_save sql "insert into events (text) values (:verb || ' ' || :key || ' ' || :new_name || ' ' || coalesce(:old_name, '-'))"
+	on post_delete sql "insert into events (text) values (:verb || ' ' || :old_name || ' ' || (:new_name is null))"
+END
+	saves mnt/items/1.json '{"name": "a"}'
+	saves mnt/items/1.json '{"name": "b"}'
+	rm mnt/items/1.json
+	is "$(jq -r .text mnt/events/*.json)" $'create 1 a -\nreplace 1 b a\ndelete b 1'
+}
+
+test_rows_of_sql_in_pre_save_replace_fields() {
+	with <<'END'
+	on pre_save sql "select upper(:name) as name, :qty * 2 as qty"
+END
+	saves mnt/items/1.json '{"name": "a", "qty": 4}'
+	is "$(value mnt/items/1.json '[.name, .qty]')" '["A",8]'
+	is "$(stat -c %s mnt/items/1.json)" "$(wc -c <mnt/items/1.json)"
+}
+
+test_a_column_error_refuses_with_its_text() {
+	with <<'END'
+	on pre_save sql "select case when :qty > 5 then 'Too many of ' || :name end as error"
+END
+	saves mnt/items/1.json '{"name": "a", "qty": 5}'
+	refuses ECANCELED mnt/items/1.json '{"name": "b", "qty": 6}'
+	is "$(last_error)" 'Too many of b'
+}
+
+test_a_refusal_after_the_row_changed_undoes_everything() {
+	with <<'END'
+	on post_save sql "insert into events (text) values ('saved')"
+	on after_commit enqueue tasks item_id=:id
+	on before_commit check ":name <> 'bad'" "No bad names"
+END
+	refuses ECANCELED mnt/items/1.json '{"name": "bad"}'
+	saves mnt/items/1.json '{"name": "good"}'
+	refuses ECANCELED mnt/items/1.json '{"name": "bad"}'
+	is "$(ls mnt/events mnt/tasks)" $'mnt/events:\n1.json\n\nmnt/tasks:\n1.json'
+}
+
+test_the_uid_of_the_writer_is_known_to_sql() {
+	with <<'END'
+	on pre_save sql "select :uid as qty"
+END
+	saves mnt/items/1.json '{"name": "a"}'
+	is "$(value mnt/items/1.json .qty)" "$(id -u)"
+}
+
+test_files_that_sql_touches_show_the_change_at_once() {
+	with <<'END'
+	on post_save sql "update events set text = :name where id = 1"
+END
+	saves mnt/events/1.json '{"text": "x"}'
+	local before
+	before=$(stat -c %y mnt/events/1.json)
+	cat mnt/events/1.json >/dev/null
+	saves mnt/items/1.json '{"name": "longer than before"}'
+	is "$(value mnt/events/1.json .text)" 'longer than before'
+	is "$(stat -c %s mnt/events/1.json)" "$(wc -c <mnt/events/1.json)"
+	[ "$(stat -c %y mnt/events/1.json)" != "$before" ]
+}
+
+test_what_sql_of_a_hook_may_not_do_is_a_mistake_in_mount_conf() {
+	local text
+	for text in commit 'attach database "x" as y' 'pragma user_version = 1' 'drop table items' 'select :colour' 'selec 1'; do
+		conf <<END
+store sqlite:shop.db
+model items {
+	fields {
+		id integer key
+	}
+	on post_save sql '$text'
+}
+END
+		has "$(rowfs check mount.conf 2>&1 || true)" '^mount.conf:6:[0-9]+: error: '
+		fails rowfs check mount.conf
+	done
+}
+
+# ---- run ----
+
+test_a_program_gets_the_event_and_its_environment() {
+	program hooks/env <<'END'
+#!/bin/sh
+cat > event.json
+env | sort > env
+pwd > cwd
+END
+	with <<'END'
+	on pre_save run hooks/env
+END
+	saves mnt/items/1.json '{"name": "a", "pin": "topsecret"}'
+	saves mnt/items/1.json '{"name": "b"}'
+	is "$(value event.json '[.version, .event, .verb, .put_type, .model, .key, .status]')" \
+		'[1,"pre_save","replace","updated","items",1,"modified"]'
+	is "$(value event.json '[.old.name, .new.name, .changed]')" '["a","b",["name"]]'
+	is "$(value event.json '[.actor.uid, .actor.gid, .actor.comm]')" "[$(id -u),$(id -g),\"errno\"]"
+	has "$(value event.json .actor.pid)" '^[1-9]'
+	has "$(cat env)" '^ROWFS_EVENT=pre_save$'
+	has "$(cat env)" '^ROWFS_VERB=replace$'
+	has "$(cat env)" '^ROWFS_PUT_TYPE=updated$'
+	has "$(cat env)" '^ROWFS_MODEL=items$'
+	has "$(cat env)" '^ROWFS_KEY=1$'
+	has "$(cat env)" "^ROWFS_UID=$(id -u)\$"
+	has "$(cat env)" "^ROWFS_MOUNT=$PWD/mnt\$"
+	has "$(cat env)" "^ROWFS_CONF=$PWD/mount.conf\$"
+	has "$(cat env)" '^new_name=b$'
+	has "$(cat env)" '^old_name=a$'
+	hasnt "$(cat env)" '^(BUILD|ASAN_OPTIONS|LC_ALL|TZ)='
+	hasnt "$(cat env event.json)" topsecret
+	is "$(cat cwd)" "$PWD"
+}
+
+test_the_first_event_of_a_record_says_newly_created() {
+	program hooks/env <<'END'
+#!/bin/sh
+cat > event.json
+test ! -e mnt/items/1.json || echo "readable already" >&2
+END
+	with <<'END'
+	on pre_save run hooks/env
+END
+	saves mnt/items/1.json '{"name": "a"}'
+	is "$(value event.json '[.put_type, .status, .old, .key]')" '["newly_created","inserted",null,1]'
+}
+
+test_the_event_of_a_delete_has_no_new() {
+	program hooks/env <<'END'
+#!/bin/sh
+cat > event.json
+env > env
+END
+	with <<'END'
+	on pre_delete run hooks/env
+END
+	saves mnt/items/1.json '{"name": "a"}'
+	rm mnt/items/1.json
+	is "$(value event.json '[.event, .verb, .status, .new, .old.name]')" '["pre_delete","delete","deleted",null,"a"]'
+	hasnt "$(cat env)" '^new_'
+}
+
+test_a_field_too_long_for_the_environment_is_named() {
+	program hooks/env <<'END'
+#!/bin/sh
+cat > event.json
+env > env
+END
+	with <<'END'
+	on pre_save run hooks/env
+END
+	jq -n '{name: ("x" * 5000)}' >mnt/items/1.json
+	has "$(cat env)" '^ROWFS_OMITTED=.*name'
+	hasnt "$(cat env)" '^new_name='
+	is "$(value event.json '.new.name | length')" 5000
+}
+
+test_any_exit_status_but_0_refuses_with_the_first_line_of_stderr() {
+	program hooks/no <<'END'
+#!/bin/sh
+echo "Not today" >&2
+echo "nor tomorrow" >&2
+exit "$new_qty"
+END
+	with <<'END'
+	on pre_save run hooks/no
+END
+	local status
+	for status in 1 2 75 126 255; do
+		refuses ECANCELED mnt/items/1.json "{\"qty\": $status}"
+		is "$(last_error)" 'Not today' "status $status"
+	done
+	saves mnt/items/1.json '{"qty": 0}'
+}
+
+test_the_message_may_begin_with_an_errno() {
+	program hooks/no <<'END'
+#!/bin/sh
+echo "$new_name is what it is" >&2
+exit 1
+END
+	with <<'END'
+	on pre_save run hooks/no
+END
+	refuses ENOSPC mnt/items/1.json '{"name": "ENOSPC"}'
+	refuses EACCES mnt/items/1.json '{"name": "EACCES"}'
+	# These would make the kernel or a tool act on them: rename's EXDEV, ESTALE's second try.
+	local name
+	for name in ESTALE EXDEV EINVAL EINTR ENOSYS; do
+		hasnt "$(save mnt/items/1.json "{\"name\": \"$name\"}")" "ok|$name"
+	done
+}
+
+test_a_program_that_dies_of_a_signal_refuses() {
+	program hooks/no <<'END'
+#!/bin/sh
+kill -SEGV $$
+END
+	with <<'END'
+	on pre_save run hooks/no
+END
+	refuses ECANCELED mnt/items/1.json '{"name": "a"}'
+	has "$(last_error)" 'hooks/no'
+}
+
+test_a_program_that_is_not_there_refuses() {
+	with <<'END'
+	on pre_save run hooks/nowhere
+END
+	hasnt "$(save mnt/items/1.json '{"name": "a"}')" '^ok'
+	has "$(last_error)" 'hooks/nowhere'
+	is "$(ls mnt/items)" ''
+	allow_log 'hooks/nowhere'
+}
+
+test_pre_save_may_edit_the_record() {
+	program hooks/edit <<'END'
+#!/bin/sh
+jq '{new: (.new | .qty = 42)}'
+END
+	with <<'END'
+	on pre_save run hooks/edit
+	on post_save sql "insert into events (text) values (:new_qty)"
+END
+	saves mnt/items/1.json '{"name": "a"}'
+	is "$(value mnt/items/1.json .qty)" 42
+	is "$(value mnt/events/1.json .text)" 42
+}
+
+test_an_edit_that_breaks_a_rule_is_refused() {
+	program hooks/edit <<'END'
+#!/bin/sh
+jq '{new: (.new | .qty = "many")}'
+END
+	with <<'END'
+	on pre_save run hooks/edit
+END
+	refuses EBADMSG mnt/items/1.json '{"name": "a"}'
+}
+
+test_a_program_may_refuse_with_errors_by_field() {
+	program hooks/no <<'END'
+#!/bin/sh
+echo '{"errors": {"name": "is taken", "qty": "is odd"}, "message": "Look again"}'
+END
+	with <<'END'
+	on pre_save run hooks/no
+END
+	hasnt "$(save mnt/items/1.json '{"name": "a"}')" '^ok'
+	is "$(last_error '[.problems[] | .pointer + " " + .message] | sort | join(", ")')" '/name is taken, /qty is odd'
+	is "$(ls mnt/items)" ''
+}
+
+test_output_that_is_no_json_object_refuses() {
+	program hooks/chatty <<'END'
+#!/bin/sh
+echo hello
+END
+	with <<'END'
+	on pre_save run hooks/chatty
+END
+	hasnt "$(save mnt/items/1.json '{"name": "a"}')" '^ok'
+	has "$(last_error)" 'hooks/chatty'
+	is "$(ls mnt/items)" ''
+}
+
+test_too_much_output_refuses() {
+	program hooks/chatty <<'END'
+#!/bin/sh
+yes | head -c 3000000
+END
+	with <<'END'
+	on pre_save run hooks/chatty
+END
+	hasnt "$(save mnt/items/1.json '{"name": "a"}')" '^ok'
+	is "$(ls mnt/items)" ''
+}
+
+test_a_program_that_reads_nothing_is_fine() {
+	program hooks/deaf <<'END'
+#!/bin/sh
+exec <&-
+exit 0
+END
+	with <<'END'
+	on pre_save run hooks/deaf
+END
+	jq -n '{name: ("x" * 500000)}' >mnt/items/1.json
+	saves mnt/items/2.json '{"name": "a"}'
+}
+
+test_an_answer_that_is_not_in_this_version_refuses() {
+	program hooks/more <<'END'
+#!/bin/sh
+echo '{"save": [{"path": "events/5.json", "put": {"text": "made"}}]}'
+END
+	with <<'END'
+	on before_commit run hooks/more
+END
+	refuses ECANCELED mnt/items/1.json '{"name": "a"}'
+	has "$(last_error)" 'not in this version'
+}
+
+test_a_program_that_takes_too_long_is_ended_and_the_save_is_etimedout() {
+	program hooks/slow <<'END'
+#!/bin/sh
+echo $$ > pid
+exec sleep 30
+END
+	with <<'END'
+	on pre_save run hooks/slow { timeout 300ms }
+END
+	refuses ETIMEDOUT mnt/items/1.json '{"name": "a"}'
+	has "$(last_error)" 'hooks/slow'
+	eventually gone "$(cat pid)"
+}
+
+test_a_program_that_ignores_term_is_killed() {
+	program hooks/stubborn <<'END'
+#!/bin/bash
+trap '' TERM
+echo $$ > pid
+while :; do sleep 0.1; done
+END
+	with <<'END'
+	on pre_save run hooks/stubborn { timeout 200ms }
+END
+	refuses ETIMEDOUT mnt/items/1.json '{"name": "a"}'
+	eventually gone "$(cat pid)"
+}
+
+test_children_of_a_program_do_not_outlive_it() {
+	program hooks/forks <<'END'
+#!/bin/sh
+sleep 60 &
+echo $! > pid
+END
+	with <<'END'
+	on pre_save run hooks/forks
+END
+	saves mnt/items/1.json '{"name": "a"}'
+	eventually gone "$(cat pid)"
+}
+
+test_a_program_runs_in_its_own_session() {
+	program hooks/session <<'END'
+#!/bin/sh
+cut -d' ' -f5,6 /proc/self/stat > session
+cat >/dev/null
+END
+	with <<'END'
+	on pre_save run hooks/session
+END
+	saves mnt/items/1.json '{"name": "a"}'
+	[ "$(cut -d' ' -f2 session)" != "$(cut -d' ' -f6 "/proc/$daemon/stat")" ]
+}
+
+test_a_hook_that_writes_to_the_mount_gets_edeadlk() {
+	program hooks/loop <<END
+#!/bin/bash
+cat >/dev/null
+$BUILD/tool/errno open mnt/events/1.json wct : write '{}' : close > result 2>&1
+timeout 4 sh -c 'echo "{}" > mnt/events/2.json' 2>> result
+true
+END
+	with <<'END'
+	on post_save run hooks/loop
+END
+	saves mnt/items/1.json '{"name": "a"}'
+	has "$(cat result)" EDEADLK
+	has "$(cat result)" 'Resource deadlock avoided'
+	is "$(ls mnt/events)" ''
+}
+
+test_readers_do_not_wait_for_a_hook() {
+	mkfifo go
+	program hooks/wait <<'END'
+#!/bin/sh
+cat >/dev/null
+echo > waiting
+cat go
+END
+	with <<'END'
+	on post_save update run hooks/wait
+END
+	saves mnt/items/1.json '{"name": "a"}'
+	save mnt/items/1.json '{"name": "b"}' >saved &
+	eventually test -e waiting
+	is "$(timeout 2 cat mnt/items/1.json | jq -r .name)" a
+	is "$(timeout 2 ls mnt/items)" 1.json
+	echo -n >go
+	wait %1
+	is "$(cat saved)" ok
+	is "$(value mnt/items/1.json .name)" b
+}
+
+# ---- after_commit ----
+
+test_a_failing_after_commit_program_changes_nothing_for_the_writer_and_is_recorded() {
+	program hooks/after <<'END'
+#!/bin/sh
+cat >/dev/null
+echo "The mail server is away" >&2
+exit 1
+END
+	with <<'END'
+	on after_commit run hooks/after
+END
+	allow_log 'mail server|hooks/after'
+	saves mnt/items/1.json '{"name": "a"}'
+	is "$(value mnt/items/1.json .name)" a
+	eventually grep -q 'The mail server is away' mnt/.errors
+}
+
+test_after_commit_runs_after_the_record_can_be_read() {
+	program hooks/after <<'END'
+#!/bin/sh
+cat >/dev/null
+jq -r .name "$ROWFS_MOUNT/items/$ROWFS_KEY.json" > read.tmp && mv read.tmp read
+END
+	with <<'END'
+	on after_commit run hooks/after
+END
+	saves mnt/items/1.json '{"name": "a"}'
+	eventually test -e read
+	is "$(cat read)" a
+}
+
+test_after_commit_may_write_to_the_mount() {
+	program hooks/after <<'END'
+#!/bin/sh
+cat >/dev/null
+echo '{"text": "from a hook"}' > "$ROWFS_MOUNT/events/$ROWFS_KEY.json"
+END
+	with <<'END'
+	on after_commit run hooks/after
+END
+	saves mnt/items/3.json '{"name": "a"}'
+	eventually test -e mnt/events/3.json
+	is "$(value mnt/events/3.json .text)" 'from a hook'
+}
+
+# ---- enqueue ----
+
+test_enqueue_writes_the_job_with_the_save() {
+	with <<'END'
+	on after_commit create enqueue tasks item_id=:id note="first"
+	on post_save replace enqueue tasks item_id=:id note=:old_name
+END
+	saves mnt/items/7.json '{"name": "a"}'
+	is "$(value mnt/tasks/1.json '[.item_id, .note, .status, .attempts]')" '[7,"first","queued",0]'
+	saves mnt/items/7.json '{"name": "b"}'
+	is "$(value mnt/tasks/2.json '[.item_id, .note]')" '[7,"a"]'
+}
+
+run "$@"

@@ -1,0 +1,336 @@
+/*
+ * test_store_txn.c - transactions: what is kept, what is taken back, what threads share, and what others see.
+ */
+#include "store_fixture.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+static const struct model *users, *orders;
+static const char text_of_conf[] = "model users { fields { id integer key\n name string unique } has-many orders by user_id }\n"
+				   "model orders { fields { id integer key\n user_id integer references users } }\n"
+				   "model logs { fields { id integer key } }\n";
+
+static void setup(void)
+{
+	make_directory();
+	open_store(text_of_conf);
+	users = schema_model(&schema, "users");
+	orders = schema_model(&schema, "orders");
+}
+
+static int insert(struct txn *t, int64_t id, const char *name, struct err *e)
+{
+	struct value row[] = {value_integer(id), name ? text(name) : value_null()};
+	return txn_insert(t, users, row, e);
+}
+
+static int64_t count(void)
+{
+	int64_t n = -1;
+	struct conn *c = store_read_begin(store, &error);
+	ck_assert_int_eq(store_count(c, users, &n, &error), 0);
+	store_read_end(c);
+	return n;
+}
+
+START_TEST(a_rollback_leaves_nothing)
+{
+	struct txn t = begin();
+	ck_assert_int_eq(insert(&t, 1, NULL, &error), 0);
+	txn_rollback(&t);
+	txn_rollback(&t);
+	ck_assert_int_eq(count(), 0);
+	t = begin();
+	commit(&t);
+}
+END_TEST
+
+START_TEST(a_transaction_sees_itself_and_nobody_else_does)
+{
+	struct txn t = begin();
+	ck_assert_int_eq(insert(&t, 1, "Ann", &error), 0);
+	int64_t n;
+	ck_assert_int_eq(store_count(t.conn, users, &n, &error), 0);
+	ck_assert_int_eq(n, 1);
+	ck_assert_int_eq(count(), 0);
+	commit(&t);
+	ck_assert_int_eq(count(), 1);
+}
+END_TEST
+
+START_TEST(a_statement_that_is_refused_leaves_the_rest_of_the_transaction)
+{
+	struct txn t = begin();
+	ck_assert_int_eq(insert(&t, 1, "Ann", &error), 0);
+	ck_assert_int_eq(insert(&t, 2, "Ann", &error), -EEXIST);
+	err_release(&error);
+	commit(&t);
+	ck_assert_int_eq(count(), 1);
+}
+END_TEST
+
+START_TEST(a_store_that_was_closed_has_what_was_committed)
+{
+	struct txn t = begin();
+	ck_assert_int_eq(insert(&t, 1, "Ann", &error), 0);
+	commit(&t);
+	close_store();
+	ck_assert_int_eq(foreign_integer("select count(*) from users"), 1);
+	open_store(text_of_conf);
+	users = schema_model(&schema, "users");
+	ck_assert_int_eq(count(), 1);
+}
+END_TEST
+
+/* ---- who is told ---- */
+
+struct heard {
+	int calls;
+	bool models[3];
+};
+
+static void hear(void *data, const bool *models)
+{
+	struct heard *heard = data;
+	heard->calls++;
+	memcpy(heard->models, models, sizeof(heard->models));
+}
+
+START_TEST(a_commit_tells_which_models_it_touched)
+{
+	struct heard heard = {0};
+	store_on_commit(store, hear, &heard);
+	struct txn t = begin();
+	ck_assert_int_eq(insert(&t, 1, "Ann", &error), 0);
+	commit(&t);
+	ck_assert(heard.calls == 1 && heard.models[0] && !heard.models[1] && !heard.models[2]);
+	t = begin();
+	struct value row[] = {value_integer(1), value_integer(1)};
+	ck_assert_int_eq(txn_insert(&t, orders, row, &error), 0);
+	commit(&t);
+	ck_assert(heard.calls == 2 && heard.models[0] && heard.models[1] && !heard.models[2]);
+	t = begin();
+	ck_assert_int_eq(insert(&t, 2, "Bob", &error), 0);
+	txn_rollback(&t);
+	t = begin();
+	commit(&t);
+	ck_assert_int_eq(heard.calls, 2);
+}
+END_TEST
+
+START_TEST(changes_of_another_program_are_noticed_and_ones_own_are_not)
+{
+	ck_assert(!store_changed_elsewhere(store));
+	struct txn t = begin();
+	ck_assert_int_eq(insert(&t, 1, "Ann", &error), 0);
+	commit(&t);
+	ck_assert(!store_changed_elsewhere(store));
+	foreign("insert into users(name) values('x')");
+	ck_assert(store_changed_elsewhere(store));
+	ck_assert(!store_changed_elsewhere(store));
+	foreign("insert into users(name) values('y')");
+	t = begin();
+	ck_assert_int_eq(insert(&t, 9, "Bob", &error), 0);
+	commit(&t);
+	ck_assert(store_changed_elsewhere(store));
+}
+END_TEST
+
+START_TEST(a_database_locked_by_another_program_is_etimedout)
+{
+	sqlite3 *db;
+	struct txn t;
+	ck_assert_int_eq(sqlite3_open(database, &db), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+	ck_assert_int_eq(txn_begin(store, &t, &error), -ETIMEDOUT);
+	ck_assert_str_eq(error.text, "the database is locked by another program");
+	sqlite3_close(db);
+	err_release(&error);
+	t = begin();
+	commit(&t);
+}
+END_TEST
+
+/* ---- threads ---- */
+
+enum { THREADS = 8, ROUNDS = 60 };
+
+struct worker {
+	pthread_t thread;
+	int number, committed, failed;
+};
+
+/* Every third transaction is rolled back, every fifth tries a name that is taken. */
+static void *work(void *data)
+{
+	struct worker *w = data;
+	for (int i = 0; i < ROUNDS; i++) {
+		struct txn t;
+		err_auto e = ERR_INIT;
+		char name[32];
+		snprintf(name, sizeof(name), "%d-%d", w->number, i % 5 == 4 ? i - 1 : i);
+		int r = txn_begin(store, &t, &e);
+		if (!r && (r = insert(&t, w->number * 1000 + i + 1, name, &e)) == 0 && i % 3) {
+			if (txn_commit(&t, &e) == 0)
+				w->committed++;
+			else
+				w->failed++;
+			continue;
+		}
+		if (r && r != -EEXIST)
+			w->failed++;
+		txn_rollback(&t);
+	}
+	return NULL;
+}
+
+START_TEST(eight_threads_share_commits_and_lose_nothing)
+{
+	struct worker workers[THREADS];
+	int committed = 0;
+	for (int i = 0; i < THREADS; i++) {
+		workers[i] = (struct worker){.number = i};
+		ck_assert_int_eq(pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
+	}
+	for (int i = 0; i < THREADS; i++) {
+		pthread_join(workers[i].thread, NULL);
+		committed += workers[i].committed;
+		ck_assert_int_eq(workers[i].failed, 0);
+	}
+	ck_assert_int_eq(count(), committed);
+	ck_assert_int_eq(foreign_integer("select count(*) from users where id % 1000 % 3 = 1"), 0);
+	ck_assert_int_eq(foreign_integer("pragma quick_check"), 0);
+}
+END_TEST
+
+/*
+ * Holds the turn while others queue behind it, so that their groups are known: the first commits as soon as somebody
+ * waits, becomes a member, and the last one's end decides.
+ */
+struct queued {
+	pthread_t thread;
+	int64_t id;
+	const char *name;
+	bool roll_back;
+	struct sql *sql; /* run after the row was written */
+	int result;
+	struct err e;
+};
+
+static atomic_int begun;
+
+static void *save_one(void *data)
+{
+	struct queued *q = data;
+	struct txn t;
+	atomic_fetch_add(&begun, 1);
+	q->result = txn_begin(store, &t, &q->e);
+	if (!q->result)
+		q->result = insert(&t, q->id, q->name, &q->e);
+	if (!q->result && q->sql)
+		q->result = sql_run(&t, q->sql, NULL, NULL, NULL, &q->e);
+	if (q->roll_back || q->result)
+		txn_rollback(&t);
+	else
+		q->result = txn_commit(&t, &q->e);
+	return NULL;
+}
+
+/* Nothing tells that a thread stands in the queue, so that the last of them gets a moment to. */
+static void enqueue(struct queued *all, int n)
+{
+	atomic_store(&begun, 0);
+	for (int i = 0; i < n; i++) {
+		ck_assert_int_eq(pthread_create(&all[i].thread, NULL, save_one, &all[i]), 0);
+		while (atomic_load(&begun) <= i)
+			usleep(100);
+		usleep(2000);
+	}
+}
+
+START_TEST(a_member_that_rolls_back_leaves_the_others_their_commit)
+{
+	struct queued all[] = {{.id = 2, .name = "b"}, {.id = 3, .name = "c"}, {.id = 4, .name = "d", .roll_back = true}};
+	struct txn t = begin();
+	ck_assert_int_eq(insert(&t, 1, "a", &error), 0);
+	enqueue(all, 3);
+	commit(&t);
+	for (int i = 0; i < 3; i++)
+		pthread_join(all[i].thread, NULL);
+	ck_assert(all[0].result == 0 && all[1].result == 0);
+	ck_assert_int_eq(count(), 3);
+	ck_assert_int_eq(foreign_integer("select count(*) from users where id = 4"), 0);
+}
+END_TEST
+
+START_TEST(a_member_whose_row_is_refused_fails_alone)
+{
+	struct queued all[] = {{.id = 2, .name = "a"}, {.id = 3, .name = "c"}};
+	struct txn t = begin();
+	ck_assert_int_eq(insert(&t, 1, "a", &error), 0);
+	enqueue(all, 2);
+	commit(&t);
+	for (int i = 0; i < 2; i++)
+		pthread_join(all[i].thread, NULL);
+	ck_assert(all[0].result == -EEXIST && all[1].result == 0);
+	err_release(&all[0].e);
+	ck_assert_int_eq(count(), 2);
+}
+END_TEST
+
+START_TEST(an_error_that_rolls_everything_back_fails_the_transaction)
+{
+	struct sql *sql;
+	ck_assert_int_eq(sql_prepare(store, "INSERT OR ROLLBACK INTO users VALUES(5, 'a')", NULL, NULL, &sql, &error), 0);
+	struct txn t = begin();
+	ck_assert_int_eq(insert(&t, 1, "a", &error), 0);
+	ck_assert_int_eq(sql_run(&t, sql, NULL, NULL, NULL, &error), -EBADMSG);
+	err_release(&error);
+	ck_assert_int_eq(insert(&t, 2, "b", &error), -EIO);
+	err_release(&error);
+	ck_assert_int_eq(txn_commit(&t, &error), -EBADMSG);
+	ck_assert_ptr_nonnull(strstr(error.text, "UNIQUE"));
+	ck_assert_int_eq(count(), 0);
+	t = begin();
+	commit(&t);
+}
+END_TEST
+
+START_TEST(members_that_wait_hear_of_it_too)
+{
+	struct sql *sql;
+	ck_assert_int_eq(sql_prepare(store, "INSERT OR ROLLBACK INTO users VALUES(5, 'a')", NULL, NULL, &sql, &error), 0);
+	struct queued all[] = {{.id = 2, .name = "b", .sql = sql}};
+	struct txn t = begin();
+	ck_assert_int_eq(insert(&t, 1, "a", &error), 0);
+	enqueue(all, 1);
+	int r = txn_commit(&t, &error);
+	pthread_join(all[0].thread, NULL);
+	ck_assert_int_eq(all[0].result, -EBADMSG);
+	err_release(&all[0].e);
+	ck_assert_int_eq(r, -EBADMSG);
+	ck_assert_int_eq(count(), 0);
+}
+END_TEST
+
+static void add(TCase *cases)
+{
+	tcase_add_test(cases, a_rollback_leaves_nothing);
+	tcase_add_test(cases, a_transaction_sees_itself_and_nobody_else_does);
+	tcase_add_test(cases, a_statement_that_is_refused_leaves_the_rest_of_the_transaction);
+	tcase_add_test(cases, a_store_that_was_closed_has_what_was_committed);
+	tcase_add_test(cases, a_commit_tells_which_models_it_touched);
+	tcase_add_test(cases, changes_of_another_program_are_noticed_and_ones_own_are_not);
+	tcase_add_test(cases, a_database_locked_by_another_program_is_etimedout);
+	tcase_add_test(cases, eight_threads_share_commits_and_lose_nothing);
+	tcase_add_test(cases, a_member_that_rolls_back_leaves_the_others_their_commit);
+	tcase_add_test(cases, a_member_whose_row_is_refused_fails_alone);
+	tcase_add_test(cases, an_error_that_rolls_everything_back_fails_the_transaction);
+	tcase_add_test(cases, members_that_wait_hear_of_it_too);
+}
+
+int main(void)
+{
+	return run_cases("store_txn", setup, add);
+}
