@@ -192,7 +192,7 @@ static void fail(struct buf *patch, struct attempt *a, const struct err *why)
 	} else {
 		end(patch, a, "\"failed\"");
 		journal_add(a->saver->journal, a->actor->uid, 0,
-		            record_path(&((struct slot *)slot)->arena, a->queue, &a->key), why);
+		            record_path(&a->arena, a->queue, &a->key), why);
 	}
 	add_error(patch, a, why->text);
 }

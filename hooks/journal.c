@@ -12,6 +12,7 @@
 
 #include "../store/json.h"
 #include "../store/limits.h"
+#include "../store/utf8.h"
 #include "../store/value.h"
 #include "event.h"
 #include "journal.h"
@@ -53,10 +54,18 @@ void journal_free(struct journal *j)
 
 /* ---- one line ---- */
 
+/* A program's message may be any bytes, or cut within a character; JSON is UTF-8. */
 static void add_text(struct buf *b, const char *name, const char *text)
 {
+	buf_auto valid = BUF_INIT;
+	for (size_t left = strlen(text), n; left; text += n, left -= n) {
+		n = utf8_sequence(text, left);
+		buf_add(&valid, n ? text : "?", n ? n : 1);
+		n += !n;
+	}
 	buf_printf(b, ",\"%s\":", name);
-	json_write_string(b, text, strlen(text));
+	json_write_string(b, buf_text(&valid), valid.len);
+	b->failed |= buf_failed(&valid);
 }
 
 static void add_problem(struct buf *b, const struct problem *p)

@@ -17,6 +17,7 @@
 #define TYPE_BIT(type) (1u << (type))
 #define ANY_TYPE       ((1u << TYPE_COUNT) - 1)
 #define TEXT_ONLY      TYPE_BIT(TYPE_STRING)
+#define LISTED         (TYPE_BIT(TYPE_STRING) | TYPE_BIT(TYPE_INTEGER))
 #define MEASURED       (TYPE_BIT(TYPE_INTEGER) | TYPE_BIT(TYPE_NUMBER) | TYPE_BIT(TYPE_STRING))
 
 /* ---- options with an argument ---- */
@@ -263,7 +264,7 @@ static const struct option_rule {
     [OPTION_IMMUTABLE] = {"immutable", NULL, ANY_TYPE, FLAG(immutable), NULL},
     [OPTION_REFERENCES] = {"references", "a model", ANY_TYPE, NO_FLAG, read_references},
     [OPTION_ON_DELETE] = {"on-delete", "restrict, cascade or set-null", ANY_TYPE, NO_FLAG, read_on_delete},
-    [OPTION_ENUM] = {"enum", "words: A,B,C", TEXT_ONLY | TYPE_BIT(TYPE_INTEGER), NO_FLAG, read_enum},
+    [OPTION_ENUM] = {"enum", "words: A,B,C", LISTED, NO_FLAG, read_enum},
     [OPTION_FORMAT] = {"format", "email, uri, hostname, ipv4 or ipv6", TEXT_ONLY, NO_FLAG, read_format},
     [OPTION_PATTERN] = {"pattern", "a regular expression", TEXT_ONLY, NO_FLAG, read_pattern},
     [OPTION_MIN] = {"min", "a number", MEASURED, NO_FLAG, read_min},
@@ -331,7 +332,9 @@ void read_option_words(struct reader *r, struct field_source *source)
 
 static const char *types_text(unsigned types)
 {
-	return types == TEXT_ONLY ? "a string" : "an integer, a number or a string";
+	if (types == TEXT_ONLY)
+		return "a string";
+	return types == LISTED ? "a string or an integer" : "an integer, a number or a string";
 }
 
 static void check_combinations(struct reader *r, const struct field *f, const struct field_source *source)

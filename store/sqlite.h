@@ -18,8 +18,7 @@
 enum {
 	WRITER_CACHE_KIB = 1024,
 	READER_CACHE_KIB = 256,
-	CHECKPOINT_PAGES = 1000,        /* the checkpointer starts */
-	CHECKPOINT_PAGES_SELF = 8000,   /* the writer does it, so that the log starts anew even when saves never pause */
+	CHECKPOINT_PAGES = 1000,        /* more in the log than at the last checkpoint start the checkpointer */
 	GROUP_AGE_NS = 5 * 1000 * 1000, /* an older group is not extended: one slow hook must not delay many saves */
 	TURN_SLOTS = 32
 };
@@ -113,7 +112,9 @@ struct store {
 	int64_t opened_ns;
 	int failure;             /* errno of what rolled the group back by itself */
 	char failure_text[512];
-	int wal_pages;
+	int wal_pages, checkpoint_at;
+	bool checkpointing;      /* the checkpointer was woken and the rest is not done yet */
+	atomic_bool checkpointed;
 	int64_t version;         /* PRAGMA data_version as last seen by the writer */
 	atomic_bool elsewhere;
 

@@ -160,15 +160,17 @@ static bool take_touched(struct store *s, bool *touched)
 }
 
 /*
- * The log only starts anew when everything in it is in the database while nobody writes. The checkpointer can't reach
- * that beside saves that never pause, so that beyond CHECKPOINT_PAGES_SELF the rest is done here, between two commits.
+ * The log only starts anew, and a log that is overwritten takes half the time of one that grows, when everything in it is
+ * in the database while nobody writes. Beside saves that never pause the checkpointer can't reach that: it writes back
+ * nearly all, and what came meanwhile is written back here, between two commits.
  */
-static void checkpoint_self(struct store *s)
+static void finish_checkpoint(struct store *s)
 {
-	if (s->wal_pages < CHECKPOINT_PAGES_SELF)
+	if (!s->checkpointing || !atomic_exchange(&s->checkpointed, false))
 		return;
-	if (sqlite3_wal_checkpoint_v2(s->writer.db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL) == SQLITE_OK)
-		s->wal_pages = 0;
+	sqlite3_wal_checkpoint_v2(s->writer.db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+	s->checkpointing = false;
+	s->checkpoint_at = s->wal_pages + CHECKPOINT_PAGES; /* unless it does start anew */
 }
 
 /* Ends the group and passes the turn on. */
@@ -182,7 +184,7 @@ static int end_group(struct store *s, struct err *e)
 	s->members = NULL;
 	s->nmembers = 0;
 	s->open = false;
-	checkpoint_self(s);
+	finish_checkpoint(s);
 	void (*on_commit)(void *, const bool *) = s->on_commit;
 	turn_pass(s);
 	if (!result && any && on_commit)
@@ -362,9 +364,12 @@ static int committed(void *data, sqlite3 *db, const char *database, int pages)
 {
 	struct store *s = data;
 	(void)db, (void)database;
+	if (pages < s->wal_pages)
+		s->checkpoint_at = CHECKPOINT_PAGES;
 	s->wal_pages = pages;
-	if (pages < CHECKPOINT_PAGES || pages >= CHECKPOINT_PAGES_SELF)
+	if (pages < s->checkpoint_at || s->checkpointing)
 		return SQLITE_OK;
+	s->checkpointing = true;
 	pthread_mutex_lock(&s->checkpoint_lock);
 	s->checkpoint_due = true;
 	pthread_cond_signal(&s->checkpoint_wanted);
@@ -386,6 +391,7 @@ static void *checkpointer(void *data)
 		int rc = sqlite3_wal_checkpoint_v2(s->checkpoint.db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
 		if (rc != SQLITE_OK && rc != SQLITE_BUSY && rc != SQLITE_LOCKED)
 			log_warning("the database's log can't be written back: %s", sqlite3_errmsg(s->checkpoint.db));
+		atomic_store(&s->checkpointed, true);
 		pthread_mutex_lock(&s->checkpoint_lock);
 	}
 	pthread_mutex_unlock(&s->checkpoint_lock);
@@ -407,6 +413,7 @@ int writer_start(struct store *s, struct err *e)
 	if (r)
 		return r;
 	sqlite3_file_control(s->checkpoint.db, "main", SQLITE_FCNTL_PERSIST_WAL, &persist);
+	s->checkpoint_at = CHECKPOINT_PAGES;
 	sqlite3_wal_hook(s->writer.db, committed, s);
 	if (pthread_create(&s->checkpointer, NULL, checkpointer, s))
 		return err_set(e, EAGAIN, "no thread can be started for the database's log");

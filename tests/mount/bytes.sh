@@ -112,7 +112,7 @@ test_values_of_the_wrong_type_are_refused() {
 	refused text 1
 	refused count 1.5
 	refused count '"1"'
-	refused count 9223372036854775808
+	refuses EBADMSG mnt/things/1.json '{"count": 9223372036854775808}'
 	refused price '"1"'
 	refused flag 1
 	refused flag '"true"'
@@ -182,7 +182,7 @@ test_nesting_beyond_64_is_refused() {
 }
 
 test_a_record_over_1_mib_is_efbig() {
-	is "$(errno open mnt/things/1.json wct : write '{' : blanks 2000000 | cut -d, -f1)" 'write: EFBIG'
+	is "$(errno open mnt/things/1.json wct : write '{' : blanks 2000000 | cut -d, -f1)" 'blanks: EFBIG'
 	is "$(sql 'select count(*) from things')" 0
 }
 

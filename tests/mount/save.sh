@@ -230,8 +230,8 @@ test_a_checksum_in_a_create_is_ignored() {
 # ---- refusals ----
 
 test_a_refused_descriptor_repeats_its_error_and_does_not_try_again() {
-	is "$(errno open mnt/items/1.json wct : write '{"qty":1}' : fsync : dupclose : write ' ' : close)" \
-		'write: EBADMSG, fsync: EBADMSG, dupclose: EBADMSG, write: EBADMSG, close: EBADMSG'
+	is "$(errno open mnt/items/1.json wct : write '{"qty":1}' : fsync : dupclose : pwrite 9 ' ' : close)" \
+		'write: EBADMSG, fsync: EBADMSG, dupclose: EBADMSG, pwrite: EBADMSG, close: EBADMSG'
 	is "$(name)" a
 }
 
