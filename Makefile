@@ -63,11 +63,12 @@ help:
 
 # ---- building ----
 
-$(BUILD)/rowfs: $(FS) $(BUILD)/libhooks.a $(BUILD)/libstore.a
+$(BUILD)/rowfs: $(BUILD)/fs/main.o $(BUILD)/libfs.a $(BUILD)/libhooks.a $(BUILD)/libstore.a
 	$(LINK) -o $@ $^ $(FUSE_LIBS) $(LIBS)
 
 $(BUILD)/libstore.a: $(STORE)
 $(BUILD)/libhooks.a: $(HOOKS)
+$(BUILD)/libfs.a: $(filter-out %/main.o,$(FS))
 $(BUILD)/%.a:
 	rm -f $@
 	$(AR) rcs $@ $^
@@ -84,7 +85,7 @@ $(BUILD)/%.o: %.c
 $(filter-out $(UNIT_FS),$(UNIT)): $(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libhooks.a $(BUILD)/libstore.a
 	@mkdir -p $(@D)
 	$(LINK) -o $@ $^ $(CHECK_LIBS) $(LIBS)
-$(UNIT_FS): $(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(filter-out %/main.o,$(FS)) $(BUILD)/libhooks.a $(BUILD)/libstore.a
+$(UNIT_FS): $(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libfs.a $(BUILD)/libhooks.a $(BUILD)/libstore.a
 	@mkdir -p $(@D)
 	$(LINK) -o $@ $^ $(CHECK_LIBS) $(FUSE_LIBS) $(LIBS)
 $(BUILD)/tests/unit/test_fs_%.o: tests/unit/test_fs_%.c

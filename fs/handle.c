@@ -246,11 +246,12 @@ static int save_draft(struct mount *m, struct handle *h, const struct actor *act
 		return 0;
 	}
 	rc = save(m->saver, actor, &request, 1, &outcome, &a, e);
-	if (rc < 0)
+	if (rc < 0) {
 		draft_refused(&h->draft, err_clamp(e->code));
-	else
-		rc = after_save(m, h, &outcome, e);
-	return rc;
+		return rc;
+	}
+	mount_settled(m, h->model, h->name);
+	return after_save(m, h, &outcome, e);
 }
 
 /* Notes a refusal the first time it is told; repetitions have nothing new to say. */

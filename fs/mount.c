@@ -99,6 +99,14 @@ void mount_refused(struct mount *m, const struct actor *actor, const struct mode
 	log_info("%s refused: %s: %s", path, err_name(err_clamp(e->code)), e->text);
 }
 
+void mount_settled(struct mount *m, const struct model *model, const char *name)
+{
+	char path[LIMIT_NAME * 4];
+
+	snprintf(path, sizeof(path), "%s/%s", model->name, name);
+	journal_settle(m->journal, path);
+}
+
 /* ---- attributes ---- */
 
 static void stat_times(struct stat *st, int64_t mtime_ns, int64_t ctime_ns)

@@ -29,7 +29,7 @@ struct mount {
 	struct hooks *hooks;
 	struct store *store;
 	struct saver *saver;
-	struct runner *runner;      /* NULL on a read-only mount */
+	struct runner *_Atomic runner; /* NULL on a read-only mount, and while it ends */
 	struct journal *journal;
 	const char *directory;      /* absolute path of the mountpoint */
 	bool read_only;
@@ -64,6 +64,9 @@ void mount_reply_error(fuse_req_t req, int rc);
 /* Notes a refusal for .errors and the log; path is MODEL/NAME. */
 void mount_refused(struct mount *m, const struct actor *actor, const struct model *model, const char *name,
                    const struct err *e);
+
+/* A save went through: the last refusal of the path is not the record's state any more. */
+void mount_settled(struct mount *m, const struct model *model, const char *name);
 
 /* The key of a record by its number (of a NODE_RECORD); text in the arena. -ENOENT. */
 int mount_key(struct mount *m, const struct node *node, struct arena *a, struct value *key, struct err *e);

@@ -53,8 +53,10 @@ static int save_one(struct mount *m, const struct actor *actor, const struct req
 {
 	int rc = save(m->saver, actor, request, 1, NULL, a, e);
 
-	if (rc == 0)
+	if (rc == 0) {
+		mount_settled(m, at->entry.model, at->name);
 		return 0;
+	}
 	mount_refused(m, actor, at->entry.model, at->name, e);
 	return -err_clamp(e->code);
 }

@@ -10,6 +10,7 @@
 #include <malloc.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -77,6 +78,23 @@ static int take_word(struct options *o, const char *word)
 	return 0;
 }
 
+/* What mount(8) lists: the type fuse.rowfs, and mount.conf as the source. */
+static int add_source(struct options *o)
+{
+	char *path = realpath(o->conf, NULL), *list = NULL;
+	buf_auto source = BUF_INIT;
+	int rc;
+
+	buf_printf(&source, "fsname=%s", path ? path : o->conf);
+	free(path);
+	rc = buf_failed(&source) ? -1 : fuse_opt_add_opt_escaped(&list, buf_text(&source));
+	if (rc == 0)
+		rc = fuse_opt_add_arg(&o->args, "-osubtype=rowfs") | fuse_opt_add_arg(&o->args, "-o") |
+		     fuse_opt_add_arg(&o->args, list);
+	free(list);
+	return rc;
+}
+
 static int parse_options(struct options *o, int argc, char **argv)
 {
 	int rc = fuse_opt_add_arg(&o->args, "rowfs");
@@ -94,7 +112,7 @@ static int parse_options(struct options *o, int argc, char **argv)
 	if (rc == 0 && o->debug)
 		rc = fuse_opt_add_arg(&o->args, "-d");
 	if (rc == 0)
-		rc = fuse_opt_add_arg(&o->args, "-ofsname=rowfs,subtype=rowfs");
+		rc = add_source(o);
 	return rc < 0 ? EXIT_SYSTEM : rc;
 }
 
@@ -181,8 +199,9 @@ static void rows_committed(void *data, const bool *models)
 	for (size_t i = 0; i < m->schema->nmodels; i++)
 		if (models[i])
 			m->changed[i] = now;
-	if (m->runner)
-		runner_wake(m->runner, models);
+	struct runner *runner = m->runner;
+	if (runner)
+		runner_wake(runner, models);
 }
 
 /* One time for each model's directory, and one for what has no model. */
@@ -217,14 +236,21 @@ static int start_jobs(struct mount *m, struct err *e)
 {
 	if (m->read_only)
 		return 0;
+	struct runner *runner;
 	store_on_commit(m->store, rows_committed, m);
-	return runner_start(&m->runner, m->saver, e);
+	int rc = runner_start(&runner, m->saver, e);
+	if (rc == 0)
+		m->runner = runner;
+	return rc;
 }
 
 static void close_parts(struct mount *m)
 {
-	if (m->runner)
-		runner_stop(m->runner);
+	struct runner *runner = m->runner;
+
+	m->runner = NULL; /* its last saves wake nobody */
+	if (runner)
+		runner_stop(runner);
 	saver_free(m->saver);
 	scratch_release_all(m);
 	journal_free(m->journal);
@@ -232,18 +258,83 @@ static void close_parts(struct mount *m)
 	free((void *)m->changed);
 }
 
+/* ---- signals ---- */
+
+/*
+ * TERM, INT and HUP are blocked in every thread and waited for by one: libfuse's own handlers lose a signal that another
+ * thread gets, or that comes just before its main thread goes to sleep. The loop's sleep is woken by SIGUSR1, sent until
+ * the loop has returned.
+ */
+struct stopper {
+	struct fuse_session *session;
+	pthread_t thread, loop;
+	atomic_bool ended;
+};
+
+static sigset_t stop_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	return set;
+}
+
+static void do_nothing(int signal)
+{
+	(void)signal;
+}
+
+static void *wait_for_stop(void *data)
+{
+	static const struct timespec pause = {0, 10 * 1000 * 1000};
+	struct stopper *s = data;
+	sigset_t set = stop_signals();
+	int signal;
+
+	sigwait(&set, &signal);
+	fuse_session_exit(s->session);
+	while (!s->ended) {
+		pthread_kill(s->loop, SIGUSR1);
+		nanosleep(&pause, NULL);
+	}
+	return NULL;
+}
+
+static int stopper_start(struct stopper *s, struct fuse_session *session)
+{
+	struct sigaction action = {.sa_handler = do_nothing};
+
+	s->session = session;
+	s->loop = pthread_self();
+	sigaction(SIGUSR1, &action, NULL);
+	return pthread_create(&s->thread, NULL, wait_for_stop, s) ? -EAGAIN : 0;
+}
+
+static void stopper_end(struct stopper *s)
+{
+	s->ended = true;
+	pthread_kill(s->thread, SIGTERM); /* wakes sigwait when nobody sent a signal */
+	pthread_join(s->thread, NULL);
+}
+
 static int serve(struct fuse_session *session)
 {
 	struct fuse_loop_config *config = fuse_loop_cfg_create();
-	int rc;
+	struct stopper stopper = {0};
+	int rc = config ? stopper_start(&stopper, session) : -ENOMEM;
 
-	if (!config)
-		return EXIT_SYSTEM;
-	fuse_loop_cfg_set_max_threads(config, LIMIT_THREADS);
-	fuse_loop_cfg_set_idle_threads(config, 8);
-	rc = fuse_session_loop_mt(session, config);
-	fuse_loop_cfg_destroy(config);
-	return rc < 0 ? EXIT_SYSTEM : 0; /* positive: ended by a signal, as wanted */
+	if (rc == 0) {
+		fuse_loop_cfg_set_max_threads(config, LIMIT_THREADS);
+		fuse_loop_cfg_set_idle_threads(config, 8);
+		rc = fuse_session_loop_mt(session, config);
+		stopper_end(&stopper);
+	}
+	if (config)
+		fuse_loop_cfg_destroy(config);
+	return rc < 0 ? EXIT_SYSTEM : 0;
 }
 
 static int run_session(struct mount *m, struct fuse_session *session)
@@ -267,12 +358,9 @@ static int mount_and_run(struct mount *m, struct options *o)
 
 	if (!session)
 		return EXIT_USAGE;
-	if (fuse_set_signal_handlers(session) == 0) {
-		if (fuse_session_mount(session, m->directory) == 0) {
-			rc = run_session(m, session);
-			fuse_session_unmount(session);
-		}
-		fuse_remove_signal_handlers(session);
+	if (fuse_session_mount(session, m->directory) == 0) {
+		rc = run_session(m, session);
+		fuse_session_unmount(session);
 	}
 	fuse_session_destroy(session);
 	return rc;
@@ -291,15 +379,20 @@ static int run_mount(struct options *o, struct declared *d, const char *director
 	struct mount m = {.conf = &d->conf, .schema = &d->schema, .hooks = &d->hooks, .directory = directory,
 			  .read_only = o->read_only, .uid = geteuid(), .gid = getegid(), .ready = mount_is_ready,
 			  .ready_fd = ready_fd, .next_memory = 1};
-	int code = EXIT_USAGE;
+	sigset_t stop = stop_signals();
+	int code;
 
 	keep_memory_small();
 	program_init();
+	pthread_sigmask(SIG_BLOCK, &stop, NULL); /* before any thread */
 	pthread_mutex_init(&m.lock, NULL);
-	if (open_parts(&m, d, &e) == 0)
+	if (open_parts(&m, d, &e) == 0) {
 		code = mount_and_run(&m, o);
-	else
-		conf_print_mistakes(&d->conf, stderr), command_complain(&e);
+	} else {
+		conf_print_mistakes(&d->conf, stderr);
+		command_complain(&e);
+		code = e.code == EBADMSG ? EXIT_USAGE : EXIT_SYSTEM;
+	}
 	close_parts(&m);
 	pthread_mutex_destroy(&m.lock);
 	report(&m, (unsigned char)code);

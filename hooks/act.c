@@ -23,9 +23,8 @@ static const struct {
 	enum parameter_kind kind;
 	enum field_type type;
 } fixed[] = {
-    {"verb", PARAMETER_VERB, TYPE_STRING}, {"uid", PARAMETER_UID, TYPE_INTEGER},
-    {"gid", PARAMETER_GID, TYPE_INTEGER},  {"now", PARAMETER_NOW, TYPE_DATETIME},
-    {"key", PARAMETER_KEY, TYPE_COUNT},
+    {"verb", PARAMETER_VERB, TYPE_STRING}, {"uid", PARAMETER_UID, TYPE_INTEGER}, {"gid", PARAMETER_GID, TYPE_INTEGER},
+    {"now", PARAMETER_NOW, TYPE_DATETIME}, {"key", PARAMETER_KEY, TYPE_COUNT},
 };
 
 static const struct {
@@ -177,8 +176,8 @@ static int take_truth(void *data, const char *name, const struct value *value, s
 	struct statement *s = data;
 	(void)name, (void)e;
 	s->truth = (value->kind == VALUE_INTEGER && value->integer != 0) ||
-	           (value->kind == VALUE_REAL && value->real != 0) ||
-	           (value->kind == VALUE_TEXT && strtod(value->text.data, NULL) != 0);
+		   (value->kind == VALUE_REAL && value->real != 0) ||
+		   (value->kind == VALUE_TEXT && strtod(value->text.data, NULL) != 0);
 	return 0;
 }
 
@@ -215,9 +214,10 @@ int program_verdict(const struct program *p, const struct program_result *r, str
 	bool seconds = p->timeout_ms % 1000 == 0;
 	if (r->timed_out)
 		return err_set(e, ETIMEDOUT, "%s took longer than %lld %s", name,
-		               seconds ? p->timeout_ms / 1000 : p->timeout_ms, seconds ? "s" : "ms");
+			       seconds ? p->timeout_ms / 1000 : p->timeout_ms, seconds ? "s" : "ms");
 	if (r->too_much)
-		return err_set(e, ECANCELED, "%s wrote more than %d bytes to its standard output", name, LIMIT_HOOK_OUTPUT);
+		return err_set(e, ECANCELED, "%s wrote more than %d bytes to its standard output", name,
+			       LIMIT_HOOK_OUTPUT);
 	if (r->stopped)
 		return err_set(e, ECANCELED, "%s was ended because the mount ends", name);
 	if (r->signal)
@@ -264,7 +264,7 @@ static int check_members(const char *name, enum event event, json_t *answer, str
 }
 
 static int take_answer(struct saving *v, const struct hook *h, struct change *c, const char *name,
-                       const struct buf *out, struct err *e)
+		       const struct buf *out, struct err *e)
 {
 	err_auto why = ERR_INIT;
 	json_scope *answer = NULL;
@@ -358,7 +358,7 @@ static int act_enqueue(struct saving *v, const struct hook *h, struct change *c,
 {
 	if (c->depth >= LIMIT_HOOK_DEPTH)
 		return err_set(e, EPROTO, "hooks of %s enqueue jobs, whose hooks enqueue jobs, more than %d deep",
-		               h->queue->name, LIMIT_HOOK_DEPTH);
+			       h->queue->name, LIMIT_HOOK_DEPTH);
 	struct change *job = change_new(v, h->queue, REQUEST_PUT, NULL, e);
 	json_t *document = job_document(v, h, c);
 	if (!job || !document) {

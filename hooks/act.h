@@ -20,9 +20,9 @@ enum parameter_kind {
 	PARAMETER_UID,
 	PARAMETER_GID,
 	PARAMETER_NOW,
-	PARAMETER_NEW,   /* :new_FIELD */
-	PARAMETER_OLD,   /* :old_FIELD */
-	PARAMETER_FIELD  /* :FIELD, and :$FIELD where a check names it */
+	PARAMETER_NEW,  /* :new_FIELD */
+	PARAMETER_OLD,  /* :old_FIELD */
+	PARAMETER_FIELD /* :FIELD, and :$FIELD where a check names it */
 };
 struct parameter {
 	enum parameter_kind kind;
@@ -36,8 +36,8 @@ bool parameter_find(const struct model *m, const char *name, struct parameter *o
 void check_write(struct buf *b, const struct model *m, const char *expression);
 
 /*
- * Runs the hook. A refusal is ECANCELED or what the program names. A pre_save hook may have bound an edit to the change;
- * enqueue has appended the job to the saving's changes, for the caller to carry.
+ * Runs the hook. A refusal is ECANCELED or what the program names. A pre_save hook may have bound an edit to the
+ * change; enqueue has appended the job to the saving's changes, for the caller to carry.
  */
 int act(struct saving *v, const struct hook *h, struct change *c, struct err *e);
 

@@ -21,7 +21,7 @@ enum task_state { RESERVED, READY, DROPPED };
 struct task {
 	struct program program;
 	struct actor actor;
-	const char *path;     /* of the record, for the journal */
+	const char *path; /* of the record, for the journal */
 	enum task_state state;
 	bool queued;
 	struct task *sibling; /* of the same save */
@@ -36,7 +36,7 @@ struct after {
 	struct task *head, **tail;
 	pthread_t thread;
 	bool running, finishing;
-	bool stop;            /* ends the program that runs */
+	bool stop; /* ends the program that runs */
 	int wake_fd;
 };
 
@@ -61,7 +61,7 @@ static const char **copy_list(struct arena *a, const char *const *from)
 }
 
 int after_prepare(struct task **list, const struct saver *s, const struct hook *h, const struct event_object *event,
-                  struct err *e)
+		  struct err *e)
 {
 	struct arena arena = ARENA_INIT;
 	struct task *t = arena_alloc(&arena, sizeof *t);

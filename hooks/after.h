@@ -20,7 +20,7 @@ void after_free(struct after *a);
 
 /* Appends a task to the save's list; everything is copied. */
 int after_prepare(struct task **list, const struct saver *s, const struct hook *h, const struct event_object *event,
-                  struct err *e);
+		  struct err *e);
 /* Puts the list in the queue; it is *not* run before it is settled. The list stays the caller's until then. */
 int after_reserve(struct after *a, struct task *list, struct err *e);
 /* Lets it run, or drops it. Also for a list that was never reserved, which is freed. */

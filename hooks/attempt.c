@@ -1,8 +1,8 @@
 /*
  * attempt.c - what a job's row goes through when it is started once.
  *
- * A job changes through save() only, so its hooks fire, its file follows and what its program wrote is checked. A job that
- * was deleted or given another status while it ran keeps what it was given.
+ * A job changes through save() only, so its hooks fire, its file follows and what its program wrote is checked. A job
+ * that was deleted or given another status while it ran keeps what it was given.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -74,7 +74,7 @@ static bool job_has_status(const struct attempt *a, const char *status)
 
 /* Closes the patch and saves it. */
 static int patch_job(struct saver *s, const struct actor *actor, const struct model *queue, const struct value *key,
-                     struct buf *patch, struct err *e)
+		     struct buf *patch, struct err *e)
 {
 	arena_auto arena = ARENA_INIT;
 	buf_char(patch, '}');
@@ -123,8 +123,8 @@ static void add_result(struct buf *patch, const struct model *queue, const struc
 	buf_str(&wrapped, "{\"result\":");
 	buf_add(&wrapped, out->data, len);
 	buf_char(&wrapped, '}');
-	bool is_json = len && json_read(buf_text(&wrapped), wrapped.len, &object, &why) == 0 &&
-	               json_object_size(object) == 1;
+	bool is_json =
+	    len && json_read(buf_text(&wrapped), wrapped.len, &object, &why) == 0 && json_object_size(object) == 1;
 	if (!len)
 		buf_str(&text, "null");
 	else if (is_json)
@@ -150,7 +150,7 @@ static void add_error(struct buf *patch, const struct attempt *a, const char *me
 	json_t *entry = json_pack("{ss sI ss}", "time", now, "attempt", (json_int_t)a->number, "message", message);
 	if (!entry) /* the message is no UTF-8 */
 		entry = json_pack("{ss sI ss}", "time", now, "attempt", (json_int_t)a->number, "message",
-		                  "the program failed with a message that is no UTF-8");
+				  "the program failed with a message that is no UTF-8");
 	if (!list || json_array_append_new(list, entry) < 0)
 		patch->failed = true;
 	json_write(&text, list, -1);
@@ -191,8 +191,7 @@ static void fail(struct buf *patch, struct attempt *a, const struct err *why)
 		again(patch, a, backoff_ms(a), true);
 	} else {
 		end(patch, a, "\"failed\"");
-		journal_add(a->saver->journal, a->actor->uid, 0,
-		            record_path(&a->arena, a->queue, &a->key), why);
+		journal_add(a->saver->journal, a->actor->uid, 0, record_path(&a->arena, a->queue, &a->key), why);
 	}
 	add_error(patch, a, why->text);
 }
@@ -319,7 +318,7 @@ void attempt_give_back(struct attempt *a)
 }
 
 int attempt_recover(struct saver *s, const struct actor *actor, const struct model *queue, const struct value *key,
-                    struct err *e)
+		    struct err *e)
 {
 	buf_auto patch = BUF_INIT;
 	add_member(&patch, queue, QUEUE_STATUS, "\"queued\"");

@@ -9,12 +9,12 @@
 struct attempt {
 	struct saver *saver;
 	const struct actor *actor;
-	const bool *stop;    /* set: the program is ended and the job queued again */
-	int wake_fd;         /* readable once *stop is set */
+	const bool *stop; /* set: the program is ended and the job queued again */
+	int wake_fd;      /* readable once *stop is set */
 	const struct model *queue;
 	struct value key;
-	struct value *row;   /* as claimed */
-	int64_t number;      /* 1 for the first */
+	struct value *row; /* as claimed */
+	int64_t number;    /* 1 for the first */
 	struct arena arena;
 };
 
@@ -28,6 +28,6 @@ void attempt_run(struct attempt *a);
 void attempt_give_back(struct attempt *a);
 /* Queues a job again that an earlier daemon left running. */
 int attempt_recover(struct saver *s, const struct actor *actor, const struct model *queue, const struct value *key,
-                    struct err *e);
+		    struct err *e);
 
 #endif

@@ -1,8 +1,8 @@
 /*
  * change.c - how a request becomes a change of a row, and which changes a deleted record brings with it.
  *
- * Nothing here runs a hook or decides when something happens; that is save.c. Values borrow their text from the saving's
- * arena and from the documents it keeps.
+ * Nothing here runs a hook or decides when something happens; that is save.c. Values borrow their text from the
+ * saving's arena and from the documents it keeps.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -75,7 +75,7 @@ const char *record_path(struct arena *a, const struct model *m, const struct val
 /* ---- one change ---- */
 
 struct change *change_new(struct saving *v, const struct model *m, enum request_kind kind, const struct value *key,
-                          struct err *e)
+			  struct err *e)
 {
 	struct change *c = arena_alloc(&v->arena, sizeof *c);
 	if (!c) {
@@ -121,7 +121,7 @@ static int check_expect(struct saving *v, const struct change *c, struct err *e)
 }
 
 static int bind(struct saving *v, const struct change *c, const struct value *old, enum verb verb, bool trusted,
-                const json_t *document, struct value *row, struct err *e)
+		const json_t *document, struct value *row, struct err *e)
 {
 	const struct value *key = c->row ? change_key(c) : &c->key;
 	struct bind b = {
@@ -273,7 +273,7 @@ static int index_put(struct saving *v, struct change *c, struct err *e)
 }
 
 static int add_child(struct saving *v, const struct model *child, const struct value *key, enum request_kind kind,
-                     unsigned depth, struct err *e)
+		     unsigned depth, struct err *e)
 {
 	struct change *known = *index_place(v, child, key);
 	if (known && (known->kind == REQUEST_DELETE || known->kind == kind))

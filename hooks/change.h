@@ -27,27 +27,27 @@ struct saver {
 	struct store *store;
 	struct journal *journal;
 	const char *mount;
-	struct after *after;          /* programs of after_commit */
+	struct after *after;           /* programs of after_commit */
 	pthread_mutex_t sessions_lock; /* a leaf */
 	struct session *sessions;
 };
 
 struct change {
 	const struct model *model;
-	enum request_kind kind;       /* never REQUEST_MOVE */
-	enum verb verb;               /* known once it is resolved */
+	enum request_kind kind; /* never REQUEST_MOVE */
+	enum verb verb;         /* known once it is resolved */
 	enum expect expect;
 	bool trusted;
-	bool changed;                 /* there is something to do; false: equal content, or a child that has left its parent */
-	bool edited;                  /* by a pre_save hook: the store must check the row again */
-	bool posted;                  /* its post_save or post_delete hooks have run */
-	unsigned depth;               /* hooks that caused it; 0: a request, or a cascade of one */
-	const json_t *document;       /* NULL for a delete, a key change and a reference set to null */
-	struct value key;             /* in the database before the change; on a create the new one */
-	struct value new_key;         /* of a key change, else VALUE_NULL */
-	struct value *old;            /* NULL on create */
-	struct value *row;            /* NULL on delete */
-	size_t pre_at;                /* pre hooks before this place in the list have run before the transaction */
+	bool changed;   /* there is something to do; false: equal content, or a child that has left its parent */
+	bool edited;    /* by a pre_save hook: the store must check the row again */
+	bool posted;    /* its post_save or post_delete hooks have run */
+	unsigned depth; /* hooks that caused it; 0: a request, or a cascade of one */
+	const json_t *document; /* NULL for a delete, a key change and a reference set to null */
+	struct value key;       /* in the database before the change; on a create the new one */
+	struct value new_key;   /* of a key change, else VALUE_NULL */
+	struct value *old;      /* NULL on create */
+	struct value *row;      /* NULL on delete */
+	size_t pre_at;          /* pre hooks before this place in the list have run before the transaction */
 };
 
 /* A document that values borrow from. */
@@ -63,11 +63,11 @@ struct saving {
 	struct timespec now;
 	char now_text[32];
 	struct txn txn;
-	bool open;                    /* txn is */
-	struct conn *conn;            /* the snapshot before the transaction, then the transaction's */
-	struct change **changes;      /* in the order in which they came */
+	bool open;               /* txn is */
+	struct conn *conn;       /* the snapshot before the transaction, then the transaction's */
+	struct change **changes; /* in the order in which they came */
 	size_t n, room;
-	struct change **index;        /* of a cascade: open addressing by model and key */
+	struct change **index; /* of a cascade: open addressing by model and key */
 	size_t nindex, index_room;
 	struct kept *kept;
 	struct arena arena;
@@ -82,7 +82,7 @@ int saving_read(struct saving *v, const struct model *m, const struct value *key
 
 /* Untrusted, of any key. NULL: no memory. */
 struct change *change_new(struct saving *v, const struct model *m, enum request_kind kind, const struct value *key,
-                          struct err *e);
+			  struct err *e);
 /* Appends it to v->changes; EFBIG over LIMIT_CHANGES. */
 int change_add(struct saving *v, struct change *c, struct err *e);
 
@@ -91,11 +91,13 @@ int change_add(struct saving *v, struct change *c, struct err *e);
  * Sets c->changed; -ENOENT, -EEXIST, -EROFS, and what record_bind and store_check say.
  */
 int change_resolve(struct saving *v, struct change *c, struct err *e);
-/* Binds what a pre_save hook answered: VERB_REPLACE for a whole record, VERB_PATCH for single fields. Takes document. */
+/* Binds what a pre_save hook answered: VERB_REPLACE for a whole record, VERB_PATCH for single fields. Takes document.
+ */
 int change_edit(struct saving *v, struct change *c, json_t *document, enum verb verb, struct err *e);
 /* Appends what references ask for when c, the last of the list, is deleted, and what those ask for: parents first. */
 int change_cascade(struct saving *v, struct change *c, struct err *e);
-/* What change_cascade appended is read here, after its parent's hooks; the record may have left its parent meanwhile. */
+/* What change_cascade appended is read here, after its parent's hooks; the record may have left its parent meanwhile.
+ */
 int change_resolve_child(struct saving *v, struct change *c, struct err *e);
 /* Inserts, updates or deletes the row. */
 int change_apply(struct saving *v, struct change *c, struct err *e);

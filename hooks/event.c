@@ -99,7 +99,7 @@ void event_write(struct buf *b, const struct event_object *event)
 	buf_str(b, ",\"key\":");
 	value_write(b, event->model->key->type, event->key, -1);
 	buf_printf(b, ",\"actor\":{\"uid\":%lu,\"gid\":%lu,\"pid\":%ld", (unsigned long)actor->uid,
-	           (unsigned long)actor->gid, (long)actor->pid);
+		   (unsigned long)actor->gid, (long)actor->pid);
 	write_string(b, "comm", comm);
 	buf_char(b, '}');
 	write_row(b, "old", event->model, event->old);
@@ -133,7 +133,7 @@ static bool fits(const struct field *f, const struct buf *text)
 
 /* null is left out, so that ${new_total+set} tells it from an empty string. */
 static void add_row(struct env *env, const char *prefix, const struct model *m, const struct value *row,
-                    struct buf *omitted)
+		    struct buf *omitted)
 {
 	for (size_t i = 0; row && i < m->nfields; i++) {
 		const struct field *f = &m->fields[i];
@@ -186,7 +186,7 @@ const char *const *event_env(struct arena *a, const struct event_object *event, 
 }
 
 int event_program(struct program *p, struct arena *a, const struct event_object *event, const struct saver *s,
-                  struct err *e)
+		  struct err *e)
 {
 	buf_auto line = BUF_INIT;
 	event_write(&line, event);

@@ -15,7 +15,7 @@ enum { COMM_SIZE = 32 };
 void event_comm(pid_t pid, char *comm);
 
 struct event_object {
-	const char *name;          /* "pre_save", "job" */
+	const char *name; /* "pre_save", "job" */
 	enum verb verb;
 	const struct model *model;
 	const struct value *key;
@@ -30,6 +30,6 @@ const char *const *event_env(struct arena *a, const struct event_object *event, 
 
 /* Fills in environment, input and directory of a program that gets the event. */
 int event_program(struct program *p, struct arena *a, const struct event_object *event, const struct saver *s,
-                  struct err *e);
+		  struct err *e);
 
 #endif

@@ -10,8 +10,9 @@
 #include "../store/limits.h"
 #include "act.h"
 #include "hook.h"
+#include "hook_read.h"
 
-#define BIT(n) (1U << (n))
+#define BIT(n)       (1U << (n))
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
 enum {
@@ -19,7 +20,8 @@ enum {
 	VERBS_DELETE = BIT(VERB_DELETE),
 	VERBS_ALL = VERBS_SAVE | VERBS_DELETE,
 	KINDS_ALL = BIT(HOOK_KIND_COUNT) - 1,
-	KINDS_AFTER = BIT(HOOK_RUN) | BIT(HOOK_ENQUEUE), /* the transaction is over: nothing to refuse, nothing to change */
+	KINDS_AFTER =
+	    BIT(HOOK_RUN) | BIT(HOOK_ENQUEUE), /* the transaction is over: nothing to refuse, nothing to change */
 };
 
 static const struct event_info {
@@ -45,27 +47,17 @@ static const struct {
 
 static const char *const not_yet[] = {"apply", "pipe", "plugin", "as"};
 
-struct reader {
-	struct hooks *hooks;
-	struct conf *conf;
-	const struct schema *schema;
-	size_t room;
-	struct err *e;
-};
-
-/* Reads what follows the kind's word. */
-typedef int read_kind(struct reader *r, const struct word *words, size_t n, struct hook *h);
-static read_kind read_sql, read_check, read_run, read_enqueue;
+static hook_read_kind read_sql, read_check, read_run;
 
 static const struct {
 	const char *name, *usage;
 	size_t least, most;
-	read_kind *read;
+	hook_read_kind *read;
 } kinds[HOOK_KIND_COUNT] = {
     [HOOK_SQL] = {"sql", "sql \"STATEMENTS\"", 1, 1, read_sql},
     [HOOK_CHECK] = {"check", "check \"EXPRESSION\" \"MESSAGE\"", 2, 2, read_check},
     [HOOK_RUN] = {"run", "run PROGRAM ARGUMENT...", 1, (size_t)-1, read_run},
-    [HOOK_ENQUEUE] = {"enqueue", "enqueue QUEUE FIELD=VALUE...", 1, (size_t)-1, read_enqueue},
+    [HOOK_ENQUEUE] = {"enqueue", "enqueue QUEUE FIELD=VALUE...", 1, (size_t)-1, hook_read_enqueue},
 };
 
 const char *event_name(enum event event)
@@ -75,14 +67,14 @@ const char *event_name(enum event event)
 
 /* ---- kinds ---- */
 
-static int read_sql(struct reader *r, const struct word *words, size_t n, struct hook *h)
+static int read_sql(struct hook_reader *r, const struct word *words, size_t n, struct hook *h)
 {
 	(void)r, (void)n;
 	h->sql = words[0].text;
 	return 0;
 }
 
-static int read_check(struct reader *r, const struct word *words, size_t n, struct hook *h)
+static int read_check(struct hook_reader *r, const struct word *words, size_t n, struct hook *h)
 {
 	(void)r, (void)n;
 	h->sql = words[0].text;
@@ -90,7 +82,7 @@ static int read_check(struct reader *r, const struct word *words, size_t n, stru
 	return 0;
 }
 
-static int read_run(struct reader *r, const struct word *words, size_t n, struct hook *h)
+static int read_run(struct hook_reader *r, const struct word *words, size_t n, struct hook *h)
 {
 	h->argv = arena_alloc(&r->hooks->arena, (n + 1) * sizeof *h->argv);
 	if (!h->argv)
@@ -102,116 +94,9 @@ static int read_run(struct reader *r, const struct word *words, size_t n, struct
 	return h->argv[0] ? 0 : err_nomem(r->e);
 }
 
-static const struct model *find_queue(struct reader *r, const struct word *w)
-{
-	const struct schema *s = r->schema;
-	const struct model *m = schema_model(s, w->text);
-	if (m && m->queue)
-		return m;
-	const char **names = arena_alloc(&r->hooks->arena, (s->nmodels + 1) * sizeof *names);
-	size_t n = 0;
-	for (size_t i = 0; names && i < s->nmodels; i++)
-		if (s->models[i].queue)
-			names[n++] = s->models[i].name;
-	if (m)
-		conf_mistake(r->conf, w, "'%s' is a model, not a queue", w->text);
-	else
-		conf_unknown(r->conf, w, "queue", names, n);
-	return NULL;
-}
-
-static const struct field *find_field(struct reader *r, const struct model *m, const struct word *w, const char *name)
-{
-	const struct field *f = model_field(m, name);
-	if (f)
-		return f;
-	const char **names = arena_alloc(&r->hooks->arena, m->nfields * sizeof *names);
-	for (size_t i = 0; names && i < m->nfields; i++)
-		names[i] = m->fields[i].name;
-	struct word part = *w;
-	part.text = name;
-	part.length = (int)strlen(name);
-	conf_unknown(r->conf, &part, "field", names, names ? m->nfields : 0);
-	return NULL;
-}
-
-static bool fits_type(enum field_type from, enum field_type to)
-{
-	bool text = from != TYPE_INTEGER && from != TYPE_NUMBER && from != TYPE_BOOLEAN && from != TYPE_JSON;
-	return from == to || to == TYPE_JSON || (to == TYPE_NUMBER && from == TYPE_INTEGER) ||
-	       (to == TYPE_STRING && text);
-}
-
-static void check_parameter(struct reader *r, const struct word *w, const struct model *m, const struct assignment *a)
-{
-	struct parameter p;
-	if (!parameter_find(m, a->parameter, &p))
-		conf_mistake(r->conf, w, "%s has no field for ':%s'", m->name, a->parameter);
-	else if (p.field && p.field->write_only)
-		conf_mistake(r->conf, w, "%s.%s is write-only and would be shown in the job", m->name, p.field->name);
-	else if (!fits_type(p.type, a->field->type))
-		conf_mistake(r->conf, w, "':%s' is %s, %s is %s", a->parameter, field_type_name(p.type), a->field->name,
-		             field_type_name(a->field->type));
-}
-
-static int read_assignment(struct reader *r, const struct word *w, struct hook *h)
-{
-	const char *equals = strchr(w->text, '=');
-	if (!equals || equals == w->text) {
-		conf_mistake(r->conf, w, "FIELD=VALUE is expected");
-		return 0;
-	}
-	const char *name = arena_copy(&r->hooks->arena, w->text, (size_t)(equals - w->text));
-	if (!name)
-		return err_nomem(r->e);
-	struct assignment a = {.field = find_field(r, h->queue, w, name)};
-	if (!a.field)
-		return 0;
-	for (size_t i = 0; i < h->nassignments; i++)
-		if (h->assignments[i].field == a.field)
-			conf_mistake(r->conf, w, "%s is given twice", name);
-	if (equals[1] == ':') {
-		a.parameter = equals + 2;
-		for (size_t i = 0; i < r->schema->nmodels; i++)
-			if (!h->model || h->model == &r->schema->models[i])
-				check_parameter(r, w, &r->schema->models[i], &a);
-	} else if (value_from_text(a.field->type, equals + 1, strlen(equals + 1), &r->hooks->arena, &a.literal) < 0) {
-		conf_mistake(r->conf, w, "%s is %s, '%s' is none", name, field_type_name(a.field->type), equals + 1);
-	}
-	h->assignments[h->nassignments++] = a;
-	return 0;
-}
-
-static bool is_assigned(const struct hook *h, const struct field *f)
-{
-	for (size_t i = 0; i < h->nassignments; i++)
-		if (h->assignments[i].field == f)
-			return true;
-	return false;
-}
-
-static int read_enqueue(struct reader *r, const struct word *words, size_t n, struct hook *h)
-{
-	h->queue = find_queue(r, &words[0]);
-	if (!h->queue)
-		return 0;
-	h->assignments = arena_alloc(&r->hooks->arena, n * sizeof *h->assignments);
-	if (!h->assignments)
-		return err_nomem(r->e);
-	for (size_t i = 1; i < n; i++)
-		if (read_assignment(r, &words[i], h) < 0)
-			return err_nomem(r->e);
-	for (size_t i = 0; i < h->queue->nfields; i++) {
-		const struct field *f = &h->queue->fields[i];
-		if (f->required && f != h->queue->key && f->default_kind == DEFAULT_NONE && !is_assigned(h, f))
-			conf_mistake(r->conf, &words[0], "%s needs a value for %s", h->queue->name, f->name);
-	}
-	return 0;
-}
-
 /* ---- one directive ---- */
 
-static bool is_not_yet(struct reader *r, const struct word *w)
+static bool is_not_yet(struct hook_reader *r, const struct word *w)
 {
 	for (size_t i = 0; i < COUNT(not_yet); i++) {
 		if (strcmp(w->text, not_yet[i]) != 0)
@@ -222,7 +107,7 @@ static bool is_not_yet(struct reader *r, const struct word *w)
 	return false;
 }
 
-static int find_event(struct reader *r, const struct word *w)
+static int find_event(struct hook_reader *r, const struct word *w)
 {
 	const char *names[EVENT_COUNT];
 	for (int i = 0; i < EVENT_COUNT; i++) {
@@ -236,7 +121,7 @@ static int find_event(struct reader *r, const struct word *w)
 }
 
 /* The events of "pre_save,pre_delete" as bits; 0 after a mistake. */
-static int read_events(struct reader *r, const struct word *w, unsigned *out)
+static int read_events(struct hook_reader *r, const struct word *w, unsigned *out)
 {
 	bool wrong = false;
 	unsigned found = 0;
@@ -274,18 +159,19 @@ static unsigned verbs_of(unsigned of_events)
 }
 
 /* Moves *at behind the verbs. */
-static unsigned read_verbs(struct reader *r, const struct directive *d, size_t *at, unsigned of_events)
+static unsigned read_verbs(struct hook_reader *r, const struct directive *d, size_t *at, unsigned of_events)
 {
 	unsigned verbs = 0;
 	for (unsigned more; *at < d->nwords && (more = find_verbs(&d->words[*at])); (*at)++) {
 		verbs |= more;
 		if (of_events && !(more & verbs_of(of_events)))
-			conf_mistake(r->conf, &d->words[*at], "no %s happens at %s", d->words[*at].text, d->words[1].text);
+			conf_mistake(r->conf, &d->words[*at], "no %s happens at %s", d->words[*at].text,
+				     d->words[1].text);
 	}
 	return verbs ? verbs : VERBS_ALL;
 }
 
-static int find_kind(struct reader *r, const struct directive *d, size_t at)
+static int find_kind(struct hook_reader *r, const struct directive *d, size_t at)
 {
 	const char *names[HOOK_KIND_COUNT + COUNT(verb_words)];
 	if (at >= d->nwords) {
@@ -304,7 +190,7 @@ static int find_kind(struct reader *r, const struct directive *d, size_t at)
 	return -1;
 }
 
-static void read_timeout(struct reader *r, const struct directive *d, struct hook *h)
+static void read_timeout(struct hook_reader *r, const struct directive *d, struct hook *h)
 {
 	if (h->kind != HOOK_RUN)
 		conf_mistake(r->conf, &d->words[0], "only a program has a timeout");
@@ -312,7 +198,7 @@ static void read_timeout(struct reader *r, const struct directive *d, struct hoo
 		conf_mistake(r->conf, &d->words[0], "timeout is followed by a time such as 10s");
 }
 
-static void read_options(struct reader *r, const struct directive *d, struct hook *h)
+static void read_options(struct hook_reader *r, const struct directive *d, struct hook *h)
 {
 	static const char *const options[] = {"timeout"};
 	for (const struct directive *o = d->children; o; o = o->next) {
@@ -323,7 +209,7 @@ static void read_options(struct reader *r, const struct directive *d, struct hoo
 	}
 }
 
-static int add_hook(struct reader *r, const struct hook *h)
+static int add_hook(struct hook_reader *r, const struct hook *h)
 {
 	struct hooks *hooks = r->hooks;
 	if (hooks->n == r->room) {
@@ -340,7 +226,8 @@ static int add_hook(struct reader *r, const struct hook *h)
 	return 0;
 }
 
-static int add_events(struct reader *r, const struct directive *d, struct hook h, unsigned of_events, unsigned verbs)
+static int add_events(struct hook_reader *r, const struct directive *d, struct hook h, unsigned of_events,
+		      unsigned verbs)
 {
 	long long given = h.timeout_ms;
 	for (int i = 0; i < EVENT_COUNT; i++) {
@@ -351,7 +238,7 @@ static int add_events(struct reader *r, const struct directive *d, struct hook h
 		h.timeout_ms = given ? given : i == EVENT_AFTER_COMMIT ? TIMEOUT_AFTER_MS : TIMEOUT_HOOK_MS;
 		if (!(events[i].kinds & BIT(h.kind)))
 			conf_mistake(r->conf, h.where, "%s can't do anything at %s: the transaction is over",
-			             kinds[h.kind].name, events[i].name);
+				     kinds[h.kind].name, events[i].name);
 		if (!h.verbs)
 			conf_mistake(r->conf, &d->words[1], "%s happens for none of these verbs", events[i].name);
 		if (add_hook(r, &h) < 0)
@@ -360,7 +247,7 @@ static int add_events(struct reader *r, const struct directive *d, struct hook h
 	return 0;
 }
 
-static int read_on(struct reader *r, const struct directive *d, const struct model *m)
+static int read_on(struct hook_reader *r, const struct directive *d, const struct model *m)
 {
 	unsigned of_events = 0;
 	size_t at = 2;
@@ -385,7 +272,7 @@ static int read_on(struct reader *r, const struct directive *d, const struct mod
 	return result < 0 ? result : add_events(r, d, h, of_events, verbs);
 }
 
-static int read_block(struct reader *r, const struct directive *first, const struct model *m)
+static int read_block(struct hook_reader *r, const struct directive *first, const struct model *m)
 {
 	int result = 0;
 	for (const struct directive *d = first; d && result == 0; d = d->next)
@@ -396,7 +283,7 @@ static int read_block(struct reader *r, const struct directive *first, const str
 
 int hooks_read(struct hooks *h, struct conf *c, const struct schema *s, struct err *e)
 {
-	struct reader r = {.hooks = h, .conf = c, .schema = s, .e = e};
+	struct hook_reader r = {.hooks = h, .conf = c, .schema = s, .e = e};
 	*h = (struct hooks){0};
 	int result = read_block(&r, c->directives, NULL);
 	for (size_t i = 0; i < s->nmodels && result == 0; i++)
@@ -420,7 +307,7 @@ static bool is_known(void *model, const char *name)
 }
 
 static int prepare_for(struct hook *h, struct conf *c, struct store *store, const struct model *m, struct sql **out,
-                       struct err *e)
+		       struct err *e)
 {
 	err_auto why = ERR_INIT;
 	buf_auto text = BUF_INIT;
@@ -439,7 +326,7 @@ static int prepare_for(struct hook *h, struct conf *c, struct store *store, cons
 }
 
 static int prepare_all(struct hooks *all, struct hook *h, struct conf *c, struct store *store, const struct schema *s,
-                       struct err *e)
+		       struct err *e)
 {
 	h->prepared_for = arena_alloc(&all->arena, s->nmodels * sizeof *h->prepared_for);
 	int result = h->prepared_for ? 0 : err_nomem(e);
@@ -456,7 +343,7 @@ int hooks_prepare(struct hooks *h, struct conf *c, struct store *store, const st
 		if (!hook->sql)
 			continue;
 		result = hook->model ? prepare_for(hook, c, store, hook->model, &hook->prepared, e)
-		                     : prepare_all(h, hook, c, store, s, e);
+				     : prepare_all(h, hook, c, store, s, e);
 	}
 	return result;
 }
@@ -464,7 +351,7 @@ int hooks_prepare(struct hooks *h, struct conf *c, struct store *store, const st
 /* ---- looking up ---- */
 
 const struct hook *hooks_next(const struct hooks *h, enum event event, enum verb verb, const struct model *m,
-                              size_t *at)
+			      size_t *at)
 {
 	while (*at < h->n) {
 		const struct hook *hook = &h->all[(*at)++];
@@ -500,7 +387,7 @@ static void print_hook(const struct hook *h, const struct model *m, FILE *to)
 		buf_auto literal = BUF_INIT;
 		value_plain(&literal, a->field->type, &a->literal);
 		fprintf(to, " %s=%s%s", a->field->name, a->parameter ? ":" : "",
-		        a->parameter ? a->parameter : buf_text(&literal));
+			a->parameter ? a->parameter : buf_text(&literal));
 	}
 	fputc('\n', to);
 }
@@ -510,6 +397,7 @@ void hooks_print(const struct hooks *h, const struct schema *s, FILE *to)
 	for (size_t i = 0; i < s->nmodels; i++)
 		for (int event = 0; event < EVENT_COUNT; event++)
 			for (size_t j = 0; j < h->n; j++)
-				if (h->all[j].event == (enum event)event && (!h->all[j].model || h->all[j].model == &s->models[i]))
+				if (h->all[j].event == (enum event)event &&
+				    (!h->all[j].model || h->all[j].model == &s->models[i]))
 					print_hook(&h->all[j], &s->models[i], to);
 }

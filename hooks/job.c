@@ -4,8 +4,8 @@
  *   queued --attempt_claim--> running --attempt_run--> done | failed | queued (again, later)
  *   running --recover (at start), attempt_run (at stop)--> queued
  *
- * Only the dispatcher claims, so no job is started twice. The lock guards slots and flags; nothing is saved and no program
- * runs under it.
+ * Only the dispatcher claims, so no job is started twice. The lock guards slots and flags; nothing is saved and no
+ * program runs under it.
  */
 #include <errno.h>
 #include <limits.h>
@@ -272,13 +272,14 @@ int runner_start(struct runner **out, struct saver *s, struct err *e)
 	r->dirty = true;
 	r->wake_fd = eventfd(0, EFD_CLOEXEC);
 	int result = r->wake_fd < 0 ? err_set(e, EIO, "no event descriptor: %s", strerror(errno)) : recover_all(r, e);
+	*out = r; /* before the thread's own commits wake it */
 	int code = result < 0 ? 0 : pthread_create(&r->dispatcher, NULL, dispatch, r);
 	if (code)
 		result = err_set(e, EIO, "no thread for jobs: %s", strerror(code));
-	if (result < 0)
+	if (result < 0) {
 		runner_free(r);
-	else
-		*out = r;
+		*out = NULL;
+	}
 	return result;
 }
 
@@ -301,7 +302,7 @@ static void wait_for_slots(struct runner *r, const struct timespec *until)
 	int code = 0;
 	for (collect(r); r->slots && code == 0; collect(r))
 		code = until ? pthread_cond_timedwait(&r->changed, &r->lock, until)
-		             : pthread_cond_wait(&r->changed, &r->lock);
+			     : pthread_cond_wait(&r->changed, &r->lock);
 }
 
 void runner_stop(struct runner *r)

@@ -20,7 +20,7 @@
 struct entry {
 	uid_t uid;
 	bool settled;
-	char *path;     /* one allocation with what follows */
+	char *path; /* one allocation with what follows */
 	char *sentence;
 	char *line;
 	size_t line_len;

@@ -1,10 +1,10 @@
 /*
  * save.c - the order of a save. in_order() is the one place where it is written.
  *
- * A request becomes a change (change.c), a hook acts on it (act.c); what hooks and deleted parents cause becomes further
- * changes of the same list. Rows change here and nowhere else, and either all of them do or none.
- * The transaction is open from begin() to txn_commit; programs of pre_save and pre_delete that come before every other
- * kind of hook run before it, on a snapshot (run_early), so that nobody waits for them.
+ * A request becomes a change (change.c), a hook acts on it (act.c); what hooks and deleted parents cause becomes
+ * further changes of the same list. Rows change here and nowhere else, and either all of them do or none. The
+ * transaction is open from begin() to txn_commit; programs of pre_save and pre_delete that come before every other kind
+ * of hook run before it, on a snapshot (run_early), so that nobody waits for them.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -24,12 +24,12 @@ struct order {
 	struct saving v;
 	const struct request *requests;
 	size_t n;
-	json_t **documents;      /* by request */
-	struct change **results; /* by request: the change that stands for it */
-	struct change *early;    /* resolved on a snapshot, its first programs have run */
-	bool nothing;            /* the snapshot has the content already */
+	json_t **documents;       /* by request */
+	struct change **results;  /* by request: the change that stands for it */
+	struct change *early;     /* resolved on a snapshot, its first programs have run */
+	bool nothing;             /* the snapshot has the content already */
 	const struct request *at; /* being carried out: its text has the places of problems */
-	struct task *tasks;      /* programs of after_commit */
+	struct task *tasks;       /* programs of after_commit */
 	struct outcome *outcomes;
 	struct arena *outcomes_arena;
 };
@@ -327,9 +327,10 @@ static int prepare_after(struct order *o, struct err *e)
 	for (size_t i = 0; i < v->n; i++) {
 		const struct change *c = v->changes[i];
 		const struct hook *h;
-		for (size_t at = 0; c->changed && (h = hooks_next(v->saver->hooks, EVENT_AFTER_COMMIT, c->verb, c->model, &at));) {
-			struct event_object event = {event_name(EVENT_AFTER_COMMIT), c->verb, c->model, change_key(c), c->old,
-			                             c->row, v->actor};
+		for (size_t at = 0;
+		     c->changed && (h = hooks_next(v->saver->hooks, EVENT_AFTER_COMMIT, c->verb, c->model, &at));) {
+			struct event_object event = {
+			    event_name(EVENT_AFTER_COMMIT), c->verb, c->model, change_key(c), c->old, c->row, v->actor};
 			if (h->kind == HOOK_RUN && after_prepare(&o->tasks, v->saver, h, &event, e) < 0)
 				return -e->code;
 		}
@@ -370,24 +371,20 @@ static int in_order(struct order *o, struct err *e)
 		return -e->code;
 	if (o->nothing)
 		return fill_outcomes(o, e);
-	if (begin(v, e) < 0 ||          /* from here on other saves wait */
-	    carry_requests(o, e) < 0 || /* each: read, validate, pre_save or pre_delete, its rows */
-	    post_hooks(v, 0, e) < 0 ||  /* post_save, post_delete */
-	    finish_changes(v, e) < 0 || /* before_commit, then enqueue of after_commit */
-	    fill_outcomes(o, e) < 0 ||
-	    commit(o, e) < 0) /* then programs of after_commit, in their thread */
+	if (begin(v, e) < 0 ||                           /* from here on other saves wait */
+	    carry_requests(o, e) < 0 ||                  /* each: read, validate, pre_save or pre_delete, its rows */
+	    post_hooks(v, 0, e) < 0 ||                   /* post_save, post_delete */
+	    finish_changes(v, e) < 0 ||                  /* before_commit, then enqueue of after_commit */
+	    fill_outcomes(o, e) < 0 || commit(o, e) < 0) /* then programs of after_commit, in their thread */
 		return -e->code;
 	return 0;
 }
 
 int save(struct saver *s, const struct actor *actor, const struct request *requests, size_t n, struct outcome *outcomes,
-         struct arena *a, struct err *e)
+	 struct arena *a, struct err *e)
 {
-	struct order o = {.v = {.saver = s, .actor = actor},
-	                  .requests = requests,
-	                  .n = n,
-	                  .outcomes = outcomes,
-	                  .outcomes_arena = a};
+	struct order o = {
+	    .v = {.saver = s, .actor = actor}, .requests = requests, .n = n, .outcomes = outcomes, .outcomes_arena = a};
 	clock_gettime(CLOCK_REALTIME, &o.v.now);
 	value_now(o.v.now, o.v.now_text);
 	int result = in_order(&o, e);
@@ -406,7 +403,7 @@ int save(struct saver *s, const struct actor *actor, const struct request *reque
 /* ---- the saver ---- */
 
 int saver_new(struct saver **out, const struct schema *schema, const struct hooks *hooks, struct store *store,
-              struct journal *journal, const char *mount, struct err *e)
+	      struct journal *journal, const char *mount, struct err *e)
 {
 	struct saver *s = calloc(1, sizeof *s);
 	if (!s)

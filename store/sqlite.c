@@ -20,18 +20,18 @@ static const struct failure {
 	int code;
 	const char *text; /* NULL: SQLite's */
 } failures[] = {
-	{SQLITE_BUSY, ETIMEDOUT, "the database is locked by another program"},
-	{SQLITE_LOCKED, ETIMEDOUT, "the database is locked by another program"},
-	{SQLITE_FULL, ENOSPC, "there is no space left for the database"},
-	{SQLITE_NOMEM, ENOMEM, "out of memory"},
-	{SQLITE_READONLY, EROFS, "the database can't be written"},
-	{SQLITE_CORRUPT, EIO, "the database file is damaged; PRAGMA integrity_check tells where"},
-	{SQLITE_NOTADB, EIO, "the database file is not an SQLite database"},
-	{SQLITE_PERM, EACCES, "the database can't be opened"},
-	{SQLITE_TOOBIG, EFBIG, "the record is too large for the database"},
-	{SQLITE_CONSTRAINT, EBADMSG, NULL},
-	{SQLITE_MISMATCH, EBADMSG, NULL},
-	{SQLITE_ERROR, EIO, NULL},
+    {SQLITE_BUSY, ETIMEDOUT, "the database is locked by another program"},
+    {SQLITE_LOCKED, ETIMEDOUT, "the database is locked by another program"},
+    {SQLITE_FULL, ENOSPC, "there is no space left for the database"},
+    {SQLITE_NOMEM, ENOMEM, "out of memory"},
+    {SQLITE_READONLY, EROFS, "the database can't be written"},
+    {SQLITE_CORRUPT, EIO, "the database file is damaged; PRAGMA integrity_check tells where"},
+    {SQLITE_NOTADB, EIO, "the database file is not an SQLite database"},
+    {SQLITE_PERM, EACCES, "the database can't be opened"},
+    {SQLITE_TOOBIG, EFBIG, "the record is too large for the database"},
+    {SQLITE_CONSTRAINT, EBADMSG, NULL},
+    {SQLITE_MISMATCH, EBADMSG, NULL},
+    {SQLITE_ERROR, EIO, NULL},
 };
 
 /* What the system said, where that is known to a user: a full disk is not an input/output error. */
@@ -85,7 +85,8 @@ static const struct field *named_field(const struct model *m, const char *messag
 {
 	for (size_t i = 0; i < m->nfields; i++) {
 		size_t len = strlen(m->fields[i].name), all = strlen(message);
-		if (all > len && column_is(message + all - len, m->fields[i].name) && strchr(". ", message[all - len - 1]))
+		if (all > len && column_is(message + all - len, m->fields[i].name) &&
+		    strchr(". ", message[all - len - 1]))
 			return &m->fields[i];
 	}
 	return NULL;
@@ -96,13 +97,13 @@ static const struct {
 	int code;
 	const char *text;
 } constraints[] = {
-	{SQLITE_CONSTRAINT_UNIQUE, EEXIST, "is the value of another record"},
-	{SQLITE_CONSTRAINT_PRIMARYKEY, EEXIST, "is the key of another record"},
-	{SQLITE_CONSTRAINT_ROWID, EEXIST, "is the key of another record"},
-	{SQLITE_CONSTRAINT_NOTNULL, EBADMSG, "is required"},
-	{SQLITE_CONSTRAINT_CHECK, EBADMSG, "is refused by the table's check"},
-	{SQLITE_CONSTRAINT_DATATYPE, EBADMSG, "has the wrong type for its column"},
-	{SQLITE_CONSTRAINT_FOREIGNKEY, EBADMSG, "refers to a record that does not exist"},
+    {SQLITE_CONSTRAINT_UNIQUE, EEXIST, "is the value of another record"},
+    {SQLITE_CONSTRAINT_PRIMARYKEY, EEXIST, "is the key of another record"},
+    {SQLITE_CONSTRAINT_ROWID, EEXIST, "is the key of another record"},
+    {SQLITE_CONSTRAINT_NOTNULL, EBADMSG, "is required"},
+    {SQLITE_CONSTRAINT_CHECK, EBADMSG, "is refused by the table's check"},
+    {SQLITE_CONSTRAINT_DATATYPE, EBADMSG, "has the wrong type for its column"},
+    {SQLITE_CONSTRAINT_FOREIGNKEY, EBADMSG, "refers to a record that does not exist"},
 };
 
 void problem_at(struct err *e, int code, const char *field, const char *fmt, ...)
@@ -157,14 +158,14 @@ int conn_prepare(struct conn *c, const char *sql, sqlite3_stmt **out, struct err
 }
 
 static const char *const controls[CONTROL_COUNT] = {
-	[CONTROL_READ] = "BEGIN",
-	[CONTROL_BEGIN] = "BEGIN IMMEDIATE",
-	[CONTROL_COMMIT] = "COMMIT",
-	[CONTROL_ROLLBACK] = "ROLLBACK",
-	[CONTROL_SAVEPOINT] = "SAVEPOINT rowfs",
-	[CONTROL_RELEASE] = "RELEASE rowfs",
-	[CONTROL_ROLLBACK_TO] = "ROLLBACK TO rowfs",
-	[CONTROL_VERSION] = "PRAGMA data_version",
+    [CONTROL_READ] = "BEGIN",
+    [CONTROL_BEGIN] = "BEGIN IMMEDIATE",
+    [CONTROL_COMMIT] = "COMMIT",
+    [CONTROL_ROLLBACK] = "ROLLBACK",
+    [CONTROL_SAVEPOINT] = "SAVEPOINT rowfs",
+    [CONTROL_RELEASE] = "RELEASE rowfs",
+    [CONTROL_ROLLBACK_TO] = "ROLLBACK TO rowfs",
+    [CONTROL_VERSION] = "PRAGMA data_version",
 };
 
 int stmt_step(struct conn *c, sqlite3_stmt *stmt, struct err *e)
@@ -207,7 +208,7 @@ static int begin_snapshot(struct conn *c, struct err *e)
 }
 
 int conn_statement(struct conn *c, const struct model *m, enum statement statement, const struct field *f,
-                   sqlite3_stmt **out, struct err *e)
+		   sqlite3_stmt **out, struct err *e)
 {
 	int r = begin_snapshot(c, e);
 	if (r)
@@ -263,7 +264,7 @@ static int open_file(struct conn *c, const char *path, int flags, struct err *e)
 }
 
 static const char *const synchronous[] = {
-	[DURABILITY_FULL] = "FULL", [DURABILITY_NORMAL] = "NORMAL", [DURABILITY_OFF] = "OFF"};
+    [DURABILITY_FULL] = "FULL", [DURABILITY_NORMAL] = "NORMAL", [DURABILITY_OFF] = "OFF"};
 
 /* recursive_triggers: REPLACE in a hook's SQL fires the delete triggers of the rows it displaces. */
 int conn_open(struct conn *c, struct store *s, const char *path, int flags, int cache_kib, struct err *e)
@@ -277,9 +278,9 @@ int conn_open(struct conn *c, struct store *s, const char *path, int flags, int 
 	sqlite3_busy_timeout(c->db, TIMEOUT_BUSY_MS);
 	sqlite3_db_config(c->db, SQLITE_DBCONFIG_LOOKASIDE, NULL, 256, 64);
 	snprintf(pragmas, sizeof(pragmas),
-	         "PRAGMA synchronous=%s; PRAGMA foreign_keys=ON; PRAGMA recursive_triggers=ON; PRAGMA cache_size=-%d; "
-	         "PRAGMA temp_store=MEMORY; PRAGMA wal_autocheckpoint=0",
-	         synchronous[s->schema->durability], cache_kib);
+		 "PRAGMA synchronous=%s; PRAGMA foreign_keys=ON; PRAGMA recursive_triggers=ON; PRAGMA cache_size=-%d; "
+		 "PRAGMA temp_store=MEMORY; PRAGMA wal_autocheckpoint=0",
+		 synchronous[s->schema->durability], cache_kib);
 	return conn_exec(c, pragmas, e);
 }
 
@@ -394,8 +395,9 @@ static int init_locks(struct store *s)
 		return -ENOMEM;
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	int failed = pthread_cond_init(&s->returned, &monotonic) | pthread_cond_init(&s->settled, NULL) |
-	             pthread_cond_init(&s->checkpoint_wanted, NULL) | pthread_mutex_init(&s->pool_lock, NULL) |
-	             pthread_mutex_init(&s->turn_lock, NULL) | pthread_mutex_init(&s->checkpoint_lock, NULL);
+		     pthread_cond_init(&s->arrived, &monotonic) | pthread_cond_init(&s->checkpoint_wanted, NULL) |
+		     pthread_mutex_init(&s->pool_lock, NULL) | pthread_mutex_init(&s->turn_lock, NULL) |
+		     pthread_mutex_init(&s->checkpoint_lock, NULL);
 	for (size_t i = 0; i < TURN_SLOTS; i++)
 		failed |= pthread_cond_init(&s->turn[i], NULL);
 	pthread_condattr_destroy(&monotonic);
@@ -462,6 +464,7 @@ static void destroy_locks(struct store *s)
 {
 	pthread_cond_destroy(&s->returned);
 	pthread_cond_destroy(&s->settled);
+	pthread_cond_destroy(&s->arrived);
 	pthread_cond_destroy(&s->checkpoint_wanted);
 	for (size_t i = 0; i < TURN_SLOTS; i++)
 		pthread_cond_destroy(&s->turn[i]);

@@ -20,6 +20,7 @@ enum {
 	READER_CACHE_KIB = 256,
 	CHECKPOINT_PAGES = 1000,        /* more in the log than at the last checkpoint start the checkpointer */
 	GROUP_AGE_NS = 5 * 1000 * 1000, /* an older group is not extended: one slow hook must not delay many saves */
+	COMPANY_NS = 30 * 1000,         /* a shorter wait for others would not pay */
 	TURN_SLOTS = 32
 };
 
@@ -52,25 +53,34 @@ enum statement {
 	STATEMENTS
 };
 
-enum control { CONTROL_READ, CONTROL_BEGIN, CONTROL_COMMIT, CONTROL_ROLLBACK, CONTROL_SAVEPOINT, CONTROL_RELEASE,
-	       CONTROL_ROLLBACK_TO, CONTROL_VERSION, CONTROL_COUNT };
+enum control {
+	CONTROL_READ,
+	CONTROL_BEGIN,
+	CONTROL_COMMIT,
+	CONTROL_ROLLBACK,
+	CONTROL_SAVEPOINT,
+	CONTROL_RELEASE,
+	CONTROL_ROLLBACK_TO,
+	CONTROL_VERSION,
+	CONTROL_COUNT
+};
 
 struct conn {
 	struct store *store;
 	sqlite3 *db;
-	bool begun;              /* a reader's snapshot has begun */
+	bool begun; /* a reader's snapshot has begun */
 	sqlite3_stmt *control[CONTROL_COUNT];
-	sqlite3_stmt ***models;  /* by model index, then slot; NULL until used */
-	struct conn *next;       /* in the pool */
+	sqlite3_stmt ***models; /* by model index, then slot; NULL until used */
+	struct conn *next;      /* in the pool */
 };
 
 /* What the database has for a model. */
 struct table {
 	bool present, view;
-	bool stamped;            /* a sidecar is kept */
-	bool autoincrement;      /* SQLite keeps the key counter */
+	bool stamped;       /* a sidecar is kept */
+	bool autoincrement; /* SQLite keeps the key counter */
 	bool rowid;
-	unsigned number;         /* sqlite_model.c */
+	unsigned number; /* sqlite_model.c */
 };
 
 /* A transaction that waits for its group; lies on the stack of txn_commit. */
@@ -89,10 +99,10 @@ struct touch {
 struct store {
 	const struct schema *schema;
 	bool read_only, memory;
-	struct table *tables;    /* by model index */
+	struct table *tables;          /* by model index */
 	const struct model **numbered; /* by number, up to last_number */
 	unsigned last_number;
-	struct sql *hooks;       /* all that were prepared */
+	struct sql *hooks; /* all that were prepared */
 
 	pthread_mutex_t pool_lock;
 	pthread_cond_t returned;
@@ -103,24 +113,27 @@ struct store {
 	pthread_mutex_t turn_lock;
 	pthread_cond_t turn[TURN_SLOTS];
 	uint64_t next_ticket, serving;
-	pthread_cond_t settled;
-	struct member *members;  /* of the open group, waiting for its commit */
+	pthread_cond_t settled, arrived;
+	bool expecting;   /* the one whose turn it is waits for `arrived` */
+	size_t last_size; /* transactions in the last group, and how long its COMMIT took */
+	int64_t commit_ns;
+	struct member *members; /* of the open group, waiting for its commit */
 	size_t nmembers;
-	bool open;               /* the group: BEGIN is done */
-	bool savepoint;          /* the running transaction has one */
+	bool open;      /* the group: BEGIN is done */
+	bool savepoint; /* the running transaction has one */
 	uint64_t group;
 	int64_t opened_ns;
-	int failure;             /* errno of what rolled the group back by itself */
+	int failure; /* errno of what rolled the group back by itself */
 	char failure_text[512];
 	int wal_pages, checkpoint_at;
-	bool checkpointing;      /* the checkpointer was woken and the rest is not done yet */
+	bool checkpointing; /* the checkpointer was woken and the rest is not done yet */
 	atomic_bool checkpointed;
-	int64_t version;         /* PRAGMA data_version as last seen by the writer */
+	int64_t version; /* PRAGMA data_version as last seen by the writer */
 	atomic_bool elsewhere;
 
-	struct touch *touches;   /* sorted by table */
+	struct touch *touches; /* sorted by table */
 	size_t ntouches;
-	bool *touched;           /* by model index, in the open group */
+	bool *touched; /* by model index, in the open group */
 	void (*on_commit)(void *data, const bool *models);
 	void *on_commit_data;
 
@@ -147,7 +160,7 @@ int conn_control(struct conn *c, enum control control, struct err *e);
 int conn_prepare(struct conn *c, const char *sql, sqlite3_stmt **out, struct err *e);
 /* The statement, ready to be bound; field is NULL for those of rows. */
 int conn_statement(struct conn *c, const struct model *m, enum statement statement, const struct field *f,
-                   sqlite3_stmt **out, struct err *e);
+		   sqlite3_stmt **out, struct err *e);
 /* Its place in the cache, for who takes it out. NULL: no memory. */
 sqlite3_stmt **conn_slot(struct conn *c, const struct model *m, enum statement statement, const struct field *f);
 /* Fills *e for a result code of SQLite and returns the negative errno. */
@@ -169,7 +182,7 @@ void sql_literal(struct buf *b, const char *text);
 /* The template with its $ letters replaced; the table in sqlite_text.c tells them. */
 void sql_text(struct buf *b, const struct store *s, const struct model *m, const struct field *f, const char *template);
 void sql_statement(struct buf *b, const struct store *s, const struct model *m, enum statement statement,
-                   const struct field *f);
+		   const struct field *f);
 void sql_table(struct buf *b, const struct model *m, const char *name);
 void sql_column_definition(struct buf *b, const struct model *m, const struct field *f);
 

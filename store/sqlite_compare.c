@@ -1,14 +1,13 @@
 /*
  * sqlite_compare.c - the tables that are there against the models of mount.conf: every difference, in words and as SQL.
  *
- * Nothing here changes the database. What SQLite can't alter is told as a rebuild: a new table, a copy, a rename.
+ * Changes nothing in the database; what SQLite can't alter is told as a rebuild: a new table, a copy, a rename.
  */
 #include "sqlite.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
 enum affinity { NONE = 1, TEXT = 2, INTEGER = 4, REAL = 8, NUMERIC = 16 };
@@ -27,9 +26,9 @@ struct comparison {
 	const struct model *m;
 	struct arena arena;
 	struct column *columns;
-	struct err *e;      /* the differences */
-	struct buf alters;  /* what closes them, one a line */
-	bool rebuild;       /* ALTER TABLE can't */
+	struct err *e;     /* the differences */
+	struct buf alters; /* what closes them, one a line */
+	bool rebuild;      /* ALTER TABLE can't */
 };
 
 /* The first letters of a declared type decide, in this order (sqlite.org/datatype3.html, 3.1). */
@@ -37,7 +36,7 @@ static const struct {
 	const char *part;
 	enum affinity affinity;
 } affinities[] = {{"INT", INTEGER}, {"CHAR", TEXT}, {"CLOB", TEXT}, {"TEXT", TEXT}, {"BLOB", NONE},
-                  {"ANY", NONE},    {"REAL", REAL}, {"FLOA", REAL}, {"DOUB", REAL}};
+		  {"ANY", NONE},    {"REAL", REAL}, {"FLOA", REAL}, {"DOUB", REAL}};
 
 static enum affinity affinity_of(const char *type)
 {
@@ -49,15 +48,15 @@ static enum affinity affinity_of(const char *type)
 
 /* A time in a NUMERIC column (declared DATE or DATETIME) stays text, for it looks like no number. */
 static const unsigned fitting[TYPE_COUNT] = {
-	[TYPE_INTEGER] = INTEGER | NUMERIC | NONE,
-	[TYPE_NUMBER] = REAL | NUMERIC | NONE,
-	[TYPE_STRING] = TEXT | NONE,
-	[TYPE_BOOLEAN] = INTEGER | NUMERIC | NONE,
-	[TYPE_DATE] = TEXT | NUMERIC | NONE,
-	[TYPE_DATETIME] = TEXT | NUMERIC | NONE,
-	[TYPE_TIME] = TEXT | NUMERIC | NONE,
-	[TYPE_UUID] = TEXT | NUMERIC | NONE,
-	[TYPE_JSON] = TEXT | NONE,
+    [TYPE_INTEGER] = INTEGER | NUMERIC | NONE,
+    [TYPE_NUMBER] = REAL | NUMERIC | NONE,
+    [TYPE_STRING] = TEXT | NONE,
+    [TYPE_BOOLEAN] = INTEGER | NUMERIC | NONE,
+    [TYPE_DATE] = TEXT | NUMERIC | NONE,
+    [TYPE_DATETIME] = TEXT | NUMERIC | NONE,
+    [TYPE_TIME] = TEXT | NUMERIC | NONE,
+    [TYPE_UUID] = TEXT | NUMERIC | NONE,
+    [TYPE_JSON] = TEXT | NONE,
 };
 
 /* The sidecar finds rows by key, which needs the very same affinity. */
@@ -127,13 +126,13 @@ static const struct {
 	const char *sql;
 	int (*read)(struct comparison *x, sqlite3_stmt *stmt);
 } parts[] = {
-	{"SELECT name, type, \"notnull\", pk, hidden FROM pragma_table_xinfo(?1) ORDER BY cid DESC", read_column},
-	{"SELECT i.name, l.name, l.origin = 'c' FROM pragma_index_list(?1) AS l, pragma_index_info(l.name) AS i "
-	 "WHERE l.\"unique\" AND NOT l.partial AND (SELECT count(*) FROM pragma_index_info(l.name)) = 1",
-	 read_unique},
-	{"SELECT \"from\", \"table\", COALESCE(\"to\", ''), on_delete FROM pragma_foreign_key_list(?1) AS f "
-	 "WHERE (SELECT count(*) FROM pragma_foreign_key_list(?1) AS g WHERE g.id = f.id) = 1",
-	 read_reference},
+    {"SELECT name, type, \"notnull\", pk, hidden FROM pragma_table_xinfo(?1) ORDER BY cid DESC", read_column},
+    {"SELECT i.name, l.name, l.origin = 'c' FROM pragma_index_list(?1) AS l, pragma_index_info(l.name) AS i "
+     "WHERE l.\"unique\" AND NOT l.partial AND (SELECT count(*) FROM pragma_index_info(l.name)) = 1",
+     read_unique},
+    {"SELECT \"from\", \"table\", COALESCE(\"to\", ''), on_delete FROM pragma_foreign_key_list(?1) AS f "
+     "WHERE (SELECT count(*) FROM pragma_foreign_key_list(?1) AS g WHERE g.id = f.id) = 1",
+     read_reference},
 };
 
 static int read_part(struct comparison *x, size_t part, struct err *e)
@@ -151,8 +150,7 @@ static int read_part(struct comparison *x, size_t part, struct err *e)
 
 /* ---- what differs ---- */
 
-static void differ(struct comparison *x, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static void differ(struct comparison *x, const char *fmt, ...)
+__attribute__((format(printf, 2, 3))) static void differ(struct comparison *x, const char *fmt, ...)
 {
 	char text[400];
 	va_list args;
@@ -180,8 +178,10 @@ static void compare_key(struct comparison *x, const struct column *column, const
 	bool key = f == x->m->key;
 	if (key == (column->primary > 0))
 		return;
-	differ(x, key ? "column %s is not the primary key, mount.conf says it is"
-	              : "column %s is part of the primary key, mount.conf says it is not", column->name);
+	differ(x,
+	       key ? "column %s is not the primary key, mount.conf says it is"
+		   : "column %s is part of the primary key, mount.conf says it is not",
+	       column->name);
 	x->rebuild = true;
 }
 
@@ -189,8 +189,10 @@ static void compare_unique(struct comparison *x, const struct column *column, co
 {
 	if (f == x->m->key || f->unique == column->unique)
 		return;
-	differ(x, f->unique ? "column %s is not unique, mount.conf says it is"
-	                    : "column %s is unique, mount.conf says it is not", column->name);
+	differ(x,
+	       f->unique ? "column %s is not unique, mount.conf says it is"
+			 : "column %s is unique, mount.conf says it is not",
+	       column->name);
 	if (f->unique) {
 		sql_text(&x->alters, x->c->store, x->m, f, "CREATE UNIQUE INDEX ");
 		buf_auto name = BUF_INIT;
@@ -219,8 +221,8 @@ static bool is_model_table(struct comparison *x, const char *table)
 static const struct {
 	const char *sql, *word;
 } actions[] = {[DELETE_RESTRICT] = {"RESTRICT", "restrict"},
-               [DELETE_CASCADE] = {"CASCADE", "cascade"},
-               [DELETE_SET_NULL] = {"SET NULL", "set-null"}};
+	       [DELETE_CASCADE] = {"CASCADE", "cascade"},
+	       [DELETE_SET_NULL] = {"SET NULL", "set-null"}};
 
 static void compare_target(struct comparison *x, const struct column *column, const struct field *f)
 {
@@ -256,13 +258,17 @@ static void compare_column(struct comparison *x, const struct column *column, co
 {
 	if (column->generated || !type_fits(x->m, f, column->type)) {
 		differ(x, "column %s is %s, mount.conf says %s", column->name,
-		       column->generated ? "generated" : *column->type ? column->type : "without a type",
+		       column->generated ? "generated"
+		       : *column->type   ? column->type
+					 : "without a type",
 		       field_type_name(f->type));
 		x->rebuild = true;
 	}
 	if (f != x->m->key && f->required != column->not_null) {
-		differ(x, f->required ? "column %s may be null, mount.conf says it is required"
-		                      : "column %s is NOT NULL, mount.conf does not say it is required", column->name);
+		differ(x,
+		       f->required ? "column %s may be null, mount.conf says it is required"
+				   : "column %s is NOT NULL, mount.conf does not say it is required",
+		       column->name);
 		x->rebuild = true;
 	}
 	compare_key(x, column, f);
@@ -301,7 +307,7 @@ static void compare_columns(struct comparison *x, bool view)
 }
 
 /* A check that SQLite does not understand would only show at the first save. */
-static int compare_checks(struct comparison *x)
+static void compare_checks(struct comparison *x)
 {
 	for (size_t i = 0; i < x->m->nfields; i++) {
 		const struct field *f = &x->m->fields[i];
@@ -313,11 +319,10 @@ static int compare_checks(struct comparison *x)
 		sql_text(&sql, x->c->store, x->m, f, "$V)");
 		int rc = sqlite3_prepare_v2(x->c->db, buf_text(&sql), -1, &stmt, NULL);
 		if (rc == SQLITE_ERROR || (rc == SQLITE_OK && !stmt))
-			err_problem(x->e, EBADMSG, "", "model %.80s: the check of %s does not compile: %s", x->m->name, f->name,
-			            sqlite3_errmsg(x->c->db));
+			err_problem(x->e, EBADMSG, "", "model %.80s: the check of %s does not compile: %s", x->m->name,
+				    f->name, sqlite3_errmsg(x->c->db));
 		sqlite3_finalize(stmt);
 	}
-	return 0;
 }
 
 /* ---- the table as a whole ---- */
@@ -374,14 +379,14 @@ static int read_table(struct comparison *x, struct table *t, struct err *e)
 
 static void compare_kind(struct comparison *x, const struct table *t)
 {
-	const struct store *s = x->c->store;
+	bool read_only = x->c->store->read_only, text = !model_integer_key(x->m);
 	if (t->view && !x->m->read_only)
 		differ(x, "is a view, which can't be written; add read-only to model %s", x->m->name);
-	if (t->view && !model_integer_key(x->m))
+	if (t->view && text)
 		differ(x, "is a view, whose key must be an integer");
-	if (!t->present && s->read_only)
+	if (!t->present && read_only)
 		differ(x, "does not exist, and a read-only mount makes none");
-	if (t->present && !t->view && !t->rowid && !t->stamped && s->read_only && !model_integer_key(x->m))
+	if (t->present && !t->view && !t->rowid && !t->stamped && read_only && text)
 		differ(x, "has no row numbers; mount it once for writing, which makes them");
 }
 
@@ -400,7 +405,8 @@ static int compare_table(struct comparison *x, struct table *t)
 	compare_kind(x, t);
 	if (t->present)
 		compare_columns(x, t->view);
-	return compare_checks(x);
+	compare_checks(x);
+	return 0;
 }
 
 static void comparison_release(struct comparison *x)
@@ -465,7 +471,8 @@ int store_print_differences(const struct schema *schema, FILE *to, struct err *e
 	if (!schema->database || access(schema->database, F_OK))
 		return 0;
 	struct store *s = store_new(schema, false, false);
-	int r = s ? conn_open(&s->writer, s, schema->database, SQLITE_OPEN_READONLY, READER_CACHE_KIB, e) : err_nomem(e);
+	int r =
+	    s ? conn_open(&s->writer, s, schema->database, SQLITE_OPEN_READONLY, READER_CACHE_KIB, e) : err_nomem(e);
 	for (size_t i = 0; !r && i < schema->nmodels; i++) {
 		err_auto differences = ERR_INIT;
 		struct comparison x = {.c = &s->writer, .m = &schema->models[i], .e = &differences};
@@ -483,7 +490,8 @@ int store_compare(const struct schema *schema, struct err *e)
 	if (!schema->database || access(schema->database, F_OK))
 		return 0;
 	struct store *s = store_new(schema, false, false);
-	int r = s ? conn_open(&s->writer, s, schema->database, SQLITE_OPEN_READONLY, READER_CACHE_KIB, e) : err_nomem(e);
+	int r =
+	    s ? conn_open(&s->writer, s, schema->database, SQLITE_OPEN_READONLY, READER_CACHE_KIB, e) : err_nomem(e);
 	if (!r)
 		r = tables_compare(s, e);
 	store_close(s);

@@ -27,7 +27,7 @@ static void read_stamp(sqlite3_stmt *stmt, const struct model *m, struct stamp *
 	int first = (int)m->nfields;
 	if (stamp)
 		*stamp = (struct stamp){sqlite3_column_int64(stmt, first), sqlite3_column_int64(stmt, first + 1),
-		                        sqlite3_column_int64(stmt, first + 2)};
+					sqlite3_column_int64(stmt, first + 2)};
 }
 
 /* The statement stands on the row afterwards; the caller resets it. */
@@ -42,7 +42,7 @@ static int find_row(struct conn *c, const struct model *m, const struct value *k
 }
 
 int store_get(struct conn *c, const struct model *m, const struct value *key, struct arena *a, struct value *row,
-              struct stamp *stamp, struct err *e)
+	      struct stamp *stamp, struct err *e)
 {
 	stmt_auto *stmt = NULL;
 	int r = find_row(c, m, key, &stmt, e);
@@ -58,7 +58,7 @@ int store_get(struct conn *c, const struct model *m, const struct value *key, st
 }
 
 int store_key_of(struct conn *c, const struct model *m, int64_t serial, struct arena *a, struct value *key,
-                 struct err *e)
+		 struct err *e)
 {
 	stmt_auto *stmt = NULL;
 	int r = conn_statement(c, m, ROW_KEY_OF, NULL, &stmt, e);
@@ -77,7 +77,7 @@ int store_key_of(struct conn *c, const struct model *m, int64_t serial, struct a
 /* ---- records as text ---- */
 
 static int count_children(struct conn *c, const struct relation *relation, const struct value *key, int64_t *out,
-                          struct err *e)
+			  struct err *e)
 {
 	stmt_auto *stmt = NULL;
 	int r = conn_statement(c, relation->child, FIELD_COUNT, relation->by, &stmt, e);
@@ -104,7 +104,7 @@ static void show_child(struct buf *out, const struct relation *relation, sqlite3
 }
 
 static int show_one(struct conn *c, const struct relation *relation, const struct value *key, struct buf *out,
-                    struct err *e)
+		    struct err *e)
 {
 	stmt_auto *stmt = NULL;
 	int r = conn_statement(c, relation->child, FIELD_SHOWN, relation->by, &stmt, e);
@@ -121,7 +121,7 @@ static int show_one(struct conn *c, const struct relation *relation, const struc
 }
 
 static int show_list(struct conn *c, const struct relation *relation, const struct value *key, long limit,
-                     struct buf *out, long *shown, struct err *e)
+		     struct buf *out, long *shown, struct err *e)
 {
 	stmt_auto *stmt = NULL;
 	int r = conn_statement(c, relation->child, FIELD_SHOWN, relation->by, &stmt, e);
@@ -143,8 +143,8 @@ static int show_list(struct conn *c, const struct relation *relation, const stru
 }
 
 /* limit: of the relation, or less where the text would become too long. Returns the number of members written. */
-static int show_many(struct conn *c, const struct relation *relation, const struct value *key, long limit, size_t before,
-                     struct buf *out, struct err *e)
+static int show_many(struct conn *c, const struct relation *relation, const struct value *key, long limit,
+		     size_t before, struct buf *out, struct err *e)
 {
 	long shown;
 	int64_t total = 0;
@@ -168,8 +168,8 @@ static bool shows_one(const struct relation *relation)
 }
 
 /* *lists tells the most children of a list that were allowed; 0: there was nothing to shorten. */
-static int show_relations(struct conn *c, const struct model *m, const struct value *key, unsigned shorter, size_t members,
-                          struct buf *out, long *longest, struct err *e)
+static int show_relations(struct conn *c, const struct model *m, const struct value *key, unsigned shorter,
+			  size_t members, struct buf *out, long *longest, struct err *e)
 {
 	*longest = 0;
 	for (size_t i = 0; i < m->nrelations; i++) {
@@ -193,7 +193,7 @@ static int show_relations(struct conn *c, const struct model *m, const struct va
 }
 
 static int show_row(struct conn *c, const struct model *m, sqlite3_stmt *stmt, const struct value *key, struct buf *out,
-                    struct err *e)
+		    struct err *e)
 {
 	struct value row[m->nfields];
 	size_t start = out->len, members;
@@ -214,7 +214,7 @@ static int show_row(struct conn *c, const struct model *m, sqlite3_stmt *stmt, c
 }
 
 int store_show(struct conn *c, const struct model *m, const struct value *key, struct buf *out, struct stamp *stamp,
-               struct err *e)
+	       struct err *e)
 {
 	stmt_auto *stmt = NULL;
 	int r = find_row(c, m, key, &stmt, e);
@@ -299,7 +299,8 @@ static int grow_keys(struct value **keys, size_t n, size_t *cap)
 	return 0;
 }
 
-static int collect_keys(struct conn *c, sqlite3_stmt *stmt, struct arena *a, struct value **keys, size_t *n, struct err *e)
+static int collect_keys(struct conn *c, sqlite3_stmt *stmt, struct arena *a, struct value **keys, size_t *n,
+			struct err *e)
 {
 	size_t cap = 0;
 	int r;
@@ -329,7 +330,7 @@ int stmt_keys(struct conn *c, sqlite3_stmt *stmt, struct arena *a, struct value 
 }
 
 int store_children(struct conn *c, const struct model *child, const struct field *by, const struct value *key,
-                   struct arena *a, struct value **keys, size_t *n, struct err *e)
+		   struct arena *a, struct value **keys, size_t *n, struct err *e)
 {
 	stmt_auto *stmt = NULL;
 	int r = conn_statement(c, child, FIELD_KEYS, by, &stmt, e);
@@ -353,7 +354,7 @@ static bool refers_to_itself(const struct model *m, const struct value *row, con
 }
 
 static int check_reference(struct conn *c, const struct model *m, const struct value *old, const struct value *row,
-                           const struct field *f, struct err *e)
+			   const struct field *f, struct err *e)
 {
 	stmt_auto *stmt = NULL;
 	if (!f->references || unchanged(old, row, f) || refers_to_itself(m, row, f))
@@ -372,7 +373,7 @@ static int check_reference(struct conn *c, const struct model *m, const struct v
 }
 
 static int check_unique(struct conn *c, const struct model *m, const struct value *old, const struct value *row,
-                        const struct field *f, struct err *e)
+			const struct field *f, struct err *e)
 {
 	stmt_auto *stmt = NULL;
 	struct value none = value_null();

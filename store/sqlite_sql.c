@@ -1,8 +1,8 @@
 /*
  * sqlite_sql.c - the SQL of hooks: compiled once on the writer, under an authorizer, and run in the transaction.
  *
- * What a hook may not do is refused when mount.conf is read: transaction control, ATTACH, DETACH, PRAGMA, changes to the
- * structure, and writes to the tables that rowfs and SQLite keep for themselves, unless a trigger makes them.
+ * What a hook may not do is refused when mount.conf is read: transaction control, ATTACH, DETACH, PRAGMA, changes to
+ * the structure, and writes to the tables that rowfs and SQLite keep for themselves, unless a trigger makes them.
  */
 #include "sqlite.h"
 
@@ -26,19 +26,32 @@ static const struct {
 	int action;
 	const char *name;
 } refused[] = {
-	{SQLITE_TRANSACTION, "transaction control"}, {SQLITE_SAVEPOINT, "SAVEPOINT"},
-	{SQLITE_ATTACH, "ATTACH"}, {SQLITE_DETACH, "DETACH"},
-	{SQLITE_PRAGMA, "PRAGMA"}, {SQLITE_ALTER_TABLE, "ALTER TABLE"},
-	{SQLITE_REINDEX, "REINDEX"}, {SQLITE_ANALYZE, "ANALYZE"},
-	{SQLITE_CREATE_INDEX, "CREATE INDEX"}, {SQLITE_CREATE_TABLE, "CREATE TABLE"},
-	{SQLITE_CREATE_TRIGGER, "CREATE TRIGGER"}, {SQLITE_CREATE_VIEW, "CREATE VIEW"},
-	{SQLITE_CREATE_TEMP_INDEX, "CREATE INDEX"}, {SQLITE_CREATE_TEMP_TABLE, "CREATE TABLE"},
-	{SQLITE_CREATE_TEMP_TRIGGER, "CREATE TRIGGER"}, {SQLITE_CREATE_TEMP_VIEW, "CREATE VIEW"},
-	{SQLITE_CREATE_VTABLE, "CREATE VIRTUAL TABLE"}, {SQLITE_DROP_INDEX, "DROP INDEX"},
-	{SQLITE_DROP_TABLE, "DROP TABLE"}, {SQLITE_DROP_TRIGGER, "DROP TRIGGER"},
-	{SQLITE_DROP_VIEW, "DROP VIEW"}, {SQLITE_DROP_TEMP_INDEX, "DROP INDEX"},
-	{SQLITE_DROP_TEMP_TABLE, "DROP TABLE"}, {SQLITE_DROP_TEMP_TRIGGER, "DROP TRIGGER"},
-	{SQLITE_DROP_TEMP_VIEW, "DROP VIEW"}, {SQLITE_DROP_VTABLE, "DROP TABLE"},
+    {SQLITE_TRANSACTION, "transaction control"},
+    {SQLITE_SAVEPOINT, "SAVEPOINT"},
+    {SQLITE_ATTACH, "ATTACH"},
+    {SQLITE_DETACH, "DETACH"},
+    {SQLITE_PRAGMA, "PRAGMA"},
+    {SQLITE_ALTER_TABLE, "ALTER TABLE"},
+    {SQLITE_REINDEX, "REINDEX"},
+    {SQLITE_ANALYZE, "ANALYZE"},
+    {SQLITE_CREATE_INDEX, "CREATE INDEX"},
+    {SQLITE_CREATE_TABLE, "CREATE TABLE"},
+    {SQLITE_CREATE_TRIGGER, "CREATE TRIGGER"},
+    {SQLITE_CREATE_VIEW, "CREATE VIEW"},
+    {SQLITE_CREATE_TEMP_INDEX, "CREATE INDEX"},
+    {SQLITE_CREATE_TEMP_TABLE, "CREATE TABLE"},
+    {SQLITE_CREATE_TEMP_TRIGGER, "CREATE TRIGGER"},
+    {SQLITE_CREATE_TEMP_VIEW, "CREATE VIEW"},
+    {SQLITE_CREATE_VTABLE, "CREATE VIRTUAL TABLE"},
+    {SQLITE_DROP_INDEX, "DROP INDEX"},
+    {SQLITE_DROP_TABLE, "DROP TABLE"},
+    {SQLITE_DROP_TRIGGER, "DROP TRIGGER"},
+    {SQLITE_DROP_VIEW, "DROP VIEW"},
+    {SQLITE_DROP_TEMP_INDEX, "DROP INDEX"},
+    {SQLITE_DROP_TEMP_TABLE, "DROP TABLE"},
+    {SQLITE_DROP_TEMP_TRIGGER, "DROP TRIGGER"},
+    {SQLITE_DROP_TEMP_VIEW, "DROP VIEW"},
+    {SQLITE_DROP_VTABLE, "DROP TABLE"},
 };
 
 static bool is_own_table(const char *table)
@@ -55,7 +68,7 @@ static int deny(struct guard *g, const char *what)
 
 /* CREATE and DROP also write sqlite_schema, so that they are named before tables are looked at. */
 static int authorize(void *data, int action, const char *first, const char *second, const char *database,
-                     const char *trigger)
+		     const char *trigger)
 {
 	struct guard *g = data;
 	(void)second, (void)database;
@@ -132,7 +145,7 @@ static int prepare_one(struct store *s, struct guard *g, const char **text, sqli
 }
 
 static int prepare_all(struct store *s, struct sql *sql, const char *text, bool (*known)(void *, const char *),
-                       void *data, struct err *e)
+		       void *data, struct err *e)
 {
 	struct guard g = {""};
 	int r = 0;
@@ -162,7 +175,7 @@ static void sql_free(struct sql *sql)
 }
 
 int sql_prepare(struct store *s, const char *text, bool (*known)(void *data, const char *name), void *data,
-                struct sql **out, struct err *e)
+		struct sql **out, struct err *e)
 {
 	struct sql *sql = calloc(1, sizeof(*sql));
 	if (!sql)
@@ -224,7 +237,7 @@ static int hook_error(struct conn *c, int rc, struct err *e)
 }
 
 static int run_statement(struct txn *t, sqlite3_stmt *hook, sql_lookup *lookup, sql_column *column, void *data,
-                         struct err *e)
+			 struct err *e)
 {
 	stmt_auto *stmt = hook;
 	int rc;

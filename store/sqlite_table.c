@@ -1,10 +1,10 @@
 /*
- * sqlite_table.c - makes what a model needs in the database: its table, the sidecar with serials and times, the triggers
- * that keep it, and indexes.
+ * sqlite_table.c - makes what a model needs in the database: its table, the sidecar with serials and times, the
+ * triggers that keep it, and indexes.
  *
- * The sidecar rowfs_stat_TABLE is kept by triggers alone, so that saves, hooks' SQL and other programs' changes all count.
- * mtime and ctime strictly increase: the time of the change in whole milliseconds, or one nanosecond more than before.
- * Everything is done in one transaction, and only what is missing or differs: an ordinary start writes nothing.
+ * The sidecar rowfs_stat_TABLE is kept by triggers alone, so that saves, hooks' SQL and other programs' changes all
+ * count. mtime and ctime strictly increase: the time of the change in whole milliseconds, or one nanosecond more than
+ * before. Everything is done in one transaction, and only what is missing or differs: an ordinary start writes nothing.
  */
 #include "sqlite.h"
 
@@ -14,15 +14,15 @@
 
 #include "log.h"
 
-#define NOW "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER) * 1000000"
+#define NOW       "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER) * 1000000"
 #define SET_TIMES "ctime = max(ctime + 1, mtime + 1, " NOW "), mtime = max(mtime + 1, " NOW ")"
-#define PUT_TIMES                                                                                                     \
-	"INSERT INTO $S (key, mtime, ctime) VALUES (new.$K, " NOW ", " NOW ") ON CONFLICT (key) DO UPDATE SET " SET_TIMES \
-	"; "
+#define PUT_TIMES                                                                                                      \
+	"INSERT INTO $S (key, mtime, ctime) VALUES (new.$K, " NOW ", " NOW                                             \
+	") ON CONFLICT (key) DO UPDATE SET " SET_TIMES "; "
 /* An upsert would use up a serial at every update. */
-#define ADD_TIMES                                                                                                     \
-	"UPDATE $S SET " SET_TIMES " WHERE key = new.$K; INSERT INTO $S (key, mtime, ctime) SELECT new.$K, " NOW ", " NOW \
-	" WHERE NOT EXISTS (SELECT 1 FROM $S WHERE key = new.$K); "
+#define ADD_TIMES                                                                                                      \
+	"UPDATE $S SET " SET_TIMES " WHERE key = new.$K; INSERT INTO $S (key, mtime, ctime) SELECT new.$K, " NOW       \
+	", " NOW " WHERE NOT EXISTS (SELECT 1 FROM $S WHERE key = new.$K); "
 
 /* In the order in which they stand here; of two on one event SQLite promises no order, and these need none. */
 static const struct trigger {
@@ -31,12 +31,12 @@ static const struct trigger {
 	const char *body, *text_body; /* of models with an integer key, and of others */
 	const char *parents;          /* keys of the parents that show the row; $F is its reference */
 } triggers[] = {
-	{"insert", "AFTER INSERT ON $T", PUT_TIMES, PUT_TIMES, "= new.$F"},
-	{"update", "AFTER UPDATE ON $T", PUT_TIMES, ADD_TIMES, "IN (old.$F, new.$F)"},
-	{"key", "AFTER UPDATE ON $T WHEN old.$K IS NOT new.$K", "DELETE FROM $S WHERE key = old.$K; ",
-	 "DELETE FROM $S WHERE key = old.$K; ", NULL},
-	{"delete", "AFTER DELETE ON $T", "DELETE FROM $S WHERE key = old.$K; ", "DELETE FROM $S WHERE key = old.$K; ",
-	 "= old.$F"},
+    {"insert", "AFTER INSERT ON $T", PUT_TIMES, PUT_TIMES, "= new.$F"},
+    {"update", "AFTER UPDATE ON $T", PUT_TIMES, ADD_TIMES, "IN (old.$F, new.$F)"},
+    {"key", "AFTER UPDATE ON $T WHEN old.$K IS NOT new.$K", "DELETE FROM $S WHERE key = old.$K; ",
+     "DELETE FROM $S WHERE key = old.$K; ", NULL},
+    {"delete", "AFTER DELETE ON $T", "DELETE FROM $S WHERE key = old.$K; ", "DELETE FROM $S WHERE key = old.$K; ",
+     "= old.$F"},
 };
 enum { TRIGGERS = sizeof(triggers) / sizeof(triggers[0]) };
 
@@ -129,10 +129,11 @@ static bool is_wanted(const struct model *m, const char *name)
 static int plan_unwanted(struct plan *p, struct err *e)
 {
 	sqlite3_stmt *stmt = NULL;
-	int r = conn_prepare(&p->s->writer,
-	                     "SELECT name, tbl_name FROM sqlite_schema WHERE type = 'trigger' AND name LIKE 'rowfs\\_%' "
-	                     "ESCAPE '\\'",
-	                     &stmt, e);
+	int r =
+	    conn_prepare(&p->s->writer,
+			 "SELECT name, tbl_name FROM sqlite_schema WHERE type = 'trigger' AND name LIKE 'rowfs\\_%' "
+			 "ESCAPE '\\'",
+			 &stmt, e);
 	while (!r && (r = stmt_step(&p->s->writer, stmt, e)) > 0) {
 		const char *name = (const char *)sqlite3_column_text(stmt, 0);
 		const char *table = (const char *)sqlite3_column_text(stmt, 1);
@@ -149,20 +150,24 @@ static void plan_sidecar(struct plan *p, const struct model *m)
 {
 	static const char *const integer = "CREATE TABLE $S (key INTEGER PRIMARY KEY, mtime INTEGER NOT NULL, "
 					   "ctime INTEGER NOT NULL) STRICT;\n";
-	static const char *const text = "CREATE TABLE $S (serial INTEGER PRIMARY KEY AUTOINCREMENT, "
-					"key TEXT UNIQUE NOT NULL, mtime INTEGER NOT NULL, ctime INTEGER NOT NULL) STRICT;\n";
-	static const char *const real = "CREATE TABLE $S (serial INTEGER PRIMARY KEY AUTOINCREMENT, "
-					"key REAL UNIQUE NOT NULL, mtime INTEGER NOT NULL, ctime INTEGER NOT NULL) STRICT;\n";
+	static const char *const text =
+	    "CREATE TABLE $S (serial INTEGER PRIMARY KEY AUTOINCREMENT, "
+	    "key TEXT UNIQUE NOT NULL, mtime INTEGER NOT NULL, ctime INTEGER NOT NULL) STRICT;\n";
+	static const char *const real =
+	    "CREATE TABLE $S (serial INTEGER PRIMARY KEY AUTOINCREMENT, "
+	    "key REAL UNIQUE NOT NULL, mtime INTEGER NOT NULL, ctime INTEGER NOT NULL) STRICT;\n";
 	sql_text(&p->tables, p->s, m, m->key,
-	         model_integer_key(m) ? integer : m->key->type == TYPE_NUMBER ? real : text);
+		 model_integer_key(m)          ? integer
+		 : m->key->type == TYPE_NUMBER ? real
+					       : text);
 }
 
 static void plan_backfill(struct plan *p, const struct model *m)
 {
 	sql_text(&p->triggers, p->s, m, m->key,
-	         "DELETE FROM $S WHERE key NOT IN (SELECT $K FROM $T WHERE $K IS NOT NULL);\n"
-	         "INSERT INTO $S (key, mtime, ctime) SELECT $K, " NOW ", " NOW " FROM $T WHERE $K IS NOT NULL AND "
-	         "$K NOT IN (SELECT key FROM $S) ORDER BY $K;\n");
+		 "DELETE FROM $S WHERE key NOT IN (SELECT $K FROM $T WHERE $K IS NOT NULL);\n"
+		 "INSERT INTO $S (key, mtime, ctime) SELECT $K, " NOW ", " NOW " FROM $T WHERE $K IS NOT NULL AND "
+		 "$K NOT IN (SELECT key FROM $S) ORDER BY $K;\n");
 }
 
 /* Existing tables whose keys SQLite does not count; see KEY_NEXT. */
@@ -170,7 +175,7 @@ static void plan_sequence(struct plan *p, const struct model *m, const struct ta
 {
 	if (t->present && !t->view && !t->autoincrement && model_integer_key(m))
 		buf_str(&p->tables, "CREATE TABLE IF NOT EXISTS rowfs_sequence (name TEXT PRIMARY KEY COLLATE NOCASE, "
-		                    "seq INTEGER NOT NULL) STRICT;\n");
+				    "seq INTEGER NOT NULL) STRICT;\n");
 }
 
 static int plan_table(struct plan *p, const struct model *m, struct err *e)
@@ -199,7 +204,7 @@ static int plan_table(struct plan *p, const struct model *m, struct err *e)
 }
 
 static int plan_index(struct plan *p, const struct model *m, const struct field *f, const char *name,
-                      const char *template, struct err *e)
+		      const char *template, struct err *e)
 {
 	buf_auto full = BUF_INIT;
 	buf_printf(&full, "rowfs_%s_%s", m->table, name);
@@ -226,8 +231,9 @@ static int plan_indexes(struct plan *p, const struct model *m, struct err *e)
 	}
 	if (!r && m->queue)
 		r = plan_index(p, m, m->key, "due",
-		               " ON $T ($a, $p DESC, COALESCE(rtrim($w, 'Z'), ''), $K) "
-		               "WHERE $a IN ('queued', 'running');\n", e);
+			       " ON $T ($a, $p DESC, COALESCE(rtrim($w, 'Z'), ''), $K) "
+			       "WHERE $a IN ('queued', 'running');\n",
+			       e);
 	return r;
 }
 
@@ -271,7 +277,8 @@ static int run_plan(struct plan *p, struct err *e)
 	for (size_t i = 0; !r && i < 3; i++) {
 		int rc = sqlite3_exec(p->s->writer.db, buf_text(steps[i]), NULL, NULL, NULL);
 		if (rc == SQLITE_ERROR)
-			r = err_set(e, EBADMSG, "the tables of mount.conf can't be made: %s", sqlite3_errmsg(p->s->writer.db));
+			r = err_set(e, EBADMSG, "the tables of mount.conf can't be made: %s",
+				    sqlite3_errmsg(p->s->writer.db));
 		else if (rc != SQLITE_OK)
 			r = conn_error(&p->s->writer, rc, e);
 	}
@@ -311,7 +318,8 @@ static int use_log(struct store *s, struct err *e)
 	r = stmt_step(&s->writer, stmt, e);
 	const char *mode = r > 0 ? (const char *)sqlite3_column_text(stmt, 0) : NULL;
 	if (mode && !column_is(mode, "wal"))
-		log_warning("the database can't use a write-ahead log here; readers and writers will wait for each other");
+		log_warning(
+		    "the database can't use a write-ahead log here; readers and writers will wait for each other");
 	sqlite3_finalize(stmt);
 	return r < 0 ? r : 0;
 }

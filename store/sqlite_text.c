@@ -18,35 +18,35 @@ struct context {
 #define QUEUED_OR_RUNNING "$a IN ('queued', 'running')"
 
 static const char *const templates[STATEMENTS] = {
-	[ROW_GET] = "SELECT $C, $s, $M FROM $T AS t $J WHERE t.$K = ?1",
-	[ROW_KEY_OF] = "SELECT t.$K FROM $R WHERE $s = ?1",
-	[ROW_CURSOR] = "SELECT t.$K, $s FROM $R WHERE $s > ?1 AND $s <= $L ORDER BY $s",
-	[ROW_COUNT] = "SELECT count(*) FROM $T",
-	[ROW_EXISTS] = "SELECT 1 FROM $T WHERE $K = ?1",
-	[ROW_CHECK] = "SELECT $X FROM (SELECT $V)",
-	[ROW_INSERT] = "INSERT INTO $T ($c) VALUES ($P)",
-	[ROW_INDEXED] = "SELECT 1 FROM $T WHERE $K = $k$I",
-	[ROW_UPDATE] = "UPDATE $T SET $U WHERE $K = $k",
-	[ROW_UPDATE_PLAIN] = "UPDATE $T SET $u WHERE $K = $k",
-	[ROW_UPDATE_KEY] = "UPDATE $T SET $A WHERE $K = $o",
-	[ROW_DELETE] = "DELETE FROM $T WHERE $K = ?1",
-	[KEY_NEXT] = "SELECT max(COALESCE((SELECT max($K) FROM $T), 0), "
-		     "COALESCE((SELECT max(seq) FROM $N WHERE name = $t COLLATE NOCASE), 0)) + 1",
-	[KEY_RAISE] = "UPDATE $N SET seq = max(seq, ?1) WHERE name = $t COLLATE NOCASE",
-	[KEY_ADD] = "INSERT INTO $N (name, seq) SELECT name, ?1 FROM sqlite_schema "
-		    "WHERE type = 'table' AND name = $t COLLATE NOCASE",
-	[JOB_DUE] = "SELECT $K FROM $T WHERE " QUEUED_OR_RUNNING " AND $a = 'queued' AND "
-		    "COALESCE(rtrim($w, 'Z'), '') <= ?1 "
-		    "ORDER BY $p DESC, COALESCE(rtrim($w, 'Z'), ''), $K LIMIT 1",
-	[JOB_NEXT] = "SELECT CAST((julianday(min(rtrim($w, 'Z'))) - julianday('now')) * 86400000 AS INTEGER) + 1 "
-		     "FROM $T WHERE " QUEUED_OR_RUNNING " AND $a = 'queued'",
-	[JOB_ACTIVE] = "SELECT $K FROM $T WHERE " QUEUED_OR_RUNNING " AND $a = ?1 ORDER BY $K",
-	[JOB_STATUS] = "SELECT $K FROM $T WHERE $a = ?1 ORDER BY $K",
-	[FIELD_TAKEN] = "SELECT $K FROM $T WHERE $F = ?1 AND $K IS NOT ?2 LIMIT 1",
-	[FIELD_KEYS] = "SELECT $K FROM $T WHERE $F = ?1 ORDER BY $K",
-	[FIELD_COUNT] = "SELECT count(*) FROM $T WHERE $F = ?1",
-	[FIELD_SHOWN] = "SELECT * FROM (SELECT $C, $O AS rowfs_order FROM $T AS t WHERE t.$F = ?1 "
-			"ORDER BY $O DESC LIMIT ?2) ORDER BY rowfs_order",
+    [ROW_GET] = "SELECT $C, $s, $M FROM $T AS t $J WHERE t.$K = ?1",
+    [ROW_KEY_OF] = "SELECT t.$K FROM $R WHERE $s = ?1",
+    [ROW_CURSOR] = "SELECT t.$K, $s FROM $R WHERE $s > ?1 AND $s <= $L ORDER BY $s",
+    [ROW_COUNT] = "SELECT count(*) FROM $T",
+    [ROW_EXISTS] = "SELECT 1 FROM $T WHERE $K = ?1",
+    [ROW_CHECK] = "SELECT $X FROM (SELECT $V)",
+    [ROW_INSERT] = "INSERT INTO $T ($c) VALUES ($P)",
+    [ROW_INDEXED] = "SELECT 1 FROM $T WHERE $K = $k$I",
+    [ROW_UPDATE] = "UPDATE $T SET $U WHERE $K = $k",
+    [ROW_UPDATE_PLAIN] = "UPDATE $T SET $u WHERE $K = $k",
+    [ROW_UPDATE_KEY] = "UPDATE $T SET $A WHERE $K = $o",
+    [ROW_DELETE] = "DELETE FROM $T WHERE $K = ?1",
+    [KEY_NEXT] = "SELECT max(COALESCE((SELECT max($K) FROM $T), 0), "
+		 "COALESCE((SELECT max(seq) FROM $N WHERE name = $t COLLATE NOCASE), 0)) + 1",
+    [KEY_RAISE] = "UPDATE $N SET seq = max(seq, ?1) WHERE name = $t COLLATE NOCASE",
+    [KEY_ADD] = "INSERT INTO $N (name, seq) SELECT name, ?1 FROM sqlite_schema "
+		"WHERE type = 'table' AND name = $t COLLATE NOCASE",
+    [JOB_DUE] = "SELECT $K FROM $T WHERE " QUEUED_OR_RUNNING " AND $a = 'queued' AND "
+		"COALESCE(rtrim($w, 'Z'), '') <= ?1 "
+		"ORDER BY $p DESC, COALESCE(rtrim($w, 'Z'), ''), $K LIMIT 1",
+    [JOB_NEXT] = "SELECT CAST((julianday(min(rtrim($w, 'Z'))) - julianday('now')) * 86400000 AS INTEGER) + 1 "
+		 "FROM $T WHERE " QUEUED_OR_RUNNING " AND $a = 'queued'",
+    [JOB_ACTIVE] = "SELECT $K FROM $T WHERE " QUEUED_OR_RUNNING " AND $a = ?1 ORDER BY $K",
+    [JOB_STATUS] = "SELECT $K FROM $T WHERE $a = ?1 ORDER BY $K",
+    [FIELD_TAKEN] = "SELECT $K FROM $T WHERE $F = ?1 AND $K IS NOT ?2 LIMIT 1",
+    [FIELD_KEYS] = "SELECT $K FROM $T WHERE $F = ?1 ORDER BY $K",
+    [FIELD_COUNT] = "SELECT count(*) FROM $T WHERE $F = ?1",
+    [FIELD_SHOWN] = "SELECT * FROM (SELECT $C, $O AS rowfs_order FROM $T AS t WHERE t.$F = ?1 "
+		    "ORDER BY $O DESC LIMIT ?2) ORDER BY rowfs_order",
 };
 
 static void quoted(struct buf *b, const char *text, char quote)
@@ -174,7 +174,7 @@ static void write_key_max(const struct context *c)
 
 /* For each field that `wanted` takes: prefix, quoted name, and with numbered " OPERATOR ?N". */
 static size_t write_fields(const struct context *c, bool (*wanted)(const struct model *, const struct field *),
-                           const char *separator, const char *prefix, const char *operator)
+			   const char *separator, const char *prefix, const char *operator)
 {
 	size_t n = 0;
 	for (size_t i = 0; i < c->m->nfields; i++) {
@@ -281,23 +281,43 @@ static const struct {
 	char letter;
 	void (*write)(const struct context *c);
 } letters[] = {
-	{'T', write_table}, {'t', write_table_literal}, {'S', write_sidecar}, {'K', write_key}, {'F', write_field},
-	{'a', write_status}, {'w', write_run_at}, {'p', write_priority}, {'s', write_serial}, {'M', write_times},
-	{'J', write_join}, {'R', write_ordered_rows}, {'O', write_order}, {'N', write_sequence}, {'L', write_key_max},
-	{'C', write_columns}, {'c', write_names}, {'I', write_indexed_equal}, {'U', write_assignments},
-	{'u', write_plain_assignments}, {'A', write_all_assignments}, {'P', write_parameters},
-	{'V', write_named_parameters}, {'k', write_key_parameter}, {'o', write_old_key_parameter}, {'X', write_checks},
+    {'T', write_table},
+    {'t', write_table_literal},
+    {'S', write_sidecar},
+    {'K', write_key},
+    {'F', write_field},
+    {'a', write_status},
+    {'w', write_run_at},
+    {'p', write_priority},
+    {'s', write_serial},
+    {'M', write_times},
+    {'J', write_join},
+    {'R', write_ordered_rows},
+    {'O', write_order},
+    {'N', write_sequence},
+    {'L', write_key_max},
+    {'C', write_columns},
+    {'c', write_names},
+    {'I', write_indexed_equal},
+    {'U', write_assignments},
+    {'u', write_plain_assignments},
+    {'A', write_all_assignments},
+    {'P', write_parameters},
+    {'V', write_named_parameters},
+    {'k', write_key_parameter},
+    {'o', write_old_key_parameter},
+    {'X', write_checks},
 };
 
 void sql_text(struct buf *b, const struct store *s, const struct model *m, const struct field *f, const char *template)
 {
 	struct context c = {b, s, m, f};
-	for (; *template; template++) {
+	for (; *template; template ++) {
 		if (*template != '$') {
 			buf_char(b, *template);
 			continue;
 		}
-		template++;
+		template ++;
 		for (size_t i = 0; i < sizeof(letters) / sizeof(letters[0]); i++)
 			if (letters[i].letter == *template)
 				letters[i].write(&c);
@@ -305,18 +325,19 @@ void sql_text(struct buf *b, const struct store *s, const struct model *m, const
 }
 
 void sql_statement(struct buf *b, const struct store *s, const struct model *m, enum statement statement,
-                   const struct field *f)
+		   const struct field *f)
 {
 	sql_text(b, s, m, f, templates[statement]);
 }
 
 static const char *const column_types[TYPE_COUNT] = {
-	[TYPE_INTEGER] = "INTEGER", [TYPE_NUMBER] = "REAL", [TYPE_STRING] = "TEXT", [TYPE_BOOLEAN] = "INTEGER",
-	[TYPE_DATE] = "TEXT", [TYPE_DATETIME] = "TEXT", [TYPE_TIME] = "TEXT", [TYPE_UUID] = "TEXT", [TYPE_JSON] = "TEXT",
+    [TYPE_INTEGER] = "INTEGER", [TYPE_NUMBER] = "REAL", [TYPE_STRING] = "TEXT",
+    [TYPE_BOOLEAN] = "INTEGER", [TYPE_DATE] = "TEXT",   [TYPE_DATETIME] = "TEXT",
+    [TYPE_TIME] = "TEXT",       [TYPE_UUID] = "TEXT",   [TYPE_JSON] = "TEXT",
 };
 
 static const char *const on_delete_actions[] = {
-	[DELETE_RESTRICT] = "RESTRICT", [DELETE_CASCADE] = "CASCADE", [DELETE_SET_NULL] = "SET NULL"};
+    [DELETE_RESTRICT] = "RESTRICT", [DELETE_CASCADE] = "CASCADE", [DELETE_SET_NULL] = "SET NULL"};
 
 static void write_literal(struct buf *b, const struct value *v)
 {

@@ -2,8 +2,8 @@
  * sqlite_txn.c - the write transaction, the commit that several of them share, and the checkpointer.
  *
  * A turn is a ticket: threads write in the order in which they came. The first transaction of a group runs BEGIN
- * IMMEDIATE; at its end, if others wait for their turn, it becomes a member and waits while they add theirs, each behind
- * a savepoint; the one behind whom nobody waits runs COMMIT for all.
+ * IMMEDIATE; at its end, if others wait for their turn, it becomes a member and waits while they add theirs, each
+ * behind a savepoint; the one behind whom nobody waits runs COMMIT for all.
  *
  *   closed --txn_begin: open_group--> open --txn_commit, txn_rollback: end_group--> closed
  *   open --txn_commit: join_group; txn_rollback: leave_group--> open, the turn passed on
@@ -15,8 +15,8 @@
  * 3. A transaction is in `members` before it passes its turn on: the one who ends the group finds it.
  * 4. Only the thread that ends a group tells its members, each once; a member's stack is not touched after `done`.
  * 5. The first transaction of a group has no savepoint: when it is rolled back nobody waits for the group.
- * 6. Once SQLite has rolled back by itself (autocommit is on while the group is open) nothing is written until the group
- *    has ended, and all members get that error.
+ * 6. Once SQLite has rolled back by itself (autocommit is on while the group is open) nothing is written until the
+ * group has ended, and all members get that error.
  * 7. on_commit runs with no lock held, before any txn_commit of the group returns.
  */
 #include "sqlite.h"
@@ -35,6 +35,8 @@ void turn_wait(struct store *s)
 {
 	pthread_mutex_lock(&s->turn_lock);
 	uint64_t ticket = s->next_ticket++;
+	if (s->expecting)
+		pthread_cond_signal(&s->arrived);
 	while (s->serving != ticket)
 		pthread_cond_wait(&s->turn[ticket % TURN_SLOTS], &s->turn_lock);
 	pthread_mutex_unlock(&s->turn_lock);
@@ -121,12 +123,31 @@ static bool may_grow(struct store *s)
 	return waited_for && s->nmembers + 1 < LIMIT_GROUP && monotonic_ns() - s->opened_ns < GROUP_AGE_NS;
 }
 
+/*
+ * Where a commit takes long, those who shared the last one are likely back soon: waits for them, at most a tenth of a
+ * commit since the group began. One writer alone never waits.
+ */
+static void await_company(struct store *s)
+{
+	int64_t until = s->opened_ns + s->commit_ns / 10;
+	struct timespec deadline = {until / 1000000000, until % 1000000000};
+	int rc = 0;
+	if (s->nmembers + 1 >= s->last_size || s->commit_ns / 10 < COMPANY_NS)
+		return;
+	pthread_mutex_lock(&s->turn_lock);
+	s->expecting = true;
+	while (s->serving + 1 == s->next_ticket && rc == 0)
+		rc = pthread_cond_timedwait(&s->arrived, &s->turn_lock, &deadline);
+	s->expecting = false;
+	pthread_mutex_unlock(&s->turn_lock);
+}
+
 /* COMMIT, or why there can be none; whatever happens no transaction is open afterwards. */
 static int commit(struct store *s, struct err *why)
 {
 	if (sqlite3_get_autocommit(s->writer.db))
 		return err_set(why, s->failure ? s->failure : EIO, "%s",
-		               s->failure ? s->failure_text : "the database rolled the transaction back");
+			       s->failure ? s->failure_text : "the database rolled the transaction back");
 	int r = conn_control(&s->writer, CONTROL_COMMIT, why);
 	if (r && !sqlite3_get_autocommit(s->writer.db))
 		sqlite3_exec(s->writer.db, "ROLLBACK", NULL, NULL, NULL);
@@ -160,9 +181,9 @@ static bool take_touched(struct store *s, bool *touched)
 }
 
 /*
- * The log only starts anew, and a log that is overwritten takes half the time of one that grows, when everything in it is
- * in the database while nobody writes. Beside saves that never pause the checkpointer can't reach that: it writes back
- * nearly all, and what came meanwhile is written back here, between two commits.
+ * The log only starts anew, and a log that is overwritten takes half the time of one that grows, when everything in it
+ * is in the database while nobody writes. Beside saves that never pause the checkpointer can't reach that: it writes
+ * back nearly all, and what came meanwhile is written back here, between two commits.
  */
 static void finish_checkpoint(struct store *s)
 {
@@ -178,8 +199,11 @@ static int end_group(struct store *s, struct err *e)
 {
 	bool touched[LIMIT_MODELS];
 	err_auto why = ERR_INIT;
+	int64_t began = monotonic_ns();
 	int result = commit(s, &why);
 	bool any = take_touched(s, touched);
+	s->commit_ns = monotonic_ns() - began;
+	s->last_size = s->nmembers + 1;
 	struct member *members = s->members;
 	s->members = NULL;
 	s->nmembers = 0;
@@ -231,7 +255,7 @@ static void leave_group(struct store *s)
 static int add_savepoint(struct store *s, struct err *e)
 {
 	int r = sqlite3_get_autocommit(s->writer.db) ? err_set(e, EIO, "the database rolled the transaction back")
-	                                             : conn_control(&s->writer, CONTROL_SAVEPOINT, e);
+						     : conn_control(&s->writer, CONTROL_SAVEPOINT, e);
 	s->savepoint = !r;
 	return r;
 }
@@ -296,6 +320,7 @@ int txn_commit(struct txn *t, struct err *e)
 	}
 	s->savepoint = false;
 	t->store = NULL;
+	await_company(s);
 	if (may_grow(s) && !sqlite3_get_autocommit(s->writer.db))
 		return join_group(s, e);
 	return end_group(s, e);
@@ -321,7 +346,7 @@ static int compare_touches(const void *a, const void *b)
 
 /* A row of a sidecar counts for its model: a child's change moves its parent's bytes and ctime. */
 static void touch(void *data, sqlite3 *db, int operation, const char *database, const char *table, sqlite3_int64 before,
-                  sqlite3_int64 after)
+		  sqlite3_int64 after)
 {
 	struct store *s = data;
 	struct touch key = {.table = (char *)table};

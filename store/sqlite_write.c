@@ -54,7 +54,7 @@ static bool has_indexed(const struct model *m)
 
 /* Which update fits: the one that leaves the indexes alone where no indexed value changes. */
 static int choose_update(struct txn *t, const struct model *m, const struct value *key, const struct value *row,
-                         enum statement *out, struct err *e)
+			 enum statement *out, struct err *e)
 {
 	stmt_auto *stmt = NULL;
 	*out = ROW_UPDATE_PLAIN;
@@ -98,7 +98,7 @@ static bool is_reference_error(struct conn *c, int rc)
 }
 
 static int count_references(struct conn *c, const struct model *child, const struct field *by, const struct value *key,
-                            int64_t *out, struct err *e)
+			    int64_t *out, struct err *e)
 {
 	stmt_auto *stmt = NULL;
 	int r = conn_statement(c, child, FIELD_COUNT, by, &stmt, e);
@@ -124,7 +124,7 @@ static int referred_to(struct conn *c, const struct model *m, const struct value
 			return r;
 		if (n && by->on_delete == DELETE_RESTRICT)
 			return err_set(e, EBUSY, "%s %.100s can't be deleted: %lld of %s refer to it by %s", m->name,
-			               buf_text(&name), (long long)n, child->name, by->name);
+				       buf_text(&name), (long long)n, child->name, by->name);
 	}
 	return err_set(e, EBUSY, "%s %.100s can't be deleted: other records refer to it", m->name, buf_text(&name));
 }
@@ -167,7 +167,7 @@ int store_next_key(struct conn *c, const struct model *m, struct value *key, str
 }
 
 static int run_with_key(struct txn *t, const struct model *m, enum statement statement, const struct value *key,
-                        int *rows, struct err *e)
+			int *rows, struct err *e)
 {
 	stmt_auto *stmt = NULL;
 	int r = conn_statement(t->conn, m, statement, NULL, &stmt, e);
@@ -235,7 +235,7 @@ static int next_due(struct conn *c, const struct model *queue, long long *next_m
 }
 
 int store_due_job(struct conn *c, const struct model *queue, struct arena *a, struct value *key, long long *next_ms,
-                  struct err *e)
+		  struct err *e)
 {
 	stmt_auto *stmt = NULL;
 	char now[64];
@@ -254,7 +254,7 @@ int store_due_job(struct conn *c, const struct model *queue, struct arena *a, st
 }
 
 int store_jobs_with(struct conn *c, const struct model *queue, const char *status, struct arena *a, struct value **keys,
-                    size_t *n, struct err *e)
+		    size_t *n, struct err *e)
 {
 	stmt_auto *stmt = NULL;
 	bool active = !strcmp(status, "queued") || !strcmp(status, "running");

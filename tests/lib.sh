@@ -129,7 +129,8 @@ mount_rowfs() {
 	local file=${1:-mount.conf}
 	[ $# = 0 ] || shift
 	mkdir -p mnt
-	rowfs "$file" mnt -f "$@" >>daemon.log 2>&1 </dev/null &
+	# A shell starts what it puts into the background with SIGINT ignored.
+	env --default-signal=INT,QUIT rowfs "$file" mnt -f "$@" >>daemon.log 2>&1 </dev/null &
 	daemon=$!
 	within 30 mounted_or_gone || fail "the mount does not answer"
 	mountpoint -q mnt && return

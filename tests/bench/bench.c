@@ -337,7 +337,7 @@ static bool complete_options(struct options *o)
 		o->free = false;
 	if (!o->seconds)
 		o->seconds = o->quick ? 0.12 : 0.6;
-	o->rounds = o->quick ? 3 : 6;
+	o->rounds = o->quick ? 6 : 20;
 	if (!o->nsizes)
 		read_sizes(o, o->quick ? "1000" : large && *large == '1' ? "1000,100000,1000000" : "1000,100000");
 	bool known = !o->only || !strcmp(o->only, "mount") || !strcmp(o->only, "memory") || !strcmp(o->only, "hooks");

@@ -32,11 +32,12 @@ END
 }
 
 test_eight_writers_and_readers_lose_nothing() {
-	local writer
+	local writer writers=()
 	for writer in 1 2 3 4 5 6 7 8; do
 		(
 			for i in $(seq 1 20); do echo "{\"left\": \"$writer\"}" >mnt/items/.new; done
 		) &
+		writers+=($!)
 	done
 	(
 		until [ -e stop ]; do
@@ -44,9 +45,9 @@ test_eight_writers_and_readers_lose_nothing() {
 			cat mnt/items/*.json >/dev/null 2>&1 || true
 		done
 	) &
-	wait %1 %2 %3 %4 %5 %6 %7 %8
+	for writer in "${writers[@]}"; do wait "$writer"; done
 	touch stop
-	wait
+	wait $!
 	is "$(ls mnt/items | wc -l)" 160
 	is "$(sql 'select count(distinct item_id) from jobs')" 160
 	PATIENCE=60 eventually all_done
@@ -62,21 +63,23 @@ test_no_reader_sees_a_torn_record() {
 		done
 		touch stop
 	) &
+	local writer=$!
 	until [ -e stop ]; do
 		is "$(value mnt/items/1.json '.left == .right')" true
 	done
-	wait %1
+	wait $writer
 }
 
 test_updates_of_one_record_by_many_are_all_counted() {
-	local writer
+	local writer writers=()
 	saves mnt/items/1.json '{"left": "0"}'
 	for writer in 1 2 3 4; do
 		(
 			for i in $(seq 1 20); do echo "{\"left\": \"$writer.$i\"}" >mnt/items/1.json; done
 		) &
+		writers+=($!)
 	done
-	wait %1 %2 %3 %4
+	for writer in "${writers[@]}"; do wait "$writer"; done
 	is "$(value mnt/items/1.json .count)" 80
 }
 

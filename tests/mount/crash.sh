@@ -31,12 +31,13 @@ test_nothing_acknowledged_is_lost() {
 			i=$((i + 1))
 		done
 	) &
+	local writer=$!
 	eventually test -s acknowledged
 	sleep 0.3
 	kill -9 "$daemon"
 	wait "$daemon" 2>/dev/null || true
 	daemon=
-	wait %1 2>/dev/null || true
+	wait $writer 2>/dev/null || true
 	fusermount3 -uz mnt
 	local last
 	last=$(tail -n 1 acknowledged)

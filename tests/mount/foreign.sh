@@ -94,14 +94,14 @@ test_a_listing_is_complete_while_others_create_and_delete() {
 			i=$((i + 1))
 		done
 	) &
-	local round
+	local writer=$! round
 	for round in 1 2 3 4 5 6 7 8; do
 		ls -U mnt/items >listing
 		is "$(grep -cE '^([1-9]|[1-9][0-9]{1,2}|[1-4][0-9]{3}|5000)\.json$' listing)" 5000 "round $round"
 		is "$(sort listing | uniq -d)" '' "round $round"
 	done
 	touch stop
-	wait %1
+	wait $writer
 }
 
 test_a_record_that_is_deleted_during_a_listing_hides_no_other() {

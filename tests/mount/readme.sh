@@ -9,7 +9,7 @@
 
 # The session as a script that prints each command before it runs it.
 script() {
-	echo 'make() { tests/tour; }; ls() { command ls -C "$@"; }'
+	echo 'make() { tests/tour; }; ls() { command ls -C -T 0 "$@"; }'
 	sed -n '/^```console$/,/^```$/s/^\$ //p' "$top/README.md" | while IFS= read -r command; do
 		printf 'printf "%%s\\n" %q\n%s\n' "\$ $command" "$command"
 	done
@@ -37,7 +37,7 @@ test_the_session_works_as_printed() {
 	bash session.sh 2>&1 | sed 's/^session.sh: line [0-9]*: /bash: /' >actual || true
 	fusermount3 -u mnt
 	sed -n '/^```console$/,/^```$/p' "$top/README.md" | sed '1d;$d' >expected
-	compare expected actual
+	compare expected actual || exit 1
 }
 
 test_the_tour_can_be_taken_twice() {

@@ -112,7 +112,7 @@ static inline const struct model *saved_model(struct saved *s, const char *name)
 }
 
 static inline struct request saved_request(struct saved *s, enum request_kind kind, const char *model, int64_t key,
-                                           const char *text)
+					   const char *text)
 {
 	return (struct request){
 	    .kind = kind,

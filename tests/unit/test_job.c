@@ -8,7 +8,7 @@
 #include "saved.h"
 
 static struct saved s;
-static struct runner *runner;
+static struct runner *_Atomic runner;
 
 #define QUEUE(options)                                                                                                 \
 	"store sqlite:a.db\ndurability off\n"                                                                          \
@@ -17,9 +17,10 @@ static struct runner *runner;
 
 static void wake(void *data, const bool *models)
 {
+	struct runner *r = runner;
 	(void)data;
-	if (runner)
-		runner_wake(runner, models);
+	if (r)
+		runner_wake(r, models);
 }
 
 static void open_queue(const char *conf, const char *script)
@@ -27,19 +28,21 @@ static void open_queue(const char *conf, const char *script)
 	saved_directory(&s);
 	saved_script(&s, "work", script);
 	saved_open(&s, conf);
+	store_on_commit(s.store, wake, NULL);
 }
 
 static void start(void)
 {
-	ck_assert_msg(runner_start(&runner, s.saver, &s.error) == 0, "%s", s.error.text);
-	store_on_commit(s.store, wake, NULL);
+	struct runner *started = NULL;
+	ck_assert_msg(runner_start(&started, s.saver, &s.error) == 0, "%s", s.error.text);
+	runner = started;
 }
 
 static void stop(void)
 {
-	store_on_commit(s.store, NULL, NULL);
-	runner_stop(runner);
+	struct runner *r = runner;
 	runner = NULL;
+	runner_stop(r);
 }
 
 static void tear_down(void)
@@ -73,7 +76,8 @@ static void wait_for_file(const char *name)
 
 START_TEST(a_job_runs_and_its_output_is_its_result)
 {
-	open_queue(QUEUE(""), "cat > event; echo \"{\\\"said\\\":\\\"$new_what\\\",\\\"event\\\":\\\"$ROWFS_EVENT\\\"}\"");
+	open_queue(QUEUE(""),
+		   "cat > event; echo \"{\\\"said\\\":\\\"$new_what\\\",\\\"event\\\":\\\"$ROWFS_EVENT\\\"}\"");
 	start();
 	saved_ok(&s, REQUEST_PUT, "jobs", -1, "{\"what\":\"hello\"}");
 	wait_for(1, "\"status\":\"done\",\"attempts\":1");
@@ -86,11 +90,11 @@ END_TEST
 static const struct {
 	const char *script, *result;
 } results[] = {
-	{"exit 0", "\"result\":null"},
-	{"echo", "\"result\":null"},
-	{"echo 7", "\"result\":7"},
-	{"echo plain words", "\"result\":\"plain words\""},
-	{"echo '1,\"status\":\"queued\"'", "\"result\":\"1,\\\"status\\\":\\\"queued\\\"\""},
+    {"exit 0", "\"result\":null"},
+    {"echo", "\"result\":null"},
+    {"echo 7", "\"result\":7"},
+    {"echo plain words", "\"result\":\"plain words\""},
+    {"echo '1,\"status\":\"queued\"'", "\"result\":\"1,\\\"status\\\":\\\"queued\\\"\""},
 };
 
 START_TEST(output_that_is_no_JSON_is_a_string)
@@ -157,7 +161,7 @@ START_TEST(jobs_that_were_running_are_queued_again_at_start)
 	saved_ok(&s, REQUEST_PUT, "jobs", -1, "{\"what\":\"x\"}");
 	saved_ok(&s, REQUEST_PUT, "others", -1, "{\"what\":\"x\"}");
 	struct request r[] = {saved_request(&s, REQUEST_MERGE, "jobs", 1, "{\"status\":\"running\",\"attempts\":1}"),
-	                      saved_request(&s, REQUEST_MERGE, "others", 1, "{\"status\":\"running\"}")};
+			      saved_request(&s, REQUEST_MERGE, "others", 1, "{\"status\":\"running\"}")};
 	r[0].trusted = r[1].trusted = true;
 	ck_assert_int_eq(saved_all(&s, r, 2, NULL), 0);
 	start();
@@ -169,7 +173,7 @@ END_TEST
 START_TEST(no_more_run_at_once_than_there_are_workers)
 {
 	open_queue(QUEUE("workers 2"), "mkdir a 2>/dev/null || mkdir b 2>/dev/null || > toomany; sleep 0.02;"
-	                               "rmdir b 2>/dev/null || rmdir a; exit 0");
+				       "rmdir b 2>/dev/null || rmdir a; exit 0");
 	start();
 	for (int i = 0; i < 12; i++)
 		saved_ok(&s, REQUEST_PUT, "jobs", -1, "{}");
@@ -189,9 +193,8 @@ START_TEST(a_job_that_is_deleted_while_it_runs_stays_deleted)
 	wait_for_file("started");
 	saved_ok(&s, REQUEST_DELETE, "jobs", 1, NULL);
 	saved_file(&s, "go", "", 0600);
-	runner_stop(runner);
+	stop();
 	ck_assert_int_eq(saved_count(&s, "jobs"), 0);
-	start();
 }
 END_TEST
 
@@ -205,9 +208,8 @@ START_TEST(a_job_that_somebody_cancelled_while_it_ran_stays_cancelled)
 	r.trusted = true;
 	ck_assert_int_eq(saved_all(&s, &r, 1, NULL), 0);
 	saved_file(&s, "go", "", 0600);
-	runner_stop(runner);
+	stop();
 	ck_assert(has("jobs", 1, "\"status\":\"cancelled\""));
-	start();
 }
 END_TEST
 
@@ -217,7 +219,7 @@ START_TEST(stop_ends_what_runs_after_a_while_and_queues_it_again)
 	start();
 	saved_ok(&s, REQUEST_PUT, "jobs", -1, "{}");
 	wait_for_file("started");
-	runner_stop(runner);
+	stop();
 	ck_assert_msg(has("jobs", 1, "\"status\":\"queued\",\"attempts\":0"), "%s", saved_show(&s, "jobs", 1));
 	saved_script(&s, "work", "exit 0");
 	start();
@@ -234,11 +236,12 @@ START_TEST(a_job_that_another_program_queued_is_found)
 	sqlite3 *db;
 	ck_assert_int_eq(sqlite3_open(s.schema.database, &db), SQLITE_OK);
 	sqlite3_busy_timeout(db, 5000);
-	ck_assert_msg(sqlite3_exec(db,
-	                           "INSERT INTO jobs(id, what, status, attempts, max_attempts, priority, run_at, created_at)"
-	                           " SELECT 2, 'two', 'queued', 0, max_attempts, priority, run_at, created_at FROM jobs",
-	                           NULL, NULL, NULL) == SQLITE_OK,
-	              "%s", sqlite3_errmsg(db));
+	ck_assert_msg(
+	    sqlite3_exec(db,
+			 "INSERT INTO jobs(id, what, status, attempts, max_attempts, priority, run_at, created_at)"
+			 " SELECT 2, 'two', 'queued', 0, max_attempts, priority, run_at, created_at FROM jobs",
+			 NULL, NULL, NULL) == SQLITE_OK,
+	    "%s", sqlite3_errmsg(db));
 	sqlite3_close(db);
 	wait_for(2, "\"result\":\"two\"");
 }

@@ -124,8 +124,8 @@ START_TEST(it_has_its_own_session_and_standard_signals)
 	sigaddset(&block, SIGTERM);
 	sigprocmask(SIG_BLOCK, &block, NULL);
 	ck_assert_int_eq(run_shell("read -r pid name state parent group session rest </proc/self/stat; "
-	                           "[ $session != $parent ] && grep -E '^Sig(Blk|Ign)' /proc/self/status"),
-	                 0);
+				   "[ $session != $parent ] && grep -E '^Sig(Blk|Ign)' /proc/self/status"),
+			 0);
 	sigprocmask(SIG_UNBLOCK, &block, NULL);
 	ck_assert_str_eq(buf_text(&result.out), "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n");
 }
@@ -309,8 +309,13 @@ START_TEST(ended_is_called_when_it_could_not_be_started)
 {
 	const char *argv[] = {"/hooks/none", NULL};
 	struct seen seen = {0, 0};
-	struct program p = {.argv = argv, .env = env, .directory = "/", .wake_fd = -1,
-	                    .started = note_start, .ended = note_end, .data = &seen};
+	struct program p = {.argv = argv,
+			    .env = env,
+			    .directory = "/",
+			    .wake_fd = -1,
+			    .started = note_start,
+			    .ended = note_end,
+			    .data = &seen};
 	ck_assert_int_eq(program_run(&p, &result, &error), -ENOENT);
 	ck_assert_int_gt(seen.started, 0);
 	ck_assert_int_eq(seen.ended, seen.started);

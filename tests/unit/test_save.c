@@ -7,7 +7,7 @@
 
 static struct saved s;
 
-#define LOG "model log { fields { id integer key; what string required } }\n"
+#define LOG               "model log { fields { id integer key; what string required } }\n"
 #define NOTE(event, text) "on " event " sql \"INSERT INTO log(what) VALUES (" text ")\"\n"
 
 /* Orders with lines that go with them, notes that stay, and bills that hold them. */
@@ -149,7 +149,8 @@ END_TEST
 START_TEST(problems_have_line_and_column)
 {
 	open_shop("", "", "");
-	ck_assert_int_eq(saved_do(&s, REQUEST_PUT, "orders", 1, "{\n \"text\": \"tea\",\n \"qty\": \"x\"\n}"), -EBADMSG);
+	ck_assert_int_eq(saved_do(&s, REQUEST_PUT, "orders", 1, "{\n \"text\": \"tea\",\n \"qty\": \"x\"\n}"),
+			 -EBADMSG);
 	ck_assert_uint_eq(s.error.nproblems, 1);
 	ck_assert_str_eq(s.error.problems[0].pointer, "/qty");
 	ck_assert_int_eq(s.error.problems[0].line, 3);
@@ -172,8 +173,8 @@ START_TEST(requests_see_the_ones_before_them)
 {
 	open_shop("", "", "");
 	struct request r[] = {saved_request(&s, REQUEST_PUT, "orders", -1, "{\"text\":\"tea\"}"),
-	                      saved_request(&s, REQUEST_PUT, "orders", -1, "{\"text\":\"milk\"}"),
-	                      saved_request(&s, REQUEST_PUT, "bills", 1, "{\"order_id\":2}")};
+			      saved_request(&s, REQUEST_PUT, "orders", -1, "{\"text\":\"milk\"}"),
+			      saved_request(&s, REQUEST_PUT, "bills", 1, "{\"order_id\":2}")};
 	struct outcome outcomes[3];
 	ck_assert_int_eq(saved_all(&s, r, 3, outcomes), 0);
 	ck_assert_int_eq(outcomes[1].key.integer, 2);
@@ -185,7 +186,7 @@ START_TEST(one_refused_request_refuses_all)
 {
 	open_shop("", "", "");
 	struct request r[] = {saved_request(&s, REQUEST_PUT, "orders", 1, "{\"text\":\"tea\"}"),
-	                      saved_request(&s, REQUEST_PUT, "orders", 2, "{\n\"text\":0}")};
+			      saved_request(&s, REQUEST_PUT, "orders", 2, "{\n\"text\":0}")};
 	ck_assert_int_eq(saved_all(&s, r, 2, NULL), -EBADMSG);
 	ck_assert_int_eq(s.error.problems[0].line, 2);
 	ck_assert_int_eq(saved_count(&s, "orders"), 0);
@@ -273,7 +274,7 @@ END_TEST
 START_TEST(delete_hooks_of_a_cascade_run_parent_first_and_after_it_children_first)
 {
 	open_shop(NOTE("pre_delete", "'pre-order'") NOTE("post_delete", "'post-order'"),
-	          NOTE("pre_delete", "'pre-line' || :key") NOTE("post_delete", "'post-line' || :old_id"), "");
+		  NOTE("pre_delete", "'pre-line' || :key") NOTE("post_delete", "'post-line' || :old_id"), "");
 	make_family();
 	saved_ok(&s, REQUEST_DELETE, "orders", 1, NULL);
 	ck_assert_str_eq(saved_log(&s), "pre-order pre-line1 pre-line2 post-line2 post-line1 post-order");
@@ -319,7 +320,7 @@ END_TEST
 START_TEST(a_long_cascade_is_one_transaction)
 {
 	saved_open(&s, "store sqlite:a.db\ndurability off\n"
-	               "model nodes { fields { id integer key; up integer references nodes on-delete cascade } }");
+		       "model nodes { fields { id integer key; up integer references nodes on-delete cascade } }");
 	for (int i = 1; i <= 300; i++) {
 		char text[64];
 		snprintf(text, sizeof text, i > 1 ? "{\"up\":%d}" : "{}", i > 150 ? i - 1 : i / 2);
@@ -333,14 +334,14 @@ END_TEST
 /* ---- hooks in their order ---- */
 
 #define ALL_EVENTS                                                                                                     \
-	NOTE("pre_save", "'pre-' || :verb") NOTE("pre_delete", "'pre-' || :verb")                                      \
-	NOTE("post_save", "'post-' || :verb") NOTE("post_delete", "'post-' || :verb")                                  \
-	NOTE("before_commit", "'before-' || :verb")
+	NOTE("pre_save", "'pre-' || :verb")                                                                            \
+	NOTE("pre_delete", "'pre-' || :verb") NOTE("post_save", "'post-' || :verb")                                    \
+	    NOTE("post_delete", "'post-' || :verb") NOTE("before_commit", "'before-' || :verb")
 
 START_TEST(events_happen_in_their_order)
 {
-	open_shop(ALL_EVENTS "on after_commit enqueue jobs order_id=:id",
-	          "", NOTE("pre_save", "'job-pre'") NOTE("before_commit", "'job-before'"));
+	open_shop(ALL_EVENTS "on after_commit enqueue jobs order_id=:id", "",
+		  NOTE("pre_save", "'job-pre'") NOTE("before_commit", "'job-before'"));
 	saved_ok(&s, REQUEST_PUT, "orders", 1, "{\"text\":\"tea\"}");
 	ck_assert_str_eq(saved_log(&s), "pre-create post-create before-create job-pre job-before");
 	ck_assert_int_eq(saved_count(&s, "jobs"), 1);
@@ -350,7 +351,8 @@ END_TEST
 START_TEST(verbs_choose_hooks)
 {
 	open_shop(NOTE("pre_save create", "'c'") NOTE("pre_save replace", "'r'") NOTE("pre_save patch", "'p'")
-	          NOTE("pre_save update", "'u'") NOTE("before_commit delete", "'d'"), "", "");
+		      NOTE("pre_save update", "'u'") NOTE("before_commit delete", "'d'"),
+		  "", "");
 	saved_ok(&s, REQUEST_PUT, "orders", 1, "{\"text\":\"tea\"}");
 	saved_ok(&s, REQUEST_PUT, "orders", 1, "{\"text\":\"milk\"}");
 	saved_ok(&s, REQUEST_MERGE, "orders", 1, "{\"qty\":3}");
@@ -361,8 +363,10 @@ END_TEST
 
 START_TEST(sql_knows_old_and_new_values)
 {
-	open_shop(NOTE("before_commit", "coalesce(:old_text,'none') || '>' || coalesce(:new_text,'none') || ':' || :text"
-	               " || :key || :uid || :gid || (:now > '2020')"), "", "");
+	open_shop(NOTE("before_commit",
+		       "coalesce(:old_text,'none') || '>' || coalesce(:new_text,'none') || ':' || :text"
+		       " || :key || :uid || :gid || (:now > '2020')"),
+		  "", "");
 	saved_ok(&s, REQUEST_PUT, "orders", 1, "{\"text\":\"tea\"}");
 	saved_ok(&s, REQUEST_PUT, "orders", 1, "{\"text\":\"milk\"}");
 	saved_ok(&s, REQUEST_DELETE, "orders", 1, NULL);
@@ -392,21 +396,21 @@ static const struct {
 	const char *event;
 	enum request_kind kind;
 } refusing[] = {
-	{"pre_save", REQUEST_PUT},    {"post_save", REQUEST_PUT},      {"before_commit", REQUEST_PUT},
-	{"pre_delete", REQUEST_DELETE}, {"post_delete", REQUEST_DELETE}, {"before_commit", REQUEST_DELETE},
+    {"pre_save", REQUEST_PUT},      {"post_save", REQUEST_PUT},      {"before_commit", REQUEST_PUT},
+    {"pre_delete", REQUEST_DELETE}, {"post_delete", REQUEST_DELETE}, {"before_commit", REQUEST_DELETE},
 };
 
 START_TEST(an_error_column_refuses_and_leaves_nothing)
 {
 	char hooks[512];
 	snprintf(hooks, sizeof hooks, NOTE("%s", "'x'") "on %s sql \"SELECT 'no tea' AS error WHERE :qty = 13\"",
-	         refusing[_i].event, refusing[_i].event);
+		 refusing[_i].event, refusing[_i].event);
 	open_shop(hooks, "", "");
 	bool delete = refusing[_i].kind == REQUEST_DELETE;
 	if (delete)
 		saved_ok(&s, REQUEST_PUT, "drafts", 1, "{\"text\":\"tea\"}");
 	ck_assert_int_eq(saved_do(&s, REQUEST_PUT, "orders", 1, "{\"text\":\"tea\",\"qty\":13}"),
-	                 delete && strcmp(refusing[_i].event, "before_commit") != 0 ? 0 : -ECANCELED);
+			 delete &&strcmp(refusing[_i].event, "before_commit") != 0 ? 0 : -ECANCELED);
 	if (s.error.code == 0) {
 		ck_assert_int_eq(saved_do(&s, REQUEST_DELETE, "orders", 1, NULL), -ECANCELED);
 		ck_assert_int_eq(saved_count(&s, "orders"), 1);
@@ -438,10 +442,10 @@ END_TEST
 
 START_TEST(a_hook_of_every_model_runs_first)
 {
-	saved_open(&s, "store sqlite:a.db\ndurability off\n"
-	               "model log { fields { id integer key; what string required } }\n"
-	               "model orders { fields { id integer key }\n" NOTE("pre_save", "'own'") "}\n"
-	               NOTE("pre_save", "'all'"));
+	saved_open(
+	    &s, "store sqlite:a.db\ndurability off\n"
+		"model log { fields { id integer key; what string required } }\n"
+		"model orders { fields { id integer key }\n" NOTE("pre_save", "'own'") "}\n" NOTE("pre_save", "'all'"));
 	saved_ok(&s, REQUEST_PUT, "orders", 1, "{}");
 	ck_assert_str_eq(saved_log(&s), "all own");
 }
@@ -452,7 +456,8 @@ END_TEST
 START_TEST(a_job_is_part_of_the_transaction)
 {
 	open_shop("on post_save create enqueue jobs order_id=:id priority=5\n"
-	          "on before_commit check \"qty > 0\" \"no quantity\"", "", "");
+		  "on before_commit check \"qty > 0\" \"no quantity\"",
+		  "", "");
 	ck_assert_int_eq(saved_do(&s, REQUEST_PUT, "orders", 1, "{\"text\":\"tea\",\"qty\":0}"), -ECANCELED);
 	ck_assert_int_eq(saved_count(&s, "jobs"), 0);
 	saved_ok(&s, REQUEST_PUT, "orders", 1, "{\"text\":\"tea\"}");
@@ -505,10 +510,10 @@ START_TEST(a_program_gets_the_event)
 	const char *name, *verb, *put_type, *model, *old, *new, *changed, *status, *comm;
 	json_int_t version, key, uid;
 	ck_assert_int_eq(json_unpack(event, "{sI ss ss ss ss sI s{sI ss} s{ss} s{ss} s[s] ss s{}}", "version", &version,
-	                             "event", &name, "verb", &verb, "put_type", &put_type, "model", &model, "key", &key,
-	                             "actor", "uid", &uid, "comm", &comm, "old", "text", &old, "new", "text", &new,
-	                             "changed", &changed, "status", &status, "details"),
-	                 0);
+				     "event", &name, "verb", &verb, "put_type", &put_type, "model", &model, "key", &key,
+				     "actor", "uid", &uid, "comm", &comm, "old", "text", &old, "new", "text", &new,
+				     "changed", &changed, "status", &status, "details"),
+			 0);
 	ck_assert_str_eq(name, "before_commit");
 	ck_assert_str_eq(verb, "patch");
 	ck_assert_str_eq(put_type, "updated");
@@ -518,9 +523,11 @@ START_TEST(a_program_gets_the_event)
 	ck_assert_str_eq(status, "modified");
 	ck_assert_int_eq(uid, 1000);
 	json_decref(event);
-	snprintf(text, sizeof text, "cd %s && grep -qx new_text=milk environment && grep -qx old_text=tea environment &&"
-	         " grep -qx ROWFS_KEY=1 environment && grep -qx ROWFS_CONF=$PWD/mount.conf environment &&"
-	         " ! grep -q s3cret event environment && [ $(cat where) = $PWD ]", s.directory);
+	snprintf(text, sizeof text,
+		 "cd %s && grep -qx new_text=milk environment && grep -qx old_text=tea environment &&"
+		 " grep -qx ROWFS_KEY=1 environment && grep -qx ROWFS_CONF=$PWD/mount.conf environment &&"
+		 " ! grep -q s3cret event environment && [ $(cat where) = $PWD ]",
+		 s.directory);
 	ck_assert_int_eq(system(text), 0);
 }
 END_TEST
@@ -576,16 +583,16 @@ END_TEST
 static const struct {
 	const char *answer, *sentence;
 } answers[] = {
-	{"{\"errors\":{\"qty\":\"is odd\"},\"message\":\"look again\"}", "look again"},
-	{"{\"errors\":{\"qty\":\"is odd\"}}", "/qty: is odd"},
-	{"{\"message\":\"look again\"}", "look again"},
-	{"{\"handled\":true}", "is not in this version"},
-	{"{\"save\":[]}", "is not in this version"},
-	{"{\"new\":7}", "no object"},
-	{"{\"knew\":{}}", "none of new, errors and message"},
-	{"{\"new\":{\"text\":7}}", "edits the record: /text"},
-	{"{\"new\":", "no JSON object"},
-	{"nonsense", "no JSON object"},
+    {"{\"errors\":{\"qty\":\"is odd\"},\"message\":\"look again\"}", "look again"},
+    {"{\"errors\":{\"qty\":\"is odd\"}}", "/qty: is odd"},
+    {"{\"message\":\"look again\"}", "look again"},
+    {"{\"handled\":true}", "is not in this version"},
+    {"{\"save\":[]}", "is not in this version"},
+    {"{\"new\":7}", "no object"},
+    {"{\"knew\":{}}", "none of new, errors and message"},
+    {"{\"new\":{\"text\":7}}", "edits the record: /text"},
+    {"{\"new\":", "no JSON object"},
+    {"nonsense", "no JSON object"},
 };
 
 START_TEST(an_answer_that_is_not_right_refuses)
@@ -709,8 +716,8 @@ START_TEST(after_commit_programs_run_in_commit_order)
 	saver_free(s.saver);
 	s.saver = NULL;
 	char command[256];
-	snprintf(command, sizeof command, "[ \"$(echo $(cat %s/order))\" = 'create1 create2 create3 create4 create5 delete3' ]",
-	         s.directory);
+	snprintf(command, sizeof command,
+		 "[ \"$(echo $(cat %s/order))\" = 'create1 create2 create3 create4 create5 delete3' ]", s.directory);
 	ck_assert_int_eq(system(command), 0);
 }
 END_TEST
@@ -777,7 +784,7 @@ START_TEST(eight_threads_save_at_once)
 }
 END_TEST
 
-#define add(name) tcase_add_test(tc, name)
+#define add(name)            tcase_add_test(tc, name)
 #define add_all(name, table) tcase_add_loop_test(tc, name, 0, sizeof table / sizeof *table)
 
 static void add_records(TCase *tc)

@@ -5,13 +5,14 @@
 
 static const struct model *users, *orders, *notes, *jobs;
 
-static const char shop[] = "model users { fields { id integer key\n name string required\n email string unique\n }\n"
-			   "  has-many orders by owner_id limit 2\n has-one notes by user_id }\n"
-			   "model orders { fields { id integer key\n owner_id integer required references users\n"
-			   "  qty integer check 'qty > 0'\n price number } }\n"
-			   "model notes { fields { slug string key\n text string\n"
-			   "  user_id integer references users on-delete cascade } }\n"
-			   "queue jobs { fields { order_id integer references orders on-delete set-null }\n run /bin/true }\n";
+static const char shop[] =
+    "model users { fields { id integer key\n name string required\n email string unique\n }\n"
+    "  has-many orders by owner_id limit 2\n has-one notes by user_id }\n"
+    "model orders { fields { id integer key\n owner_id integer required references users\n"
+    "  qty integer check 'qty > 0'\n price number } }\n"
+    "model notes { fields { slug string key\n text string\n"
+    "  user_id integer references users on-delete cascade } }\n"
+    "queue jobs { fields { order_id integer references orders on-delete set-null }\n run /bin/true }\n";
 
 static void setup(void)
 {
@@ -65,7 +66,7 @@ static int update(const struct model *m, struct value key, const struct value *r
 	return r;
 }
 
-static int delete(const struct model *m, struct value key)
+static int delete (const struct model *m, struct value key)
 {
 	struct txn t = begin();
 	int r = txn_delete(&t, m, &key, &error);
@@ -81,7 +82,7 @@ START_TEST(a_record_is_printed_as_jq_does)
 	add_user(7, "Ann");
 	add_order(1, 7);
 	ck_assert_str_eq(show(orders, value_integer(1)),
-	                 "{\n  \"id\": 1,\n  \"owner_id\": 7,\n  \"qty\": 2,\n  \"price\": 1.5\n}\n");
+			 "{\n  \"id\": 1,\n  \"owner_id\": 7,\n  \"qty\": 2,\n  \"price\": 1.5\n}\n");
 }
 END_TEST
 
@@ -90,10 +91,11 @@ START_TEST(children_are_shown_without_their_reference)
 	add_user(7, "Ann");
 	add_order(1, 7);
 	add_note("n", value_integer(7));
-	ck_assert_str_eq(show(users, value_integer(7)),
-	                 "{\n  \"id\": 7,\n  \"name\": \"Ann\",\n  \"email\": null,\n  \"orders\": [\n    {\n      \"id\": 1,\n"
-	                 "      \"qty\": 2,\n      \"price\": 1.5\n    }\n  ],\n  \"notes\": {\n    \"slug\": \"n\",\n"
-	                 "    \"text\": \"hello\"\n  }\n}\n");
+	ck_assert_str_eq(
+	    show(users, value_integer(7)),
+	    "{\n  \"id\": 7,\n  \"name\": \"Ann\",\n  \"email\": null,\n  \"orders\": [\n    {\n      \"id\": 1,\n"
+	    "      \"qty\": 2,\n      \"price\": 1.5\n    }\n  ],\n  \"notes\": {\n    \"slug\": \"n\",\n"
+	    "    \"text\": \"hello\"\n  }\n}\n");
 }
 END_TEST
 
@@ -297,11 +299,11 @@ START_TEST(what_the_table_refuses_names_the_field)
 		int code;
 		const char *pointer;
 	} cases[] = {
-		{{{VALUE_INTEGER, {1}}, {VALUE_NULL, {0}}, {VALUE_NULL, {0}}, {VALUE_NULL, {0}}}, EBADMSG, "/owner_id"},
-		{{{VALUE_INTEGER, {2}}, {VALUE_INTEGER, {1}}, {VALUE_INTEGER, {-1}}, {VALUE_NULL, {0}}}, EBADMSG, "/qty"},
-		{{{VALUE_INTEGER, {3}}, {VALUE_INTEGER, {9}}, {VALUE_NULL, {0}}, {VALUE_NULL, {0}}}, EBADMSG, ""},
-		{{{VALUE_INTEGER, {4}}, {VALUE_INTEGER, {1}}, {VALUE_NULL, {0}}, {VALUE_NULL, {0}}}, EEXIST, "/id"},
-		{{{VALUE_INTEGER, {-4}}, {VALUE_INTEGER, {1}}, {VALUE_NULL, {0}}, {VALUE_NULL, {0}}}, EBADMSG, "/id"},
+	    {{{VALUE_INTEGER, {1}}, {VALUE_NULL, {0}}, {VALUE_NULL, {0}}, {VALUE_NULL, {0}}}, EBADMSG, "/owner_id"},
+	    {{{VALUE_INTEGER, {2}}, {VALUE_INTEGER, {1}}, {VALUE_INTEGER, {-1}}, {VALUE_NULL, {0}}}, EBADMSG, "/qty"},
+	    {{{VALUE_INTEGER, {3}}, {VALUE_INTEGER, {9}}, {VALUE_NULL, {0}}, {VALUE_NULL, {0}}}, EBADMSG, ""},
+	    {{{VALUE_INTEGER, {4}}, {VALUE_INTEGER, {1}}, {VALUE_NULL, {0}}, {VALUE_NULL, {0}}}, EEXIST, "/id"},
+	    {{{VALUE_INTEGER, {-4}}, {VALUE_INTEGER, {1}}, {VALUE_NULL, {0}}, {VALUE_NULL, {0}}}, EBADMSG, "/id"},
 	};
 	add_user(1, "Ann");
 	add_order(4, 1);
@@ -471,7 +473,7 @@ START_TEST(a_record_is_never_too_long_because_of_its_children)
 	long_text[300000] = 0;
 	close_store();
 	open_store("model p { fields { id integer key }\n has-many c by p_id }\n"
-	           "model c { fields { id integer key\n p_id integer references p\n t string } }\n");
+		   "model c { fields { id integer key\n p_id integer references p\n t string } }\n");
 	const struct model *p = schema_model(&schema, "p"), *c = schema_model(&schema, "c");
 	struct value row[] = {value_integer(1)};
 	ck_assert_int_eq(insert(p, row), 0);

@@ -10,7 +10,7 @@ static void setup(void)
 {
 	make_directory();
 	open_store("model orders { fields { id integer key\n qty integer check 'qty > 0'\n note string unique } }\n"
-	           "model log { fields { id integer key\n text string } }\n");
+		   "model log { fields { id integer key\n text string } }\n");
 	orders = schema_model(&schema, "orders");
 }
 
@@ -46,34 +46,34 @@ static int column(void *data, const char *name, const struct value *value, struc
 static const struct {
 	const char *text, *why;
 } refused[] = {
-	{"BEGIN", "transaction control is not allowed in a hook"},
-	{"COMMIT", "transaction control is not allowed in a hook"},
-	{"ROLLBACK", "transaction control is not allowed in a hook"},
-	{"SAVEPOINT x", "SAVEPOINT is not allowed in a hook"},
-	{"ATTACH 'x' AS y", "ATTACH is not allowed in a hook"},
-	{"DETACH y", "DETACH is not allowed in a hook"},
-	{"PRAGMA foreign_keys = OFF", "PRAGMA is not allowed in a hook"},
-	{"CREATE TABLE x(a)", "CREATE TABLE is not allowed in a hook"},
-	{"CREATE TEMP TABLE x(a)", "CREATE TABLE is not allowed in a hook"},
-	{"CREATE INDEX x ON orders(qty)", "CREATE INDEX is not allowed in a hook"},
-	{"CREATE VIEW x AS SELECT 1", "CREATE VIEW is not allowed in a hook"},
-	{"CREATE TRIGGER x AFTER INSERT ON orders BEGIN SELECT 1; END", "CREATE TRIGGER is not allowed in a hook"},
-	{"DROP TABLE orders", "DROP TABLE is not allowed in a hook"},
-	{"DROP TRIGGER rowfs_orders_insert", "DROP TRIGGER is not allowed in a hook"},
-	{"ALTER TABLE orders ADD COLUMN x", "ALTER TABLE is not allowed in a hook"},
-	{"  VACUUM", "VACUUM is not allowed in a hook"},
-	{"-- tidy\n/* up */ VACUUM", "VACUUM is not allowed in a hook"},
-	{"REINDEX", "REINDEX is not allowed in a hook"},
-	{"ANALYZE", "CREATE TABLE is not allowed in a hook"},
-	{"DELETE FROM rowfs_stat_orders", "writing to the table rowfs_stat_orders is not allowed in a hook"},
-	{"UPDATE sqlite_sequence SET seq = 1", "writing to the table sqlite_sequence is not allowed in a hook"},
-	{"SELECT 1; PRAGMA foreign_keys = OFF", "PRAGMA is not allowed in a hook"},
-	{"SELECT ?", "a parameter is written :NAME, not ?"},
-	{"SELECT $id", "a parameter is written :NAME, not $id"},
-	{"SELECT :idd", "unknown parameter :idd"},
-	{"SELEC 1", "near \"SELEC\": syntax error"},
-	{"SELECT * FROM nowhere", "no such table: nowhere"},
-	{"  -- nothing\n", "there is no SQL statement"},
+    {"BEGIN", "transaction control is not allowed in a hook"},
+    {"COMMIT", "transaction control is not allowed in a hook"},
+    {"ROLLBACK", "transaction control is not allowed in a hook"},
+    {"SAVEPOINT x", "SAVEPOINT is not allowed in a hook"},
+    {"ATTACH 'x' AS y", "ATTACH is not allowed in a hook"},
+    {"DETACH y", "DETACH is not allowed in a hook"},
+    {"PRAGMA foreign_keys = OFF", "PRAGMA is not allowed in a hook"},
+    {"CREATE TABLE x(a)", "CREATE TABLE is not allowed in a hook"},
+    {"CREATE TEMP TABLE x(a)", "CREATE TABLE is not allowed in a hook"},
+    {"CREATE INDEX x ON orders(qty)", "CREATE INDEX is not allowed in a hook"},
+    {"CREATE VIEW x AS SELECT 1", "CREATE VIEW is not allowed in a hook"},
+    {"CREATE TRIGGER x AFTER INSERT ON orders BEGIN SELECT 1; END", "CREATE TRIGGER is not allowed in a hook"},
+    {"DROP TABLE orders", "DROP TABLE is not allowed in a hook"},
+    {"DROP TRIGGER rowfs_orders_insert", "DROP TRIGGER is not allowed in a hook"},
+    {"ALTER TABLE orders ADD COLUMN x", "ALTER TABLE is not allowed in a hook"},
+    {"  VACUUM", "VACUUM is not allowed in a hook"},
+    {"-- tidy\n/* up */ VACUUM", "VACUUM is not allowed in a hook"},
+    {"REINDEX", "REINDEX is not allowed in a hook"},
+    {"ANALYZE", "CREATE TABLE is not allowed in a hook"},
+    {"DELETE FROM rowfs_stat_orders", "writing to the table rowfs_stat_orders is not allowed in a hook"},
+    {"UPDATE sqlite_sequence SET seq = 1", "writing to the table sqlite_sequence is not allowed in a hook"},
+    {"SELECT 1; PRAGMA foreign_keys = OFF", "PRAGMA is not allowed in a hook"},
+    {"SELECT ?", "a parameter is written :NAME, not ?"},
+    {"SELECT $id", "a parameter is written :NAME, not $id"},
+    {"SELECT :idd", "unknown parameter :idd"},
+    {"SELEC 1", "near \"SELEC\": syntax error"},
+    {"SELECT * FROM nowhere", "no such table: nowhere"},
+    {"  -- nothing\n", "there is no SQL statement"},
 };
 
 START_TEST(what_a_hook_may_not_do_is_refused_when_it_is_read)
@@ -102,9 +102,9 @@ START_TEST(several_statements_run_in_order_with_parameters)
 {
 	struct seen seen = {"", 0};
 	ck_assert_int_eq(run("INSERT INTO orders VALUES(:id, 3, :note); -- then\n"
-	                     "UPDATE orders SET qty = qty + 1 WHERE id = :id; SELECT qty, note FROM orders;",
-	                     &seen),
-	                 0);
+			     "UPDATE orders SET qty = qty + 1 WHERE id = :id; SELECT qty, note FROM orders;",
+			     &seen),
+			 0);
 	ck_assert_str_eq(seen.text, "qty=4;note=hello;");
 	ck_assert_str_ne(show(orders, value_integer(7)), "");
 }
@@ -122,9 +122,9 @@ END_TEST
 static const struct {
 	const char *text, *why;
 } failing[] = {
-	{"INSERT INTO orders(id, qty) VALUES(:id, -1)", "CHECK constraint failed: qty"},
-	{"INSERT INTO orders VALUES(1, 1, 'x'), (2, 1, 'x')", "UNIQUE constraint failed: orders.note"},
-	{"SELECT json('{')", "malformed JSON"},
+    {"INSERT INTO orders(id, qty) VALUES(:id, -1)", "CHECK constraint failed: qty"},
+    {"INSERT INTO orders VALUES(1, 1, 'x'), (2, 1, 'x')", "UNIQUE constraint failed: orders.note"},
+    {"SELECT json('{')", "malformed JSON"},
 };
 
 START_TEST(what_the_database_refuses_is_ebadmsg_and_leaves_nothing)
@@ -179,11 +179,11 @@ END_TEST
 static void add(TCase *cases)
 {
 	tcase_add_loop_test(cases, what_a_hook_may_not_do_is_refused_when_it_is_read, 0,
-	                    sizeof(refused) / sizeof(refused[0]));
+			    sizeof(refused) / sizeof(refused[0]));
 	tcase_add_test(cases, several_statements_run_in_order_with_parameters);
 	tcase_add_test(cases, triggers_still_keep_times);
 	tcase_add_loop_test(cases, what_the_database_refuses_is_ebadmsg_and_leaves_nothing, 0,
-	                    sizeof(failing) / sizeof(failing[0]));
+			    sizeof(failing) / sizeof(failing[0]));
 	tcase_add_test(cases, a_column_that_refuses_ends_the_run);
 	tcase_add_test(cases, a_rollback_inside_a_hook_fails_the_save);
 	tcase_add_test(cases, a_store_in_memory_compiles_and_runs);

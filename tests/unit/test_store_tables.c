@@ -22,11 +22,11 @@ END_TEST
 START_TEST(opening_again_changes_nothing)
 {
 	open_store("model a { fields { id integer key\n qty integer check 'qty > 0' } has-many b by a_id }\n"
-	           "queue b { fields { a_id integer references a } }\nmodel c { fields { s string key } }\n");
+		   "queue b { fields { a_id integer references a } }\nmodel c { fields { s string key } }\n");
 	close_store();
 	int64_t before = foreign_integer("pragma schema_version");
 	open_store("model a { fields { id integer key\n qty integer check 'qty > 0' } has-many b by a_id }\n"
-	           "queue b { fields { a_id integer references a } }\nmodel c { fields { s string key } }\n");
+		   "queue b { fields { a_id integer references a } }\nmodel c { fields { s string key } }\n");
 	ck_assert_int_eq(foreign_integer("pragma schema_version"), before);
 }
 END_TEST
@@ -50,7 +50,7 @@ START_TEST(a_trigger_that_was_dropped_comes_back_with_the_rows_it_missed)
 	open_store(simple);
 	close_store();
 	foreign("drop trigger rowfs_orders_insert; insert into orders(id, qty) values(7, 1);"
-	        "create trigger rowfs_orders_old after insert on orders begin select 1; end;");
+		"create trigger rowfs_orders_old after insert on orders begin select 1; end;");
 	open_store(simple);
 	ck_assert(stamp_of(schema_model(&schema, "orders"), value_integer(7)).mtime_ns > 0);
 	ck_assert_int_eq(foreign_integer("select count(*) from sqlite_schema where name = 'rowfs_orders_old'"), 0);
@@ -70,30 +70,30 @@ END_TEST
 static const struct difference {
 	const char *table, *fields, *text, *cure;
 } differences[] = {
-	{"(id integer primary key, qty text)", "id integer key\n qty integer",
-	 "table orders: column qty is TEXT, mount.conf says integer", "ALTER TABLE \"new_orders\" RENAME TO \"orders\";"},
-	{"(id integer primary key)", "id integer key\n qty integer", "table orders: column qty is missing",
-	 "ALTER TABLE \"orders\" ADD COLUMN \"qty\" INTEGER;"},
-	{"(id integer primary key, qty int, more int)", "id integer key\n qty integer",
-	 "table orders: column more is not in mount.conf", "ALTER TABLE \"orders\" DROP COLUMN \"more\";"},
-	{"(id integer primary key, qty int)", "id integer key\n qty integer required",
-	 "table orders: column qty may be null, mount.conf says it is required", "NOT NULL"},
-	{"(id integer primary key, qty int not null)", "id integer key\n qty integer",
-	 "table orders: column qty is NOT NULL, mount.conf does not say it is required", "RENAME"},
-	{"(id integer, qty int)", "id integer key\n qty integer",
-	 "table orders: column id is not the primary key, mount.conf says it is", "RENAME"},
-	{"(id integer primary key, qty int)", "id integer key\n qty integer unique",
-	 "table orders: column qty is not unique, mount.conf says it is",
-	 "CREATE UNIQUE INDEX \"orders_qty_unique\" ON \"orders\" (\"qty\");"},
-	{"(id integer primary key, qty int unique)", "id integer key\n qty integer",
-	 "table orders: column qty is unique, mount.conf says it is not", "RENAME"},
-	{"(id integer primary key, qty int)", "id integer key\n qty integer references orders",
-	 "table orders: column qty refers to no table, mount.conf says it references orders", "REFERENCES"},
-	{"(id integer primary key, qty int references orders)", "id integer key\n qty integer",
-	 "table orders: column qty refers to orders, mount.conf does not say so", "RENAME"},
-	{"(id integer primary key, qty int references orders on delete cascade)",
-	 "id integer key\n qty integer references orders",
-	 "table orders: column qty has ON DELETE CASCADE, mount.conf says on-delete restrict", "RESTRICT"},
+    {"(id integer primary key, qty text)", "id integer key\n qty integer",
+     "table orders: column qty is TEXT, mount.conf says integer", "ALTER TABLE \"new_orders\" RENAME TO \"orders\";"},
+    {"(id integer primary key)", "id integer key\n qty integer", "table orders: column qty is missing",
+     "ALTER TABLE \"orders\" ADD COLUMN \"qty\" INTEGER;"},
+    {"(id integer primary key, qty int, more int)", "id integer key\n qty integer",
+     "table orders: column more is not in mount.conf", "ALTER TABLE \"orders\" DROP COLUMN \"more\";"},
+    {"(id integer primary key, qty int)", "id integer key\n qty integer required",
+     "table orders: column qty may be null, mount.conf says it is required", "NOT NULL"},
+    {"(id integer primary key, qty int not null)", "id integer key\n qty integer",
+     "table orders: column qty is NOT NULL, mount.conf does not say it is required", "RENAME"},
+    {"(id integer, qty int)", "id integer key\n qty integer",
+     "table orders: column id is not the primary key, mount.conf says it is", "RENAME"},
+    {"(id integer primary key, qty int)", "id integer key\n qty integer unique",
+     "table orders: column qty is not unique, mount.conf says it is",
+     "CREATE UNIQUE INDEX \"orders_qty_unique\" ON \"orders\" (\"qty\");"},
+    {"(id integer primary key, qty int unique)", "id integer key\n qty integer",
+     "table orders: column qty is unique, mount.conf says it is not", "RENAME"},
+    {"(id integer primary key, qty int)", "id integer key\n qty integer references orders",
+     "table orders: column qty refers to no table, mount.conf says it references orders", "REFERENCES"},
+    {"(id integer primary key, qty int references orders)", "id integer key\n qty integer",
+     "table orders: column qty refers to orders, mount.conf does not say so", "RENAME"},
+    {"(id integer primary key, qty int references orders on delete cascade)",
+     "id integer key\n qty integer references orders",
+     "table orders: column qty has ON DELETE CASCADE, mount.conf says on-delete restrict", "RESTRICT"},
 };
 
 static void difference_conf(const struct difference *d, char *out, size_t size)
@@ -149,14 +149,16 @@ END_TEST
 
 START_TEST(loosely_typed_tables_fit)
 {
-	foreign("create table ORDERS(ID integer primary key autoincrement, Qty bigint, paid boolean, day date, name varchar(9),"
-	        " price decimal(9,2), twice int as (qty * 2), gone int references nowhere)");
+	foreign("create table ORDERS(ID integer primary key autoincrement, Qty bigint, paid boolean, day date, name "
+		"varchar(9),"
+		" price decimal(9,2), twice int as (qty * 2), gone int references nowhere)");
 	foreign("insert into orders(id, qty, paid, day, name, price) values(1, 2, 1, '2024-02-29', 'x', 2.5)");
 	open_store("model orders { fields { id integer key\n qty integer\n paid boolean\n day date\n name string\n"
-	           " price number\n gone integer } }\n");
-	ck_assert_str_eq(show(schema_model(&schema, "orders"), value_integer(1)),
-	                 "{\n  \"id\": 1,\n  \"qty\": 2,\n  \"paid\": true,\n  \"day\": \"2024-02-29\",\n  \"name\": \"x\",\n"
-	                 "  \"price\": 2.5,\n  \"gone\": null\n}\n");
+		   " price number\n gone integer } }\n");
+	ck_assert_str_eq(
+	    show(schema_model(&schema, "orders"), value_integer(1)),
+	    "{\n  \"id\": 1,\n  \"qty\": 2,\n  \"paid\": true,\n  \"day\": \"2024-02-29\",\n  \"name\": \"x\",\n"
+	    "  \"price\": 2.5,\n  \"gone\": null\n}\n");
 	struct value key;
 	ck_assert_int_eq(store_reserve_key(store, schema_model(&schema, "orders"), &key, &error), 0);
 	foreign("insert into orders(qty) values(3)");
@@ -181,7 +183,8 @@ START_TEST(a_check_that_does_not_compile_is_told)
 {
 	read_conf("model orders { fields { id integer key\n qty integer check 'qtty > 0' } }\n");
 	ck_assert_int_eq(store_open(&store, &schema, 0, &error), -EBADMSG);
-	ck_assert_ptr_nonnull(strstr(error.text, "model orders: the check of qty does not compile: no such column: qtty"));
+	ck_assert_ptr_nonnull(
+	    strstr(error.text, "model orders: the check of qty does not compile: no such column: qtty"));
 }
 END_TEST
 
@@ -246,7 +249,8 @@ END_TEST
 
 START_TEST(a_view_is_read_only)
 {
-	foreign("create table t(id integer primary key, a int); insert into t values(1, 2); create view v as select * from t");
+	foreign("create table t(id integer primary key, a int); insert into t values(1, 2); create view v as select * "
+		"from t");
 	read_conf("model v { fields { id integer key\n a integer } }\n");
 	ck_assert_int_eq(store_open(&store, &schema, 0, &error), -EBADMSG);
 	err_release(&error);
@@ -259,7 +263,7 @@ END_TEST
 START_TEST(defaults_hold_for_other_programs_too)
 {
 	open_store("model a { fields { id integer key\n s string default \"it's\"\n n integer default 3\n"
-	           " at datetime default now\n d date default today } }\n");
+		   " at datetime default now\n d date default today } }\n");
 	foreign("insert into a(id) values(1)");
 	const char *shown = show(schema_model(&schema, "a"), value_integer(1));
 	ck_assert_ptr_nonnull(strstr(shown, "\"n\": 3"));

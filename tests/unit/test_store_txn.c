@@ -7,9 +7,10 @@
 #include <stdatomic.h>
 
 static const struct model *users, *orders;
-static const char text_of_conf[] = "model users { fields { id integer key\n name string unique } has-many orders by user_id }\n"
-				   "model orders { fields { id integer key\n user_id integer references users } }\n"
-				   "model logs { fields { id integer key } }\n";
+static const char text_of_conf[] =
+    "model users { fields { id integer key\n name string unique } has-many orders by user_id }\n"
+    "model orders { fields { id integer key\n user_id integer references users } }\n"
+    "model logs { fields { id integer key } }\n";
 
 static void setup(void)
 {
@@ -251,7 +252,8 @@ static void enqueue(struct queued *all, int n)
 
 START_TEST(a_member_that_rolls_back_leaves_the_others_their_commit)
 {
-	struct queued all[] = {{.id = 2, .name = "b"}, {.id = 3, .name = "c"}, {.id = 4, .name = "d", .roll_back = true}};
+	struct queued all[] = {
+	    {.id = 2, .name = "b"}, {.id = 3, .name = "c"}, {.id = 4, .name = "d", .roll_back = true}};
 	struct txn t = begin();
 	ck_assert_int_eq(insert(&t, 1, "a", &error), 0);
 	enqueue(all, 3);
@@ -282,7 +284,8 @@ END_TEST
 START_TEST(an_error_that_rolls_everything_back_fails_the_transaction)
 {
 	struct sql *sql;
-	ck_assert_int_eq(sql_prepare(store, "INSERT OR ROLLBACK INTO users VALUES(5, 'a')", NULL, NULL, &sql, &error), 0);
+	ck_assert_int_eq(sql_prepare(store, "INSERT OR ROLLBACK INTO users VALUES(5, 'a')", NULL, NULL, &sql, &error),
+			 0);
 	struct txn t = begin();
 	ck_assert_int_eq(insert(&t, 1, "a", &error), 0);
 	ck_assert_int_eq(sql_run(&t, sql, NULL, NULL, NULL, &error), -EBADMSG);
@@ -300,7 +303,8 @@ END_TEST
 START_TEST(members_that_wait_hear_of_it_too)
 {
 	struct sql *sql;
-	ck_assert_int_eq(sql_prepare(store, "INSERT OR ROLLBACK INTO users VALUES(5, 'a')", NULL, NULL, &sql, &error), 0);
+	ck_assert_int_eq(sql_prepare(store, "INSERT OR ROLLBACK INTO users VALUES(5, 'a')", NULL, NULL, &sql, &error),
+			 0);
 	struct queued all[] = {{.id = 2, .name = "b", .sql = sql}};
 	struct txn t = begin();
 	ck_assert_int_eq(insert(&t, 1, "a", &error), 0);
