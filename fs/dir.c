@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "handle.h"
+#include "rejected.h"
 #include "scratch.h"
 #include "view.h"
 
@@ -81,6 +82,17 @@ static void find_scratch(struct mount *m, const char *name, struct entry *out)
 	scratch_put(m, s);
 }
 
+static int find_rejected(struct mount *m, const struct node *parent, const char *name, uid_t uid, struct entry *out)
+{
+	out->model = mount_model(m, parent->model);
+	out->record_name = record_is_name(name);
+	if (!out->model)
+		return -ENOENT;
+	if (rejected_find(m, uid, out->model, name, &out->st, NULL) == 0)
+		out->kind = ENTRY_REJECTED;
+	return 0;
+}
+
 static int find_in_model(struct mount *m, const struct node *parent, const char *name, pid_t pid, struct arena *a,
                          struct entry *out, struct err *e)
 {
@@ -109,8 +121,8 @@ static int find_in_model(struct mount *m, const struct node *parent, const char 
 	return rc;
 }
 
-int dir_find(struct mount *m, uint64_t parent, const char *name, pid_t pid, struct arena *a, struct entry *out,
-             struct err *e)
+int dir_find(struct mount *m, uint64_t parent, const char *name, const struct actor *who, struct arena *a,
+             struct entry *out, struct err *e)
 {
 	struct node node = node_decode(parent);
 
@@ -118,7 +130,9 @@ int dir_find(struct mount *m, uint64_t parent, const char *name, pid_t pid, stru
 	if (strlen(name) > LIMIT_NAME)
 		return -ENAMETOOLONG;
 	if (node.kind == NODE_MODEL)
-		return find_in_model(m, &node, name, pid, a, out, e);
+		return find_in_model(m, &node, name, who->pid, a, out, e);
+	if (node.kind == NODE_REJECTED)
+		return find_rejected(m, &node, name, who->uid, out);
 	if (node.kind == NODE_NONE || node.kind >= NODE_MADE_END)
 		return -ENOENT;
 	return find_made(m, &node, name, out);
@@ -146,11 +160,12 @@ void dir_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	struct mount *m = mount_of(req);
 	arena_auto a = ARENA_INIT;
 	err_auto e = ERR_INIT;
+	struct actor who = mount_actor(req);
 	struct entry entry;
 	int rc = dir_may(m, req, parent, X_OK);
 
 	if (rc == 0)
-		rc = dir_find(m, parent, name, fuse_req_ctx(req)->pid, &a, &entry, &e);
+		rc = dir_find(m, parent, name, &who, &a, &entry, &e);
 	if (rc == 0 && entry.kind == ENTRY_NONE)
 		rc = -ENOENT;
 	if (rc < 0) {
@@ -306,6 +321,21 @@ static int list_model(struct listing *l, const struct node *node, off_t off, str
 	return rc;
 }
 
+static void list_rejected(struct listing *l, const struct node *node, off_t off)
+{
+	uid_t uid = fuse_req_ctx(l->req)->uid;
+	int64_t after = off >= OFFSET_SCRATCH ? off - OFFSET_SCRATCH : -1;
+	buf_auto name = BUF_INIT;
+	struct stat st;
+
+	while (rejected_next(l->m, uid, mount_model(l->m, node->model), after, &name, &st)) {
+		after = node_decode(st.st_ino).serial;
+		if (!list(l, buf_text(&name), &st, OFFSET_SCRATCH + after))
+			return;
+		buf_reset(&name);
+	}
+}
+
 static int list_all(struct listing *l, fuse_ino_t ino, off_t off, struct err *e)
 {
 	struct node node = node_decode(ino);
@@ -316,6 +346,8 @@ static int list_all(struct listing *l, fuse_ino_t ino, off_t off, struct err *e)
 		return list_model(l, &node, off, e);
 	if (node.kind == NODE_ROOT)
 		list_root(l, off);
+	else if (node.kind == NODE_REJECTED)
+		list_rejected(l, &node, off);
 	else
 		list_made(l, &node, off);
 	return 0;

@@ -12,7 +12,8 @@ enum entry_kind {
 	ENTRY_MADE,     /* a model's directory or what view.h knows */
 	ENTRY_RECORD,
 	ENTRY_UNSAVED,  /* a record name that is open and was never saved */
-	ENTRY_SCRATCH
+	ENTRY_SCRATCH,
+	ENTRY_REJECTED
 };
 
 struct entry {
@@ -25,8 +26,8 @@ struct entry {
 };
 
 /* 0 also for ENTRY_NONE; -ENAMETOOLONG, -ENOENT where parent is no directory, or the store's errors. */
-int dir_find(struct mount *m, uint64_t parent, const char *name, pid_t pid, struct arena *a, struct entry *out,
-             struct err *e);
+int dir_find(struct mount *m, uint64_t parent, const char *name, const struct actor *who, struct arena *a,
+             struct entry *out, struct err *e);
 
 /* 0 or -EACCES: whether the caller may read, write or search the directory. */
 int dir_may(const struct mount *m, fuse_req_t req, uint64_t ino, int wanted);

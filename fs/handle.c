@@ -162,6 +162,19 @@ int handle_open_scratch(struct scratch *s, int flags, struct handle **out, struc
 	return 0;
 }
 
+int handle_open_text(uint64_t ino, const struct model *model, int flags, struct buf *text, struct handle **out,
+                     struct err *e)
+{
+	struct handle *h = new_handle(NODE_MEMORY, ino, model, flags, 0);
+
+	if (!h)
+		return err_nomem(e);
+	h->text = *text;
+	*text = (struct buf)BUF_INIT;
+	*out = h;
+	return 0;
+}
+
 int handle_open_made(struct mount *m, const struct actor *actor, const struct node *node, uint64_t ino, int flags,
                      struct handle **out, struct err *e)
 {
@@ -250,7 +263,7 @@ static int save_draft(struct mount *m, struct handle *h, const struct actor *act
 		draft_refused(&h->draft, err_clamp(e->code));
 		return rc;
 	}
-	mount_settled(m, h->model, h->name);
+	mount_settled(m, actor, h->model, h->name);
 	return after_save(m, h, &outcome, e);
 }
 
@@ -258,7 +271,7 @@ static int save_draft(struct mount *m, struct handle *h, const struct actor *act
 static void note(struct mount *m, struct handle *h, const struct actor *actor, int rc, bool repeated, struct err *e)
 {
 	if (rc < 0 && !repeated)
-		mount_refused(m, actor, h->model, h->name, e);
+		mount_refused(m, actor, h->model, h->name, &h->draft.text, e);
 }
 
 static int write_draft(struct mount *m, struct handle *h, const struct actor *actor, const char *data, size_t len,

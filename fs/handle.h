@@ -40,6 +40,9 @@ bool handle_writes(const struct handle *h);
 int handle_open_record(struct mount *m, const struct actor *actor, const struct model *model, const struct value *key,
                        const char *name, uint64_t ino, int flags, bool record, struct handle **out, struct err *e);
 int handle_open_scratch(struct scratch *s, int flags, struct handle **out, struct err *e); /* takes the reference */
+/* A text that is only read; takes it. */
+int handle_open_text(uint64_t ino, const struct model *model, int flags, struct buf *text, struct handle **out,
+                     struct err *e);
 /* A file that rowfs makes, .new included. */
 int handle_open_made(struct mount *m, const struct actor *actor, const struct node *node, uint64_t ino, int flags,
                      struct handle **out, struct err *e);

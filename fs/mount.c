@@ -10,6 +10,7 @@
 
 #include "../store/log.h"
 #include "handle.h"
+#include "rejected.h"
 #include "scratch.h"
 #include "view.h"
 
@@ -90,21 +91,24 @@ void mount_reply_error(fuse_req_t req, int rc)
 }
 
 void mount_refused(struct mount *m, const struct actor *actor, const struct model *model, const char *name,
-                   const struct err *e)
+                   const struct buf *text, const struct err *e)
 {
 	char path[LIMIT_NAME * 4];
 
 	snprintf(path, sizeof(path), "%s/%s", model ? model->name : "", name ? name : "");
 	journal_add(m->journal, actor->uid, actor->pid, path, e);
+	if (text)
+		rejected_keep(m, actor->uid, model, name, buf_text(text), text->len);
 	log_info("%s refused: %s: %s", path, err_name(err_clamp(e->code)), e->text);
 }
 
-void mount_settled(struct mount *m, const struct model *model, const char *name)
+void mount_settled(struct mount *m, const struct actor *actor, const struct model *model, const char *name)
 {
 	char path[LIMIT_NAME * 4];
 
 	snprintf(path, sizeof(path), "%s/%s", model->name, name);
 	journal_settle(m->journal, path);
+	rejected_drop(m, actor->uid, model, name);
 }
 
 /* ---- attributes ---- */
@@ -209,7 +213,7 @@ static int stat_memory_node(struct mount *m, uint64_t ino, struct stat *st, stru
 		return 0;
 	}
 	if (!handle_find(m, NULL, NULL, ino, &a, &name))
-		return -ENOENT;
+		return rejected_get(m, ino, st, NULL);
 	rc = record_stat(m, name.model, &name.key, st, e);
 	if (rc != -ENOENT)
 		return rc;

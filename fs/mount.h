@@ -22,6 +22,7 @@
 
 struct handle;
 struct scratch;
+struct rejected;
 
 struct mount {
 	struct conf *conf;
@@ -43,6 +44,7 @@ struct mount {
 	pthread_mutex_t lock;       /* guards what follows */
 	struct handle *handles;     /* open for writing */
 	struct scratch *scratches;
+	struct rejected *rejected;
 	int64_t next_memory;        /* next serial of a NODE_MEMORY */
 };
 
@@ -61,12 +63,12 @@ int mount_may_change(const struct mount *m, fuse_req_t req);
 
 /* Answers with 0, or with an error number that the kernel and programs can deal with. rc is 0 or negative. */
 void mount_reply_error(fuse_req_t req, int rc);
-/* Notes a refusal for .errors and the log; path is MODEL/NAME. */
+/* Notes a refusal for .errors and the log, and keeps the refused text (NULL: there is none) in .rejected. */
 void mount_refused(struct mount *m, const struct actor *actor, const struct model *model, const char *name,
-                   const struct err *e);
+                   const struct buf *text, const struct err *e);
 
 /* A save went through: the last refusal of the path is not the record's state any more. */
-void mount_settled(struct mount *m, const struct model *model, const char *name);
+void mount_settled(struct mount *m, const struct actor *actor, const struct model *model, const char *name);
 
 /* The key of a record by its number (of a NODE_RECORD); text in the arena. -ENOENT. */
 int mount_key(struct mount *m, const struct node *node, struct arena *a, struct value *key, struct err *e);

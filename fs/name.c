@@ -13,6 +13,7 @@
 
 #include "dir.h"
 #include "handle.h"
+#include "rejected.h"
 #include "scratch.h"
 
 /* One end of a rename: the name and what it stands for. */
@@ -37,27 +38,36 @@ static struct mount *mount_of(fuse_req_t req)
 	return fuse_req_userdata(req);
 }
 
-/* Whether the caller may add and remove names in the directory, which must be a model's. */
-static int may_change_in(struct mount *m, fuse_req_t req, uint64_t parent)
+/* Whether the caller may take names out of the directory: a model's, or the user's own refused texts. */
+static int may_remove_in(struct mount *m, fuse_req_t req, uint64_t parent)
 {
 	int rc = mount_may_change(m, req);
 
-	if (rc == 0 && node_decode(parent).kind != NODE_MODEL)
-		rc = -EPERM;
-	return rc < 0 ? rc : dir_may(m, req, parent, W_OK | X_OK);
+	if (rc < 0 || node_decode(parent).kind == NODE_REJECTED)
+		return rc;
+	return node_decode(parent).kind == NODE_MODEL ? dir_may(m, req, parent, W_OK | X_OK) : -EPERM;
+}
+
+static int may_add_in(struct mount *m, fuse_req_t req, uint64_t parent)
+{
+	return node_decode(parent).kind == NODE_MODEL ? may_remove_in(m, req, parent) : -EPERM;
 }
 
 /* Carries out the one request of a save and notes a refusal under the record's name. */
-static int save_one(struct mount *m, const struct actor *actor, const struct request *request, const struct end *at,
-                    struct arena *a, struct err *e)
+static int save_one(struct mount *m, const struct actor *actor, struct request *request, const struct buf *text,
+                    const struct end *at, struct arena *a, struct err *e)
 {
+	if (text) {
+		request->text = buf_text(text);
+		request->len = text->len;
+	}
 	int rc = save(m->saver, actor, request, 1, NULL, a, e);
 
 	if (rc == 0) {
-		mount_settled(m, at->entry.model, at->name);
+		mount_settled(m, actor, at->entry.model, at->name);
 		return 0;
 	}
-	mount_refused(m, actor, at->entry.model, at->name, e);
+	mount_refused(m, actor, at->entry.model, at->name, text, e);
 	return -err_clamp(e->code);
 }
 
@@ -70,9 +80,11 @@ static int unlink_entry(struct mount *m, const struct actor *actor, const struct
 				  .expect = EXPECT_RECORD};
 
 	if (end->entry.kind == ENTRY_RECORD)
-		return save_one(m, actor, &request, end, a, e);
+		return save_one(m, actor, &request, NULL, end, a, e);
 	if (end->entry.kind == ENTRY_SCRATCH)
 		return scratch_unlink(m, end->entry.model, end->name);
+	if (end->entry.kind == ENTRY_REJECTED)
+		return rejected_drop(m, actor->uid, end->entry.model, end->name);
 	if (end->entry.kind == ENTRY_UNSAVED)
 		return handle_remove_unsaved(m, end->entry.model, end->name) ? 0 : -ENOENT;
 	return end->entry.kind == ENTRY_MADE ? -EPERM : -ENOENT;
@@ -85,10 +97,10 @@ void name_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 	struct end end = {.parent = parent, .name = name};
 	arena_auto a = ARENA_INIT;
 	err_auto e = ERR_INIT;
-	int rc = may_change_in(m, req, parent);
+	int rc = may_remove_in(m, req, parent);
 
 	if (rc == 0)
-		rc = dir_find(m, parent, name, 0, &a, &end.entry, &e);
+		rc = dir_find(m, parent, name, &actor, &a, &end.entry, &e);
 	if (rc == 0)
 		rc = unlink_entry(m, &actor, &end, &a, &e);
 	mount_reply_error(req, rc);
@@ -96,21 +108,52 @@ void name_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 
 /* ---- rename and link: what stands at the source, and what the target's name is ---- */
 
+static int save_text(struct move *v, const struct buf *text, struct err *e)
+{
+	struct request request = {.kind = REQUEST_PUT, .model = v->to.entry.model, .key = v->to.entry.key,
+				  .expect = v->noreplace ? EXPECT_NONE : EXPECT_ANY};
+
+	return save_one(v->m, &v->actor, &request, text, &v->to, &v->arena, e);
+}
+
+/* Trying again what was refused: the text is kept for as long as it is. */
+static int save_rejected(struct move *v, struct err *e)
+{
+	buf_auto text = BUF_INIT;
+	struct stat st;
+	int rc = rejected_find(v->m, v->actor.uid, v->from.entry.model, v->from.name, &st, &text);
+
+	if (rc == 0)
+		rc = save_text(v, &text, e);
+	if (rc == 0 && !v->keep)
+		rejected_drop(v->m, v->actor.uid, v->from.entry.model, v->from.name);
+	return rc;
+}
+
+static int copy_rejected(struct move *v, struct err *e)
+{
+	buf_auto text = BUF_INIT;
+	struct stat st;
+	int rc = rejected_find(v->m, v->actor.uid, v->from.entry.model, v->from.name, &st, &text);
+
+	if (rc == 0)
+		rc = scratch_copy(v->m, v->to.entry.model, v->to.name, &st, &v->actor, &text, !v->noreplace, &v->made, e);
+	if (rc == 0 && !v->keep)
+		rejected_drop(v->m, v->actor.uid, v->from.entry.model, v->from.name);
+	return rc;
+}
+
 static int save_scratch(struct move *v, struct err *e)
 {
 	struct scratch *s = scratch_find(v->m, v->from.entry.model, v->from.name);
 	buf_auto text = BUF_INIT;
-	struct request request = {.kind = REQUEST_PUT, .model = v->to.entry.model, .key = v->to.entry.key,
-				  .expect = v->noreplace ? EXPECT_NONE : EXPECT_ANY};
 	int rc;
 
 	if (!s)
 		return -ENOENT;
 	rc = scratch_content(v->m, s, &text);
-	request.text = buf_text(&text);
-	request.len = text.len;
 	if (rc == 0)
-		rc = save_one(v->m, &v->actor, &request, &v->to, &v->arena, e);
+		rc = save_text(v, &text, e);
 	scratch_set_error(v->m, s, rc < 0 ? e->text : NULL);
 	if (rc == 0 && !v->keep)
 		scratch_unlink(v->m, v->from.entry.model, v->from.name);
@@ -162,7 +205,7 @@ static int move_record(struct move *v, struct err *e)
 
 	if (v->to.entry.model != v->from.entry.model)
 		request.new_model = v->to.entry.model;
-	return v->keep ? -EPERM : save_one(v->m, &v->actor, &request, &v->to, &v->arena, e);
+	return v->keep ? -EPERM : save_one(v->m, &v->actor, &request, NULL, &v->to, &v->arena, e);
 }
 
 static int no_source(struct move *v, struct err *e)
@@ -186,6 +229,7 @@ static move_function *const moves[][2] = {
 	[ENTRY_RECORD] = {copy_record, move_record},
 	[ENTRY_UNSAVED] = {no_source, no_source},
 	[ENTRY_SCRATCH] = {rename_scratch, save_scratch},
+	[ENTRY_REJECTED] = {copy_rejected, save_rejected},
 };
 
 static int carry_out(struct move *v, struct err *e)
@@ -198,7 +242,7 @@ static int carry_out(struct move *v, struct err *e)
 		return -EPERM;
 	if (to->record_name && !to->valid) {
 		err_set(e, EBADMSG, "%s is no file name of a key of %s", v->to.name, to->model->name);
-		mount_refused(v->m, &v->actor, to->model, v->to.name, e);
+		mount_refused(v->m, &v->actor, to->model, v->to.name, NULL, e);
 		return -EBADMSG;
 	}
 	if (v->noreplace && to->kind != ENTRY_NONE)
@@ -210,14 +254,15 @@ static int carry_out(struct move *v, struct err *e)
 
 static int find_ends(struct move *v, fuse_req_t req, struct err *e)
 {
-	int rc = may_change_in(v->m, req, v->to.parent);
+	const struct actor nobody = {.uid = v->actor.uid}; /* whose drafts do not count */
+	int rc = may_add_in(v->m, req, v->to.parent);
 
 	if (rc == 0 && !v->keep)
-		rc = may_change_in(v->m, req, v->from.parent);
+		rc = may_remove_in(v->m, req, v->from.parent);
 	if (rc == 0)
-		rc = dir_find(v->m, v->to.parent, v->to.name, 0, &v->arena, &v->to.entry, e);
+		rc = dir_find(v->m, v->to.parent, v->to.name, &nobody, &v->arena, &v->to.entry, e);
 	if (rc == 0 && !v->keep)
-		rc = dir_find(v->m, v->from.parent, v->from.name, 0, &v->arena, &v->from.entry, e);
+		rc = dir_find(v->m, v->from.parent, v->from.name, &nobody, &v->arena, &v->from.entry, e);
 	return rc;
 }
 
@@ -264,7 +309,7 @@ static int link_answer(struct move *v, struct err *e)
 {
 	if (!v->to.entry.record_name)
 		return 0;
-	int rc = dir_find(v->m, v->to.parent, v->to.name, 0, &v->arena, &v->to.entry, e);
+	int rc = dir_find(v->m, v->to.parent, v->to.name, &v->actor, &v->arena, &v->to.entry, e);
 	v->made = v->to.entry.st;
 	return rc;
 }
@@ -313,7 +358,7 @@ void name_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const c
 	struct actor actor = mount_actor(req);
 	err_auto e = ERR_INIT;
 	struct stat st;
-	int rc = may_change_in(m, req, parent);
+	int rc = may_add_in(m, req, parent);
 
 	if (rc == 0)
 		rc = make_symlink(m, &actor, parent, name, target, &st, &e);

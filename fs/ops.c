@@ -17,6 +17,7 @@
 #include "dir.h"
 #include "handle.h"
 #include "name.h"
+#include "rejected.h"
 #include "scratch.h"
 
 static struct mount *mount_of(fuse_req_t req)
@@ -226,6 +227,17 @@ static int open_record(struct mount *m, const struct actor *actor, fuse_ino_t in
 	return handle_open_record(m, actor, unsaved.model, &unsaved.key, unsaved.name, ino, flags, false, out, e);
 }
 
+static int open_rejected(struct mount *m, fuse_ino_t ino, int flags, struct handle **out, struct err *e)
+{
+	buf_auto text = BUF_INIT;
+	struct stat st;
+
+	if ((flags & O_ACCMODE) != O_RDONLY)
+		return -EACCES;
+	int rc = rejected_get(m, ino, &st, &text);
+	return rc < 0 ? rc : handle_open_text(ino, NULL, flags, &text, out, e);
+}
+
 static int open_memory(struct mount *m, const struct actor *actor, fuse_ino_t ino, int flags, struct handle **out,
                        struct err *e)
 {
@@ -236,7 +248,7 @@ static int open_memory(struct mount *m, const struct actor *actor, fuse_ino_t in
 	if (s)
 		return open_scratch(m, s, flags, out, e);
 	if (!handle_find(m, NULL, NULL, ino, &a, &name))
-		return -ENOENT;
+		return open_rejected(m, ino, flags, out, e);
 	int rc = handle_open_record(m, actor, name.model, &name.key, name.name, ino, flags, true, out, e);
 	if (rc != -ENOENT)
 		return rc;
@@ -306,7 +318,7 @@ static int create_record(struct mount *m, const struct actor *actor, const struc
 
 	if (!entry->valid) {
 		err_set(e, EBADMSG, "%s is no file name of a key of %s", name, entry->model->name);
-		mount_refused(m, actor, entry->model, name, e);
+		mount_refused(m, actor, entry->model, name, NULL, e);
 		return -EBADMSG;
 	}
 	if (model_integer_key(entry->model))
@@ -328,8 +340,8 @@ static int create_in(struct mount *m, fuse_req_t req, fuse_ino_t parent, const c
 	if (rc == 0)
 		rc = dir_may(m, req, parent, W_OK | X_OK);
 	if (rc == 0)
-		rc = dir_find(m, parent, name, 0, &a, &entry, e);
-	if (rc == 0 && !entry.model)
+		rc = dir_find(m, parent, name, &actor, &a, &entry, e);
+	if (rc == 0 && node_decode(parent).kind != NODE_MODEL)
 		rc = -EPERM;
 	if (rc < 0)
 		return rc;

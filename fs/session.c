@@ -21,6 +21,7 @@
 #include "declared.h"
 #include "mount.h"
 #include "ops.h"
+#include "rejected.h"
 #include "scratch.h"
 
 struct options {
@@ -253,6 +254,7 @@ static void close_parts(struct mount *m)
 		runner_stop(runner);
 	saver_free(m->saver);
 	scratch_release_all(m);
+	rejected_release_all(m);
 	journal_free(m->journal);
 	store_close(m->store);
 	free((void *)m->changed);

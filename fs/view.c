@@ -72,6 +72,7 @@ static const struct view views[] = {
 	{NODE_INFO, NODE_MODEL, ".info", S_IFDIR | 0555, NULL},
 	{NODE_SCHEMA, NODE_INFO, "schema.json", S_IFREG | 0444, print_schema},
 	{NODE_COUNT, NODE_INFO, "count", S_IFREG | 0444, print_count},
+	{NODE_REJECTED, NODE_MODEL, ".rejected", S_IFDIR | 0755, NULL},
 	{NODE_ERRORS, NODE_ROOT, ".errors", S_IFREG | 0444, print_errors},
 	{NODE_ROOT_INFO, NODE_ROOT, ".info", S_IFDIR | 0555, NULL},
 	{NODE_STATUS, NODE_ROOT_INFO, "status", S_IFREG | 0444, print_status},

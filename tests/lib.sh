@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # lib.sh - what every mount test stands on; sourced by tests/mount/*.sh and tests/scenarios/*/test.sh.
 #
-# A test file defines functions test_WHAT_HOLDS, one behaviour each, optionally setup, and ends with `run "$@"`. Every
+# A test file defines functions test_WHAT_HOLDS, one behaviour each, optionally setup and cleanup, and ends with `run "$@"`. Every
 # test runs in a process and a fresh directory of its own, with mount.conf, shop.db and the mount as ./mnt, never under
 # /tmp, where vim and emacs make no backups. At the end the daemon must stop with status 0, and a line of its log that
 # reads like an error fails the test unless allow_log named it. `bash FILE` runs all tests of a file, `bash FILE TEST` one.
@@ -197,6 +197,7 @@ finish() {
 	exec >&2 # it may still be a file of the mount
 	cd "$WORK" || exit 1
 	[ -z "$daemon" ] || stop || [ $status -ne 0 ] || status=1
+	if declare -F cleanup >/dev/null; then cleanup; fi
 	# shellcheck disable=SC2046
 	[ -z "$(jobs -p)" ] || kill -9 $(jobs -p) 2>/dev/null
 	if mountpoint -q mnt 2>/dev/null || [ "$(stat mnt 2>&1 | grep -c 'not connected')" = 1 ]; then fusermount3 -uz mnt; fi

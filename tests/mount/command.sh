@@ -296,6 +296,20 @@ test_mount_8_options_are_taken() {
 	stop_daemon
 }
 
+test_a_user_without_root_can_mount() {
+	root_only
+	[ "$(stat -c %a /dev/fuse)" = 666 ] || skip "/dev/fuse is for root only"
+	chmod 777 . mnt
+	chown 65534:65534 . mnt
+	as() { setpriv --reuid 65534 --regid 65534 --clear-groups "$@"; }
+	is "$(status as timeout 20 env PATH="$PATH" rowfs "$PWD/mount.conf" "$PWD/mnt")" 0
+	as sh -c 'echo "{\"name\": \"a\"}" > mnt/items/1.json'
+	is "$(as cat mnt/items/1.json | jq -r .name)" a
+	is "$(as stat -c %u mnt/items/1.json)" 65534
+	as fusermount3 -u mnt
+	eventually sql "select 1 / (name = 'a') from items"
+}
+
 test_a_read_only_mount_is_erofs_and_makes_no_table() {
 	sql "create table items (id integer primary key, name text); insert into items values (1, 'a')"
 	local before

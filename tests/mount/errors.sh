@@ -99,6 +99,27 @@ test_a_database_locked_by_another_program_is_etimedout() {
 	allow_log 'lock'
 }
 
+test_a_full_disk_is_enospc_and_what_was_saved_stays() {
+	[ "$(id -u)" = 0 ] || skip "needs root"
+	unmount
+	mkdir small
+	mount -t tmpfs -o size=800k tmpfs small
+	sed -i s,sqlite:,sqlite:small/, mount.conf
+	sed -i 's/max 5/max 1000000/' mount.conf
+	mount_rowfs
+	saves mnt/items/1.json '{"name": "a"}'
+	jq -n '{name: ("x" * 900000)}' >big
+	has "$(cp big mnt/items/2.json 2>&1 || true)" 'No space left on device'
+	is "$(ls mnt/items)" 1.json
+	is "$(value mnt/items/1.json .name)" a
+	is "$(last_error .errno)" ENOSPC
+	allow_log space
+	unmount
+}
+cleanup() {
+	if mountpoint -q small; then umount small; fi
+}
+
 test_values_of_write_only_fields_stay_out_of_errors() {
 	unmount
 	cat >>mount.conf <<'END'
