@@ -180,7 +180,6 @@ void dir_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 struct listing {
 	fuse_req_t req;
 	struct mount *m;
-	bool plus;
 	char *data;
 	size_t size, used;
 };
@@ -188,16 +187,8 @@ struct listing {
 /* False when the buffer is full: the kernel asks again from the last offset it has. */
 static bool list(struct listing *l, const char *name, const struct stat *st, off_t next)
 {
-	struct fuse_entry_param entry = {.attr = *st};
-	size_t n;
+	size_t n = fuse_add_direntry(l->req, l->data + l->used, l->size - l->used, name, st, next);
 
-	/* No lookup is counted for . and .. */
-	if (name[0] != '.' || (name[1] != '\0' && strcmp(name, "..") != 0))
-		entry.ino = st->st_ino;
-	if (l->plus)
-		n = fuse_add_direntry_plus(l->req, l->data + l->used, l->size - l->used, name, &entry, next);
-	else
-		n = fuse_add_direntry(l->req, l->data + l->used, l->size - l->used, name, st, next);
 	if (n > l->size - l->used)
 		return false;
 	l->used += n;
@@ -232,32 +223,17 @@ static void list_made(struct listing *l, const struct node *node, off_t off)
 	const struct view *v;
 
 	for (size_t i = off > 2 ? (size_t)off - 2 : 0; (v = view_at(node->kind, i)); i++) {
-		uint64_t ino = node_made(v->kind, node->model);
-		err_auto e = ERR_INIT;
-		struct stat st;
+		struct stat st = {.st_ino = node_made(v->kind, node->model), .st_mode = v->mode};
 
-		if (mount_stat(l->m, ino, 0, &st, &e) < 0 || !list(l, v->name, &st, (off_t)i + 3))
+		if (!list(l, v->name, &st, (off_t)i + 3))
 			return;
 	}
 }
 
-static int record_attributes(struct listing *l, struct conn *c, const struct model *model, const struct value *key,
-                             struct buf *text, struct stat *st, struct err *e)
-{
-	struct stamp stamp;
-
-	buf_reset(text);
-	int rc = store_show(c, model, key, text, &stamp, e);
-	if (rc == 0)
-		mount_record_stat(l->m, model, &stamp, text->len, st);
-	return rc;
-}
-
-static int list_records_from(struct listing *l, struct conn *c, struct cursor *cursor, const struct model *model,
-                             bool *full, struct err *e)
+static int list_records_from(struct listing *l, struct cursor *cursor, const struct model *model, bool *full,
+                             struct err *e)
 {
 	buf_auto name = BUF_INIT;
-	buf_auto text = BUF_INIT;
 	struct value key;
 	int64_t serial;
 	int rc;
@@ -268,8 +244,6 @@ static int list_records_from(struct listing *l, struct conn *c, struct cursor *c
 		buf_reset(&name);
 		if (record_name(model, &key, &name) < 0)
 			continue;
-		if (l->plus && (rc = record_attributes(l, c, model, &key, &text, &st, e)) < 0)
-			return rc;
 		*full = !list(l, buf_text(&name), &st, serial + OFFSET_RECORDS);
 		if (*full)
 			return 0;
@@ -286,7 +260,7 @@ static int list_records(struct listing *l, const struct model *model, off_t off,
 		return -e->code;
 	int rc = cursor_open(&cursor, c, model, off < OFFSET_RECORDS ? -1 : off - OFFSET_RECORDS, e);
 	if (rc == 0)
-		rc = list_records_from(l, c, cursor, model, full, e);
+		rc = list_records_from(l, cursor, model, full, e);
 	cursor_close(cursor);
 	store_read_end(c);
 	return rc;
@@ -353,30 +327,19 @@ static int list_all(struct listing *l, fuse_ino_t ino, off_t off, struct err *e)
 	return 0;
 }
 
-static void read_dir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, bool plus)
+void dir_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
 {
-	struct listing l = {.req = req, .m = mount_of(req), .plus = plus, .data = malloc(size), .size = size};
+	struct listing l = {.req = req, .m = mount_of(req), .data = malloc(size), .size = size};
 	err_auto e = ERR_INIT;
 	int rc = l.data ? list_all(&l, ino, off, &e) : -ENOMEM;
 
+	(void)fi;
 	/* What was listed before an error is shown; the error comes with the next request, which starts behind it. */
 	if (rc < 0 && l.used == 0)
 		mount_reply_error(req, rc);
 	else
 		fuse_reply_buf(req, l.data, l.used);
 	free(l.data);
-}
-
-void dir_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
-{
-	(void)fi;
-	read_dir(req, ino, size, off, false);
-}
-
-void dir_read_plus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
-{
-	(void)fi;
-	read_dir(req, ino, size, off, true);
 }
 
 void dir_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)

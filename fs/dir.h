@@ -35,7 +35,7 @@ void dir_reply_entry(fuse_req_t req, const struct stat *st, bool made);
 
 void dir_lookup(fuse_req_t req, fuse_ino_t parent, const char *name);
 void dir_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+/* Plain READDIR: attributes that come with names would have to be cached to be of use, and nothing is. */
 void dir_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi);
-void dir_read_plus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi);
 
 #endif

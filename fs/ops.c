@@ -40,9 +40,9 @@ static void op_init(void *data, struct fuse_conn_info *conn)
 {
 	struct mount *m = data;
 
-	conn->want |= conn->capable & (FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO |
-				       FUSE_CAP_PARALLEL_DIROPS);
-	conn->want &= ~(FUSE_CAP_WRITEBACK_CACHE | FUSE_CAP_HANDLE_KILLPRIV | FUSE_CAP_SPLICE_READ | FUSE_CAP_AUTO_INVAL_DATA);
+	conn->want |= conn->capable & (FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_PARALLEL_DIROPS);
+	conn->want &= ~(FUSE_CAP_WRITEBACK_CACHE | FUSE_CAP_HANDLE_KILLPRIV | FUSE_CAP_SPLICE_READ | FUSE_CAP_AUTO_INVAL_DATA |
+			FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO);
 	m->ready(m);
 }
 
@@ -561,7 +561,6 @@ const struct fuse_lowlevel_ops ops_table = {
 	.release = op_release,
 	.opendir = dir_open,
 	.readdir = dir_read,
-	.readdirplus = dir_read_plus,
 	.fsyncdir = op_fsyncdir,
 	.unlink = name_unlink,
 	.rename = name_rename,

@@ -194,7 +194,7 @@ struct row {
 	const struct side *sides;
 	size_t nsides;
 	struct cell cells[SIDES_MAX];
-	double one_client; /* rate of the first side with one client in the same mode; 0 unknown */
+	struct cell one_client; /* of the first side, in the same rounds; empty in rows of one client */
 };
 
 struct report {
@@ -207,8 +207,8 @@ extern const char *const op_names[OP_COUNT];
 int report_init(struct report *r, const char *durability, const char *program, const char *disk);
 void report_section(const char *title);
 void report_heading(void);
-/* Prints the row and adds it to the document; returns the first side's rate. */
-double report_row(struct report *r, struct row *row);
+/* Prints the row and adds it to the document. */
+void report_row(struct report *r, struct row *row);
 void report_hooks(struct report *r, struct row *row);
 /* A single figure: "mount", "first entry", "resident memory". */
 void report_figure(struct report *r, const char *name, long records, double value, const char *unit, const char *goal);
@@ -232,6 +232,7 @@ struct bench {
 	char work[PATH_SIZE / 4];
 	int directory; /* of the work directory, for syncfs */
 	cpu_set_t pinned, free;
+	double sync_time; /* of the disk when nobody else uses it */
 	long records;
 	struct daemon daemon;
 	struct side sides[PEERS_COUNT], hooks[HOOK_VARIANTS];
@@ -244,9 +245,9 @@ int place_init(struct bench *b);
 /* A new directory in it, far from the others on the disk. -errno. */
 int place_make(const struct bench *b, char path[PATH_SIZE]);
 void place_remove(struct bench *b);
-/* What it lies on, in words; and the microseconds of an fdatasync there. */
+/* What it lies on, in words; and the microseconds of an fdatasync there, the median of at most 100. */
 const char *place_disk(const struct bench *b);
-double place_sync_time(const struct bench *b);
+double place_sync_time(const struct bench *b, size_t times);
 /* Describes the sides and fills each with so many records; rowfs is not mounted afterwards. -errno. */
 int prepare(struct bench *b, long records);
 /* Compares what is stored with what should be: b->records and, for each side, what its clients added. -EIO. */

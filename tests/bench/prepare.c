@@ -64,21 +64,25 @@ const char *place_disk(const struct bench *b)
 	return journal ? "ext4 with a journal" : "ext4 without a journal";
 }
 
-double place_sync_time(const struct bench *b)
+double place_sync_time(const struct bench *b, size_t times)
 {
 	enum { SYNCS = 100, PAGE = 4096 };
-	static const char page[PAGE];
+	static const char pages[SYNCS * PAGE];
 	double took[SYNCS];
 	size_t n = 0;
 	int file = openat(b->directory, "sync", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	for (size_t i = 0; i < 2 * SYNCS && file >= 0; i++) {
+	struct stat st;
+	/* Overwriting, as in a log that has its size. */
+	bool ready = file >= 0 && !fstat(file, &st) &&
+		     (st.st_size || (write(file, pages, sizeof pages) == sizeof pages && !fsync(file)));
+	for (size_t i = 0; i < times && i < SYNCS && ready; i++) {
 		uint64_t start = clock_now();
-		if (pwrite(file, page, PAGE, (off_t)(i % SYNCS) * PAGE) != PAGE || fdatasync(file))
+		if (pwrite(file, pages, PAGE, (off_t)i * PAGE) != PAGE || fdatasync(file))
 			break;
-		if (i >= SYNCS) /* overwriting, as in a log that has its size */
-			took[n++] = (double)(clock_now() - start) / 1000;
+		took[n++] = (double)(clock_now() - start) / 1000;
 	}
-	close(file);
+	if (file >= 0)
+		close(file);
 	return median(took, n);
 }
 

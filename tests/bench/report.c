@@ -63,6 +63,17 @@ static double ratio_of(const struct cell *a, const struct cell *b)
 	return median(ratios, n);
 }
 
+/* What an operation of one client takes longer than on the other side, in microseconds. */
+static double extra_of(const struct cell *a, const struct cell *b)
+{
+	double extra[ROUNDS_MAX];
+	size_t n = 0;
+	for (size_t i = 0; i < a->rounds && i < b->rounds; i++)
+		if (a->rates[i] > 0 && b->rates[i] > 0)
+			extra[n++] = 1e6 / a->rates[i] - 1e6 / b->rates[i];
+	return median(extra, n);
+}
+
 static json_t *cell_json(const struct cell *c)
 {
 	double low = c->rounds ? c->rates[0] : 0, high = low;
@@ -130,7 +141,7 @@ static void print_row(const struct report *r, const struct row *row, const doubl
 	printf(" |");
 	for (size_t i = 1; i < row->nsides; i++)
 		print_number(ratios[i], 8, "%*.2f");
-	print_number(row->one_client > 0 ? rates[0] / row->one_client : 0, 7, "%*.2f");
+	print_number(ratio_of(&row->cells[0], &row->one_client), 7, "%*.2f");
 	printf(" |");
 	print_number(histogram_percentile(&row->cells[0].latency, 0.5) / 1000, 9, "%*.1f");
 	print_number(histogram_percentile(&row->cells[0].latency, 0.99) / 1000, 9, "%*.1f");
@@ -138,7 +149,7 @@ static void print_row(const struct report *r, const struct row *row, const doubl
 	fflush(stdout);
 }
 
-double report_row(struct report *r, struct row *row)
+void report_row(struct report *r, struct row *row)
 {
 	double rates[SIDES_MAX] = {0}, ratios[SIDES_MAX] = {0};
 	json_t *sides = json_object(), *against = json_object();
@@ -151,22 +162,20 @@ double report_row(struct report *r, struct row *row)
 		if (ratios[i] > 0)
 			json_object_set_new(against, name, json_real(ratios[i]));
 	}
-	if (row->one_client > 0 && rates[0] > 0)
-		json_object_set_new(against, "one client", json_real(rates[0] / row->one_client));
+	if (row->one_client.rounds)
+		json_object_set_new(against, "one client", json_real(ratio_of(&row->cells[0], &row->one_client)));
 	json_array_append_new(section(r, "operations"),
 			      json_pack("{s:s, s:I, s:i, s:b, s:o, s:o, s:s}", "operation", op_names[row->op],
 					"records", (json_int_t)row->records, "clients", row->mode.clients, "pinned",
 					row->mode.pinned, "sides", sides, "ratios", against, "goal", goal_of(r, row)));
 	print_row(r, row, rates, ratios);
-	return rates[0];
 }
 
 void report_hooks(struct report *r, struct row *row)
 {
-	double none = rate_of(&row->cells[0]);
 	for (size_t i = 0; i < row->nsides; i++) {
 		double rate = rate_of(&row->cells[i]), ratio = ratio_of(&row->cells[i], &row->cells[0]);
-		double cost = rate > 0 && none > 0 ? 1e6 / rate - 1e6 / none : 0;
+		double cost = extra_of(&row->cells[i], &row->cells[0]);
 		printf("%-15s %-7s %9.0f/s  %8.1f us a save  %+8.1f us  %6.2f of no hook\n", row->sides[i].name,
 		       "1 pin", rate, rate > 0 ? 1e6 / rate : 0, cost, ratio);
 		json_t *figures = cell_json(&row->cells[i]);
