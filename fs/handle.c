@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "scratch.h"
 #include "view.h"
@@ -427,13 +428,24 @@ bool handle_remove_unsaved(struct mount *m, const struct model *model, const cha
 	return found;
 }
 
+/* The kernel names the thread that asks; a program may open in one and look in another. */
+static bool is_same_process(pid_t a, pid_t b)
+{
+	char path[64];
+
+	if (a == b)
+		return true;
+	snprintf(path, sizeof(path), "/proc/%d/task/%d", (int)a, (int)b);
+	return access(path, F_OK) == 0;
+}
+
 int64_t handle_draft_size(struct mount *m, uint64_t ino, pid_t pid)
 {
 	int64_t size = -1;
 
 	pthread_mutex_lock(&m->lock);
 	for (struct handle *h = m->handles; h && size < 0; h = h->next)
-		if (h->ino == ino && h->pid == pid && h->draft.mode != DRAFT_APPEND)
+		if (h->ino == ino && h->draft.mode != DRAFT_APPEND && is_same_process(h->pid, pid))
 			size = h->size;
 	pthread_mutex_unlock(&m->lock);
 	return size;

@@ -142,6 +142,34 @@ test_help_and_version() {
 	done
 }
 
+test_check_sql_prints_what_would_close_the_difference_and_runs_nothing() {
+	local before
+	sql 'create table items (id integer primary key)'
+	before=$(rows)
+	is "$(status rowfs check --sql mount.conf)" 0
+	has "$(cat out)" '^ALTER TABLE .*items.* ADD .*name'
+	is "$(rows)" "$before"
+	sqlite3 shop.db <out
+	is "$(status rowfs check mount.conf)" 0
+}
+
+test_schema_prints_json_schema() {
+	is "$(status rowfs schema mount.conf items)" 0
+	is "$(value out '.["$schema"], (.properties | keys_unsorted | join(" "))')" \
+		$'https://json-schema.org/draft/2020-12/schema\nid name'
+	is "$(status rowfs schema mount.conf)" 0
+	value out . >/dev/null
+	is "$(status rowfs schema mount.conf nothing)" 1
+}
+
+test_a_hidden_model_has_no_directory() {
+	printf 'model inner {\n\thidden\n\tfields { id integer key }\n}\n' >>mount.conf
+	mount_rowfs
+	is "$(ls -A mnt)" items
+	is "$(errno stat mnt/inner)" 'stat: ENOENT'
+	is "$(sql 'select count(*) from "inner"')" 0
+}
+
 # ---- check ----
 
 test_check_is_silent_about_mistakes_when_there_are_none_and_makes_no_database() {

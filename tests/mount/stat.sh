@@ -170,4 +170,23 @@ test_models_are_directories_that_cannot_be_removed_or_made() {
 	is "$(ls -m mnt)" 'cart_lines, carts, items, lines, notes'
 }
 
+test_a_process_sees_the_size_of_its_draft_in_each_of_its_threads() {
+	saves mnt/items/1.json '{"name": "a name"}'
+	cat >look.py <<'END'
+import os, threading
+fd = os.open("mnt/items/1.json", os.O_WRONLY | os.O_TRUNC)
+os.write(fd, b'{"name"')
+sizes = []
+def look():
+    sizes.append(os.fstat(fd).st_size)
+    sizes.append(os.stat("mnt/items/1.json").st_size)
+thread = threading.Thread(target=look)
+thread.start()
+thread.join()
+look()
+print(*sizes, os.popen("stat -c %s mnt/items/1.json").read().strip())
+END
+	is "$(python3 look.py)" "7 7 7 7 $(wc -c <mnt/items/1.json)"
+}
+
 run "$@"
