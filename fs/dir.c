@@ -66,7 +66,7 @@ static int find_record(struct mount *m, const char *name, struct arena *a, struc
 	err_release(e);
 	if (handle_find(m, out->model, name, 0, a, &open_name)) {
 		out->kind = ENTRY_UNSAVED;
-		mount_dir_stat(m, open_name.ino, S_IFREG | out->model->mode, &out->st);
+		mount_dir_stat(m, open_name.ino, mount_record_mode(out->model), &out->st);
 	}
 	return 0;
 }

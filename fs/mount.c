@@ -138,10 +138,15 @@ void mount_dir_stat(const struct mount *m, uint64_t ino, mode_t mode, struct sta
 	stat_times(st, ns, ns);
 }
 
+mode_t mount_record_mode(const struct model *model)
+{
+	return S_IFREG | (model->mode & (model->read_only ? 0555 : 0777));
+}
+
 void mount_record_stat(const struct mount *m, const struct model *model, const struct stamp *stamp, size_t size,
                        struct stat *st)
 {
-	*st = (struct stat){.st_ino = mount_record_ino(m, model, stamp->serial), .st_mode = S_IFREG | model->mode,
+	*st = (struct stat){.st_ino = mount_record_ino(m, model, stamp->serial), .st_mode = mount_record_mode(model),
 			    .st_nlink = 1, .st_uid = m->uid, .st_gid = m->gid};
 	stat_times(st, stamp->mtime_ns, stamp->ctime_ns);
 	stat_size(st, size);
@@ -196,7 +201,7 @@ static int stat_record_node(struct mount *m, uint64_t ino, const struct node *no
 	if (rc != -ENOENT || !handle_find(m, NULL, NULL, ino, &a, &name))
 		return rc;
 	err_release(e);
-	mount_dir_stat(m, ino, S_IFREG | model->mode, st);
+	mount_dir_stat(m, ino, mount_record_mode(model), st);
 	return 0;
 }
 
@@ -218,7 +223,7 @@ static int stat_memory_node(struct mount *m, uint64_t ino, struct stat *st, stru
 	if (rc != -ENOENT)
 		return rc;
 	err_release(e);
-	mount_dir_stat(m, ino, S_IFREG | name.model->mode, st);
+	mount_dir_stat(m, ino, mount_record_mode(name.model), st);
 	return 0;
 }
 

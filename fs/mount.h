@@ -76,6 +76,7 @@ int mount_key(struct mount *m, const struct node *node, struct arena *a, struct 
 int mount_stat(struct mount *m, uint64_t ino, pid_t pid, struct stat *st, struct err *e);
 /* Of what rowfs makes. A model's directory changed when a commit last touched its rows. */
 void mount_dir_stat(const struct mount *m, uint64_t ino, mode_t mode, struct stat *st);
+mode_t mount_record_mode(const struct model *model);
 /* A record's attributes from its stamp and the size of its text. */
 void mount_record_stat(const struct mount *m, const struct model *model, const struct stamp *stamp, size_t size,
                        struct stat *st);

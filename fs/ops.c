@@ -263,8 +263,15 @@ static int open_attributes(struct mount *m, fuse_ino_t ino, const struct node *n
 
 	if (!model)
 		return mount_stat(m, ino, 0, st, e);
-	*st = (struct stat){.st_mode = S_IFREG | model->mode, .st_uid = m->uid, .st_gid = m->gid};
+	*st = (struct stat){.st_mode = mount_record_mode(model), .st_uid = m->uid, .st_gid = m->gid};
 	return 0;
+}
+
+static bool model_is_frozen(const struct mount *m, const struct node *node)
+{
+	const struct model *model = mount_model(m, node->model);
+
+	return model && model->read_only;
 }
 
 static int open_node(struct mount *m, fuse_req_t req, fuse_ino_t ino, int flags, struct handle **out, struct err *e)
@@ -280,6 +287,8 @@ static int open_node(struct mount *m, fuse_req_t req, fuse_ino_t ino, int flags,
 		rc = mount_may_change(m, req);
 	if (rc < 0)
 		return rc;
+	if (model_is_frozen(m, &node) && wanted_by(flags) & W_OK)
+		return -EROFS;
 	if (node.kind == NODE_RECORD)
 		return open_record(m, &actor, ino, &node, flags, out, e);
 	if (node.kind == NODE_MEMORY)
@@ -316,6 +325,8 @@ static int create_record(struct mount *m, const struct actor *actor, const struc
 {
 	uint64_t ino;
 
+	if (entry->model->read_only)
+		return -EROFS;
 	if (!entry->valid) {
 		err_set(e, EBADMSG, "%s is no file name of a key of %s", name, entry->model->name);
 		mount_refused(m, actor, entry->model, name, NULL, e);

@@ -178,8 +178,8 @@ static void report(struct mount *m, unsigned char code)
 
 static void mount_is_ready(struct mount *m)
 {
+	report(m, 0); /* a daemon is quiet on the terminal: what follows is for its log */
 	log_info("mounted %s on %s%s", m->schema->database, m->directory, m->read_only ? ", read-only" : "");
-	report(m, 0);
 }
 
 /* ---- the parts, in the order they start; they stop in the opposite one ---- */

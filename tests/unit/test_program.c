@@ -127,7 +127,10 @@ START_TEST(it_has_its_own_session_and_standard_signals)
 				   "[ $session != $parent ] && grep -E '^Sig(Blk|Ign)' /proc/self/status"),
 			 0);
 	sigprocmask(SIG_UNBLOCK, &block, NULL);
-	ck_assert_str_eq(buf_text(&result.out), "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n");
+	unsigned long long blocked, ignored;
+	ck_assert_int_eq(sscanf(buf_text(&result.out), "SigBlk:\t%llx\nSigIgn:\t%llx", &blocked, &ignored), 2);
+	ck_assert_uint_eq(blocked, 0);
+	ck_assert_uint_eq(ignored & 0x7fffffff, 0); /* 32 and 33 are glibc's own; make leaves them ignored */
 }
 END_TEST
 
