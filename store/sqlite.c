@@ -394,12 +394,10 @@ static int init_locks(struct store *s)
 	if (pthread_condattr_init(&monotonic))
 		return -ENOMEM;
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	int failed = pthread_cond_init(&s->returned, &monotonic) | pthread_cond_init(&s->settled, NULL) |
+	int failed = pthread_cond_init(&s->returned, &monotonic) |
 		     pthread_cond_init(&s->arrived, &monotonic) | pthread_cond_init(&s->checkpoint_wanted, NULL) |
 		     pthread_mutex_init(&s->pool_lock, NULL) | pthread_mutex_init(&s->turn_lock, NULL) |
 		     pthread_mutex_init(&s->checkpoint_lock, NULL);
-	for (size_t i = 0; i < TURN_SLOTS; i++)
-		failed |= pthread_cond_init(&s->turn[i], NULL);
 	pthread_condattr_destroy(&monotonic);
 	return failed ? -ENOMEM : 0;
 }
@@ -463,11 +461,8 @@ int store_open_memory(struct store **out, const struct schema *schema, struct er
 static void destroy_locks(struct store *s)
 {
 	pthread_cond_destroy(&s->returned);
-	pthread_cond_destroy(&s->settled);
 	pthread_cond_destroy(&s->arrived);
 	pthread_cond_destroy(&s->checkpoint_wanted);
-	for (size_t i = 0; i < TURN_SLOTS; i++)
-		pthread_cond_destroy(&s->turn[i]);
 	pthread_mutex_destroy(&s->pool_lock);
 	pthread_mutex_destroy(&s->turn_lock);
 	pthread_mutex_destroy(&s->checkpoint_lock);

@@ -9,6 +9,7 @@
 
 #define SQLITE_ENABLE_PREUPDATE_HOOK
 #include <pthread.h>
+#include <semaphore.h>
 #include <sqlite3.h>
 #include <stdatomic.h>
 
@@ -21,7 +22,6 @@ enum {
 	CHECKPOINT_PAGES = 1000,        /* more in the log than at the last checkpoint start the checkpointer */
 	GROUP_AGE_NS = 5 * 1000 * 1000, /* an older group is not extended: one slow hook must not delay many saves */
 	COMPANY_NS = 30 * 1000,         /* a shorter wait for others would not pay */
-	TURN_SLOTS = 32
 };
 
 /* Prepared once a connection, when first used. Their text is in the table in sqlite_text.c. */
@@ -88,7 +88,7 @@ struct member {
 	struct member *next;
 	struct err *e;
 	int result;
-	bool done;
+	sem_t settled;
 };
 
 struct touch {
@@ -111,9 +111,9 @@ struct store {
 
 	struct conn writer;
 	pthread_mutex_t turn_lock;
-	pthread_cond_t turn[TURN_SLOTS];
-	uint64_t next_ticket, serving;
-	pthread_cond_t settled, arrived;
+	bool taken;              /* it is somebody's turn */
+	struct waiter *line, *line_end; /* who wait for theirs; first come first */
+	pthread_cond_t arrived;
 	bool expecting;   /* the one whose turn it is waits for `arrived` */
 	size_t last_size; /* transactions in the last group, and how long its COMMIT took */
 	int64_t commit_ns;

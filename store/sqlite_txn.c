@@ -1,7 +1,7 @@
 /*
  * sqlite_txn.c - the write transaction, the commit that several of them share, and the checkpointer.
  *
- * A turn is a ticket: threads write in the order in which they came. The first transaction of a group runs BEGIN
+ * Threads write in the order in which they came, one whose turn it is and a line of others. The first transaction of a group runs BEGIN
  * IMMEDIATE; at its end, if others wait for their turn, it becomes a member and waits while they add theirs, each
  * behind a savepoint; the one behind whom nobody waits runs COMMIT for all.
  *
@@ -10,10 +10,10 @@
  *
  * Invariants:
  * 1. The writer connection, open, savepoint, group, touched and failure belong to the thread whose turn it is.
- * 2. A turn is passed on with the group open only while another ticket waits; that thread ends the group or passes it
+ * 2. A turn is passed on with the group open only while the line is not empty; that thread ends the group or passes it
  *    on under the same rule. So an open group always has one who will end it, and no member waits for ever.
  * 3. A transaction is in `members` before it passes its turn on: the one who ends the group finds it.
- * 4. Only the thread that ends a group tells its members, each once; a member's stack is not touched after `done`.
+ * 4. Only the thread that ends a group tells its members, each once; a member's stack is not touched after `settled`.
  * 5. The first transaction of a group has no savepoint: when it is rolled back nobody waits for the group.
  * 6. Once SQLite has rolled back by itself (autocommit is on while the group is open) nothing is written until the
  * group has ended, and all members get that error.
@@ -31,36 +31,55 @@
 
 /* ---- turns ---- */
 
+/* A thread in the line; lies on its stack. */
+struct waiter {
+	struct waiter *next;
+	sem_t wake;
+};
+
+static void sleep_on(sem_t *wake)
+{
+	while (sem_wait(wake) < 0 && errno == EINTR)
+		;
+	sem_destroy(wake);
+}
+
 void turn_wait(struct store *s)
 {
+	struct waiter me = {.next = NULL};
 	pthread_mutex_lock(&s->turn_lock);
-	uint64_t ticket = s->next_ticket++;
-	if (s->expecting)
-		pthread_cond_signal(&s->arrived);
-	while (s->serving != ticket)
-		pthread_cond_wait(&s->turn[ticket % TURN_SLOTS], &s->turn_lock);
+	bool mine = !s->taken;
+	s->taken = true;
+	if (!mine) {
+		sem_init(&me.wake, 0, 0);
+		*(s->line ? &s->line_end->next : &s->line) = &me;
+		s->line_end = &me;
+		if (s->expecting)
+			pthread_cond_signal(&s->arrived);
+	}
 	pthread_mutex_unlock(&s->turn_lock);
+	if (!mine)
+		sleep_on(&me.wake);
 }
 
-static void pass_locked(struct store *s)
-{
-	s->serving++;
-	if (s->serving < s->next_ticket)
-		pthread_cond_broadcast(&s->turn[s->serving % TURN_SLOTS]);
-}
-
+/* Each is woken alone: a crowd that wakes to look whose turn it is costs more than the saves themselves. */
 void turn_pass(struct store *s)
 {
 	pthread_mutex_lock(&s->turn_lock);
-	pass_locked(s);
+	struct waiter *next = s->line;
+	s->taken = next;
+	if (next)
+		s->line = next->next;
 	pthread_mutex_unlock(&s->turn_lock);
+	if (next)
+		sem_post(&next->wake);
 }
 
 static bool turn_try(struct store *s)
 {
 	pthread_mutex_lock(&s->turn_lock);
-	bool mine = s->serving == s->next_ticket;
-	s->next_ticket += mine;
+	bool mine = !s->taken;
+	s->taken = true;
 	pthread_mutex_unlock(&s->turn_lock);
 	return mine;
 }
@@ -118,7 +137,7 @@ static int open_group(struct store *s, struct err *e)
 static bool may_grow(struct store *s)
 {
 	pthread_mutex_lock(&s->turn_lock);
-	bool waited_for = s->serving + 1 < s->next_ticket;
+	bool waited_for = s->line;
 	pthread_mutex_unlock(&s->turn_lock);
 	return waited_for && s->nmembers + 1 < LIMIT_GROUP && monotonic_ns() - s->opened_ns < GROUP_AGE_NS;
 }
@@ -136,7 +155,7 @@ static void await_company(struct store *s)
 		return;
 	pthread_mutex_lock(&s->turn_lock);
 	s->expecting = true;
-	while (s->serving + 1 == s->next_ticket && rc == 0)
+	while (!s->line && rc == 0)
 		rc = pthread_cond_timedwait(&s->arrived, &s->turn_lock, &deadline);
 	s->expecting = false;
 	pthread_mutex_unlock(&s->turn_lock);
@@ -154,19 +173,14 @@ static int commit(struct store *s, struct err *why)
 	return r;
 }
 
-static void tell(struct store *s, struct member *members, int result, const struct err *why)
+static void tell(struct member *members, int result, const struct err *why)
 {
-	if (!members)
-		return;
-	pthread_mutex_lock(&s->turn_lock);
 	while (members) {
 		struct member *m = members;
 		members = m->next;
 		m->result = result ? err_set(m->e, why->code, "%s", why->text) : 0;
-		m->done = true;
+		sem_post(&m->settled);
 	}
-	pthread_cond_broadcast(&s->settled);
-	pthread_mutex_unlock(&s->turn_lock);
 }
 
 static bool take_touched(struct store *s, bool *touched)
@@ -213,7 +227,7 @@ static int end_group(struct store *s, struct err *e)
 	turn_pass(s);
 	if (!result && any && on_commit)
 		on_commit(s->on_commit_data, touched);
-	tell(s, members, result, &why);
+	tell(members, result, &why);
 	return result ? err_set(e, why.code, "%s", why.text) : 0;
 }
 
@@ -230,13 +244,11 @@ static void drop_group(struct store *s)
 static int join_group(struct store *s, struct err *e)
 {
 	struct member me = {.next = s->members, .e = e};
+	sem_init(&me.settled, 0, 0);
 	s->members = &me;
 	s->nmembers++;
-	pthread_mutex_lock(&s->turn_lock);
-	pass_locked(s);
-	while (!me.done)
-		pthread_cond_wait(&s->settled, &s->turn_lock);
-	pthread_mutex_unlock(&s->turn_lock);
+	turn_pass(s);
+	sleep_on(&me.settled);
 	return me.result;
 }
 
