@@ -272,8 +272,7 @@ static void list_scratch(struct listing *l, const struct model *model, off_t off
 	buf_auto name = BUF_INIT;
 	struct stat st;
 
-	while (scratch_next(l->m, model, after, &name, &st)) {
-		after = node_decode(st.st_ino).serial;
+	while (scratch_next(l->m, model, &after, &name, &st)) {
 		if (!list(l, buf_text(&name), &st, OFFSET_SCRATCH + after))
 			return;
 		buf_reset(&name);

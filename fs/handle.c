@@ -154,7 +154,7 @@ int handle_open_record(struct mount *m, const struct actor *actor, const struct 
 
 int handle_open_scratch(struct scratch *s, int flags, struct handle **out, struct err *e)
 {
-	struct handle *h = new_handle(NODE_MEMORY, s->ino, s->model, flags, 0);
+	struct handle *h = new_handle(NODE_MEMORY, s->ino, NULL, flags, 0);
 
 	if (!h)
 		return err_nomem(e);

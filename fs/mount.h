@@ -22,6 +22,7 @@
 
 struct handle;
 struct scratch;
+struct scratch_name;
 struct rejected;
 
 struct mount {
@@ -44,6 +45,7 @@ struct mount {
 	pthread_mutex_t lock;       /* guards what follows */
 	struct handle *handles;     /* open for writing */
 	struct scratch *scratches;
+	struct scratch_name *scratch_names;
 	struct rejected *rejected;
 	int64_t next_memory;        /* next serial of a NODE_MEMORY */
 };

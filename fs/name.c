@@ -163,21 +163,12 @@ static int save_scratch(struct move *v, struct err *e)
 
 static int rename_scratch(struct move *v, struct err *e)
 {
+	if (!v->keep)
+		return scratch_rename(v->m, v->from.entry.model, v->from.name, v->to.entry.model, v->to.name, v->noreplace);
 	struct scratch *s = scratch_find(v->m, v->from.entry.model, v->from.name);
-	buf_auto text = BUF_INIT;
-	struct stat st;
-	int rc;
-
-	if (!s)
-		return -ENOENT;
-	if (v->keep) {
-		scratch_stat(v->m, s, &st);
-		rc = scratch_content(v->m, s, &text);
-		if (rc == 0)
-			rc = scratch_copy(v->m, v->to.entry.model, v->to.name, &st, &v->actor, &text, !v->noreplace, &v->made, e);
-	} else {
-		rc = scratch_rename(v->m, s, v->to.entry.model, v->to.name, v->noreplace);
-	}
+	int rc = s ? scratch_link(v->m, s, v->to.entry.model, v->to.name, e) : -ENOENT;
+	if (rc == 0)
+		scratch_stat(v->m, s, &v->made);
 	scratch_put(v->m, s);
 	return rc;
 }
@@ -291,14 +282,15 @@ static int find_source(struct move *v, uint64_t ino, struct err *e)
 		return rc;
 	if (node.kind == NODE_MEMORY) {
 		struct scratch *s = scratch_get(v->m, ino);
+		buf_auto name = BUF_INIT;
 
-		if (!s || !s->model)
-			return scratch_put(v->m, s), -ENOENT;
 		from->kind = ENTRY_SCRATCH;
-		from->model = s->model;
-		v->from.name = arena_copy(&v->arena, s->name, strlen(s->name));
+		from->model = s ? scratch_any_name(v->m, s, &name) : NULL;
 		scratch_put(v->m, s);
-		return v->from.name ? 0 : -ENOMEM;
+		v->from.name = arena_copy(&v->arena, buf_text(&name), name.len);
+		if (!v->from.name)
+			return -ENOMEM;
+		return from->model ? 0 : -ENOENT;
 	}
 	from->kind = node.kind == NODE_RECORD ? ENTRY_RECORD : ENTRY_MADE;
 	from->model = mount_model(v->m, node.model);

@@ -1,8 +1,8 @@
 /*
  * scratch.c - the files of editors, in memory.
  *
- * One list, newest first: their number is bounded by LIMIT_SCRATCH_FILES for each user, so a walk is short. Every field
- * of a scratch file is guarded by mount.lock.
+ * A list of files and one of names, newest first: their number is bounded by LIMIT_SCRATCH_FILES for each user, so a walk
+ * is short. Every field of a scratch file is guarded by mount.lock.
  */
 #include "scratch.h"
 
@@ -13,12 +13,21 @@
 
 #include "../store/log.h"
 
+/* Where the name hangs; of a name that is not there, the list's end. */
+static struct scratch_name **find_at(struct mount *m, const struct model *model, const char *name)
+{
+	struct scratch_name **at = &m->scratch_names;
+
+	while (*at && ((*at)->model != model || strcmp((*at)->name, name) != 0))
+		at = &(*at)->next;
+	return at;
+}
+
 static struct scratch *by_name(struct mount *m, const struct model *model, const char *name)
 {
-	for (struct scratch *s = m->scratches; s; s = s->next)
-		if (s->model == model && strcmp(s->name, name) == 0)
-			return s;
-	return NULL;
+	struct scratch_name *n = *find_at(m, model, name);
+
+	return n ? n->scratch : NULL;
 }
 
 static void free_scratch(struct scratch *s)
@@ -31,7 +40,6 @@ static void free_scratch(struct scratch *s)
 		s->xattrs = next;
 	}
 	buf_release(&s->data);
-	free(s->name);
 	free(s->error);
 	free(s);
 }
@@ -41,7 +49,7 @@ static void drop_if_unused(struct mount *m, struct scratch *s)
 {
 	struct scratch **at = &m->scratches;
 
-	if (s->model || s->opens > 0)
+	if (s->st.st_nlink > 0 || s->opens > 0)
 		return;
 	while (*at != s)
 		at = &(*at)->next;
@@ -49,10 +57,32 @@ static void drop_if_unused(struct mount *m, struct scratch *s)
 	free_scratch(s);
 }
 
-static void take_name(struct mount *m, struct scratch *s)
+static int add_name(struct mount *m, struct scratch *s, const struct model *model, const char *name)
 {
-	s->model = NULL;
-	s->st.st_nlink = 0;
+	struct scratch_name *n = calloc(1, sizeof(*n));
+
+	if (!n)
+		return -ENOMEM;
+	*n = (struct scratch_name){m->scratch_names, s, model, m->next_memory++, strdup(name)};
+	if (!n->name) {
+		free(n);
+		return -ENOMEM;
+	}
+	m->scratch_names = n;
+	s->st.st_nlink++;
+	clock_gettime(CLOCK_REALTIME, &s->st.st_ctim);
+	return 0;
+}
+
+static void take_name(struct mount *m, struct scratch_name **at)
+{
+	struct scratch_name *n = *at;
+	struct scratch *s = n->scratch;
+
+	*at = n->next;
+	free(n->name);
+	free(n);
+	s->st.st_nlink--;
 	clock_gettime(CLOCK_REALTIME, &s->st.st_ctim);
 	drop_if_unused(m, s);
 }
@@ -60,11 +90,11 @@ static void take_name(struct mount *m, struct scratch *s)
 /* -ENOSPC when the user would have more files or bytes than a user may. */
 static int within_limits(struct mount *m, uid_t uid, size_t files, size_t bytes, struct err *e)
 {
-	for (struct scratch *s = m->scratches; s; s = s->next)
-		if (s->st.st_uid == uid) {
-			files++;
+	for (const struct scratch_name *n = m->scratch_names; n; n = n->next)
+		files += n->scratch->st.st_uid == uid;
+	for (const struct scratch *s = m->scratches; s; s = s->next)
+		if (s->st.st_uid == uid)
 			bytes += s->data.len;
-		}
 	if (files > LIMIT_SCRATCH_FILES)
 		return err_set(e, ENOSPC, "A user has at most %d scratch files (names that do not end in .json); remove some",
 		               LIMIT_SCRATCH_FILES);
@@ -85,14 +115,12 @@ static struct scratch *add(struct mount *m, const struct model *model, const cha
 
 	if (!s)
 		return NULL;
-	s->name = strdup(name);
-	if (!s->name) {
+	s->ino = node_memory(m->next_memory++);
+	s->st = (struct stat){.st_mode = mode, .st_uid = uid, .st_gid = gid, .st_blksize = 4096};
+	if (add_name(m, s, model, name) < 0) {
 		free(s);
 		return NULL;
 	}
-	s->model = model;
-	s->ino = node_memory(m->next_memory++);
-	s->st = (struct stat){.st_mode = mode, .st_uid = uid, .st_gid = gid, .st_nlink = 1, .st_blksize = 4096};
 	clock_gettime(CLOCK_REALTIME, &s->st.st_mtim);
 	s->st.st_atim = s->st.st_ctim = s->st.st_mtim;
 	s->data.limit = LIMIT_SCRATCH_BYTES;
@@ -148,7 +176,7 @@ static int copy_locked(struct mount *m, const struct model *model, const char *n
 	if (s && !replace)
 		return err_set(e, EEXIST, "%s/%s exists", model->name, name);
 	if (s)
-		take_name(m, s);
+		take_name(m, find_at(m, model, name));
 	rc = create_locked(m, model, name, like->st_mode, who->uid, who->gid, &made, e);
 	if (rc < 0)
 		return rc;
@@ -158,7 +186,7 @@ static int copy_locked(struct mount *m, const struct model *model, const char *n
 	fill_stat(made, st);
 	if (!buf_failed(&made->data))
 		return 0;
-	take_name(m, made);
+	take_name(m, find_at(m, model, name));
 	return err_nomem(e);
 }
 
@@ -213,42 +241,84 @@ void scratch_stat(struct mount *m, struct scratch *s, struct stat *st)
 
 int scratch_unlink(struct mount *m, const struct model *model, const char *name)
 {
+	int rc = -ENOENT;
+
 	pthread_mutex_lock(&m->lock);
-	struct scratch *s = by_name(m, model, name);
-	if (s)
-		take_name(m, s);
+	struct scratch_name **at = find_at(m, model, name);
+	if (*at) {
+		take_name(m, at);
+		rc = 0;
+	}
 	pthread_mutex_unlock(&m->lock);
-	return s ? 0 : -ENOENT;
+	return rc;
 }
 
-static int rename_locked(struct mount *m, struct scratch *s, const struct model *model, const char *name,
-                         bool noreplace)
+static int link_locked(struct mount *m, struct scratch *s, const struct model *model, const char *name, struct err *e)
 {
-	struct scratch *there = by_name(m, model, name);
+	if (digits_only(name))
+		return -EACCES;
+	if (s->st.st_nlink == 0)
+		return -ENOENT;
+	if (*find_at(m, model, name))
+		return -EEXIST;
+	int rc = within_limits(m, s->st.st_uid, 1, 0, e);
+	return rc < 0 ? rc : add_name(m, s, model, name);
+}
+
+int scratch_link(struct mount *m, struct scratch *s, const struct model *model, const char *name, struct err *e)
+{
+	pthread_mutex_lock(&m->lock);
+	int rc = link_locked(m, s, model, name, e);
+	pthread_mutex_unlock(&m->lock);
+	return rc;
+}
+
+const struct model *scratch_any_name(struct mount *m, struct scratch *s, struct buf *out)
+{
+	const struct scratch_name *n;
+
+	pthread_mutex_lock(&m->lock);
+	for (n = m->scratch_names; n && n->scratch != s;)
+		n = n->next;
+	const struct model *model = n ? n->model : NULL;
+	if (n)
+		buf_str(out, n->name);
+	pthread_mutex_unlock(&m->lock);
+	return model;
+}
+
+/* Two names of one file stay both, as rename(2) has it. */
+static int rename_locked(struct mount *m, const struct model *from_model, const char *from, const struct model *model,
+                         const char *name, bool noreplace)
+{
+	struct scratch_name **at = find_at(m, model, name), *there = *at, *moved = *find_at(m, from_model, from);
 	char *copy;
 
-	if (there == s)
-		return 0;
+	if (!moved || (there && there->scratch == moved->scratch))
+		return moved ? 0 : -ENOENT;
+	if (digits_only(name))
+		return -EACCES;
 	if (there && noreplace)
 		return -EEXIST;
 	copy = strdup(name);
 	if (!copy)
 		return -ENOMEM;
 	if (there)
-		take_name(m, there);
-	free(s->name);
-	s->name = copy;
-	s->model = model;
-	clock_gettime(CLOCK_REALTIME, &s->st.st_ctim);
+		take_name(m, at);
+	free(moved->name);
+	moved->name = copy;
+	moved->model = model;
+	clock_gettime(CLOCK_REALTIME, &moved->scratch->st.st_ctim);
 	return 0;
 }
 
-int scratch_rename(struct mount *m, struct scratch *s, const struct model *model, const char *name, bool noreplace)
+int scratch_rename(struct mount *m, const struct model *from_model, const char *from, const struct model *model,
+                   const char *name, bool noreplace)
 {
 	if (strlen(name) > LIMIT_NAME)
 		return -ENAMETOOLONG;
 	pthread_mutex_lock(&m->lock);
-	int rc = s->model ? rename_locked(m, s, model, name, noreplace) : -ENOENT;
+	int rc = rename_locked(m, from_model, from, model, name, noreplace);
 	pthread_mutex_unlock(&m->lock);
 	return rc;
 }
@@ -451,17 +521,18 @@ int scratch_listxattr(struct mount *m, struct scratch *s, struct buf *out)
 	return buf_failed(out) ? -ENOMEM : 0;
 }
 
-bool scratch_next(struct mount *m, const struct model *model, int64_t after, struct buf *name, struct stat *st)
+bool scratch_next(struct mount *m, const struct model *model, int64_t *serial, struct buf *name, struct stat *st)
 {
-	struct scratch *best = NULL;
+	const struct scratch_name *best = NULL;
 
 	pthread_mutex_lock(&m->lock);
-	for (struct scratch *s = m->scratches; s; s = s->next) /* newest first */
-		if (s->model == model && node_decode(s->ino).serial > after)
-			best = s;
+	for (const struct scratch_name *n = m->scratch_names; n; n = n->next) /* newest first */
+		if (n->model == model && n->serial > *serial)
+			best = n;
 	if (best) {
 		buf_str(name, best->name);
-		fill_stat(best, st);
+		fill_stat(best->scratch, st);
+		*serial = best->serial;
 	}
 	pthread_mutex_unlock(&m->lock);
 	return best != NULL;
@@ -469,12 +540,14 @@ bool scratch_next(struct mount *m, const struct model *model, int64_t after, str
 
 void scratch_release_all(struct mount *m)
 {
+	while (m->scratch_names) {
+		log_info("scratch file %s/%s is gone with the mount", m->scratch_names->model->name, m->scratch_names->name);
+		take_name(m, &m->scratch_names);
+	}
 	while (m->scratches) {
 		struct scratch *s = m->scratches;
 
 		m->scratches = s->next;
-		if (s->model)
-			log_info("scratch file %s/%s is gone with the mount", s->model->name, s->name);
 		free_scratch(s);
 	}
 }

@@ -2,8 +2,8 @@
  * scratch.h - files whose name is no record name: editors' swap, backup and temporary files, kept in memory.
  *
  * They have owner, mode, times and extended attributes as on tmpfs, are bounded per user in number and size, and are
- * gone at unmount. All functions take mount.lock themselves unless they say otherwise; the struct lives until its last
- * name and its last descriptor are gone.
+ * gone at unmount. Hard links are names of one file. All functions take mount.lock themselves unless they say otherwise;
+ * the struct lives until its last name and its last descriptor are gone.
  */
 #ifndef ROWFS_SCRATCH_H
 #define ROWFS_SCRATCH_H
@@ -17,13 +17,20 @@ struct xattr {
 	char name[];
 };
 
+/* A name in a model's directory. */
+struct scratch_name {
+	struct scratch_name *next;
+	struct scratch *scratch;
+	const struct model *model;
+	int64_t serial;             /* place in listings; never used again */
+	char *name;
+};
+
 struct scratch {
 	struct scratch *next;
 	uint64_t ino;
-	const struct model *model;  /* whose directory; NULL once it has no name */
-	char *name;
 	unsigned opens;
-	struct stat st;             /* without ino and size */
+	struct stat st;             /* without ino and size; st_nlink: names */
 	struct buf data;            /* of a symlink: its target */
 	struct xattr *xattrs;
 	char *error;                /* sentence of the last refused save from it; NULL: none */
@@ -45,7 +52,12 @@ void scratch_stat(struct mount *m, struct scratch *s, struct stat *st);
 /* Takes the name away; -ENOENT. */
 int scratch_unlink(struct mount *m, const struct model *model, const char *name);
 /* To another name, replacing what is there unless noreplace (-EEXIST); -ENOENT. */
-int scratch_rename(struct mount *m, struct scratch *s, const struct model *model, const char *name, bool noreplace);
+int scratch_rename(struct mount *m, const struct model *from_model, const char *from, const struct model *model,
+                   const char *name, bool noreplace);
+/* One more name for the file; -EEXIST, -ENOSPC, -ENOENT when its last name is gone. */
+int scratch_link(struct mount *m, struct scratch *s, const struct model *model, const char *name, struct err *e);
+/* One of the file's names, copied into out; NULL: it has none. */
+const struct model *scratch_any_name(struct mount *m, struct scratch *s, struct buf *out);
 
 int scratch_write(struct mount *m, struct scratch *s, const char *data, size_t len, int64_t offset, struct err *e);
 /* Bytes from offset into out; the number of bytes. */
@@ -61,8 +73,8 @@ int scratch_removexattr(struct mount *m, struct scratch *s, const char *name);
 int scratch_getxattr(struct mount *m, struct scratch *s, const char *name, struct buf *out);
 int scratch_listxattr(struct mount *m, struct scratch *s, struct buf *out);
 
-/* The next one of the model's directory above the serial: its name (copied into out) and attributes. False: none. */
-bool scratch_next(struct mount *m, const struct model *model, int64_t after, struct buf *name, struct stat *st);
+/* The next name in the model's directory above *serial, which is set: copied into name, with attributes. False: none. */
+bool scratch_next(struct mount *m, const struct model *model, int64_t *serial, struct buf *name, struct stat *st);
 /* At unmount: their names go to the log. */
 void scratch_release_all(struct mount *m);
 
