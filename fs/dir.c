@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "deleted.h"
 #include "handle.h"
 #include "scratch.h"
 #include "view.h"
@@ -119,6 +120,8 @@ int dir_find(struct mount *m, uint64_t parent, const char *name, pid_t pid, stru
 		return -ENAMETOOLONG;
 	if (node.kind == NODE_MODEL)
 		return find_in_model(m, &node, name, pid, a, out, e);
+	if (node.kind == NODE_DELETED)
+		return deleted_find(m, &node, name, a, out, e);
 	if (node.kind == NODE_NONE || node.kind >= NODE_MADE_END)
 		return -ENOENT;
 	return find_made(m, &node, name, out);
@@ -128,7 +131,8 @@ int dir_may(const struct mount *m, fuse_req_t req, uint64_t ino, int wanted)
 {
 	struct node node = node_decode(ino);
 	const struct model *model = node.kind == NODE_MODEL ? mount_model(m, node.model) : NULL;
-	struct stat st = {.st_mode = S_IFDIR | (model ? model->dir_mode : 0755), .st_uid = m->uid, .st_gid = m->gid};
+	mode_t mode = model ? model->dir_mode : node.kind == NODE_DELETED ? 01777 : 0755;
+	struct stat st = {.st_mode = S_IFDIR | mode, .st_uid = m->uid, .st_gid = m->gid};
 
 	return mount_may(req, &st, wanted);
 }
@@ -151,6 +155,8 @@ void dir_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 
 	if (rc == 0)
 		rc = dir_find(m, parent, name, fuse_req_ctx(req)->pid, &a, &entry, &e);
+	if (rc == 0)
+		deleted_hide(&entry, fuse_req_ctx(req)->uid);
 	if (rc == 0 && entry.kind == ENTRY_NONE)
 		rc = -ENOENT;
 	if (rc < 0) {
@@ -306,6 +312,32 @@ static int list_model(struct listing *l, const struct node *node, off_t off, str
 	return rc;
 }
 
+/* A deleted record's offset is made as a record's. */
+static int list_deleted(struct listing *l, const struct node *node, off_t off, struct err *e)
+{
+	const struct model *model = mount_model(l->m, node->model);
+	arena_auto a = ARENA_INIT;
+	struct deleted *kept;
+	size_t n = 0;
+	struct conn *c = model ? store_read_begin(l->m->store, e) : NULL;
+
+	if (!c)
+		return model ? -e->code : -ENOENT;
+	int rc = store_list_deleted(c, model, off < OFFSET_RECORDS ? 0 : off - OFFSET_RECORDS, fuse_req_ctx(l->req)->uid,
+	                            &a, &kept, &n, e);
+	store_read_end(c);
+	for (size_t i = 0; i < n; i++) {
+		buf_auto name = BUF_INIT;
+		struct stat st;
+
+		deleted_stat(l->m, model, &kept[i], &st);
+		if (record_name(model, &kept[i].key, &name) == 0 &&
+		    !list(l, buf_text(&name), &st, kept[i].serial + OFFSET_RECORDS))
+			break;
+	}
+	return rc;
+}
+
 static int list_all(struct listing *l, fuse_ino_t ino, off_t off, struct err *e)
 {
 	struct node node = node_decode(ino);
@@ -314,6 +346,8 @@ static int list_all(struct listing *l, fuse_ino_t ino, off_t off, struct err *e)
 		return 0;
 	if (node.kind == NODE_MODEL)
 		return list_model(l, &node, off, e);
+	if (node.kind == NODE_DELETED)
+		return list_deleted(l, &node, off, e);
 	if (node.kind == NODE_ROOT)
 		list_root(l, off);
 	else

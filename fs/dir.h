@@ -12,7 +12,8 @@ enum entry_kind {
 	ENTRY_MADE,     /* a model's directory or what view.h knows */
 	ENTRY_RECORD,
 	ENTRY_UNSAVED,  /* a record name that is open and was never saved */
-	ENTRY_SCRATCH
+	ENTRY_SCRATCH,
+	ENTRY_DELETED   /* in .deleted; see deleted_hide */
 };
 
 struct entry {
@@ -20,7 +21,7 @@ struct entry {
 	bool record_name;           /* ends in .json and has no leading dot */
 	bool valid;                 /* of a record name: it is the canonical name of a key */
 	const struct model *model;  /* whose directory; NULL: the root or a made directory */
-	struct value key;           /* of a valid record name; text in the arena */
+	struct value key;           /* of a valid record name, or ENTRY_DELETED; text in the arena */
 	struct stat st;             /* ENTRY_NONE: unset */
 };
 

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "deleted.h"
 #include "dir.h"
 #include "handle.h"
 #include "scratch.h"
@@ -29,6 +30,7 @@ struct move {
 	struct end from, to;
 	bool keep;              /* link: the source stays */
 	bool noreplace;
+	bool may_read;          /* the caller may have a copy of the record */
 	struct stat made;       /* of a scratch copy, for link's answer */
 };
 
@@ -45,6 +47,14 @@ static int may_change_in(struct mount *m, fuse_req_t req, uint64_t parent)
 	if (rc == 0 && node_decode(parent).kind != NODE_MODEL)
 		rc = -EPERM;
 	return rc < 0 ? rc : dir_may(m, req, parent, W_OK | X_OK);
+}
+
+/* The same where names may only go. */
+static int may_remove_from(struct mount *m, fuse_req_t req, uint64_t parent)
+{
+	if (node_decode(parent).kind != NODE_DELETED)
+		return may_change_in(m, req, parent);
+	return mount_may_change(m, req);
 }
 
 /* Carries out the one request of a save and notes a refusal under the record's name. */
@@ -75,6 +85,8 @@ static int unlink_entry(struct mount *m, const struct actor *actor, const struct
 		return scratch_unlink(m, end->entry.model, end->name);
 	if (end->entry.kind == ENTRY_UNSAVED)
 		return handle_remove_unsaved(m, end->entry.model, end->name) ? 0 : -ENOENT;
+	if (end->entry.kind == ENTRY_DELETED)
+		return deleted_forget(m, &end->entry, e);
 	return end->entry.kind == ENTRY_MADE ? -EPERM : -ENOENT;
 }
 
@@ -85,12 +97,14 @@ void name_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 	struct end end = {.parent = parent, .name = name};
 	arena_auto a = ARENA_INIT;
 	err_auto e = ERR_INIT;
-	int rc = may_change_in(m, req, parent);
+	int rc = may_remove_from(m, req, parent);
 
 	if (rc == 0)
 		rc = dir_find(m, parent, name, 0, &a, &end.entry, &e);
-	if (rc == 0)
+	if (rc == 0) {
+		deleted_hide(&end.entry, actor.uid);
 		rc = unlink_entry(m, &actor, &end, &a, &e);
+	}
 	mount_reply_error(req, rc);
 }
 
@@ -165,6 +179,33 @@ static int move_record(struct move *v, struct err *e)
 	return v->keep ? -EPERM : save_one(v->m, &v->actor, &request, &v->to, &v->arena, e);
 }
 
+static int copy_deleted(struct move *v, struct err *e)
+{
+	struct node node = node_decode(v->from.entry.st.st_ino);
+	const struct model *model = mount_model(v->m, node.model);
+	buf_auto text = BUF_INIT;
+	struct stat st = v->from.entry.st;
+	int rc = v->may_read ? deleted_print(v->m, &node, &text, e) : -EACCES;
+
+	st.st_mode = S_IFREG | model->mode;
+	if (rc == 0)
+		rc = scratch_copy(v->m, v->to.entry.model, v->to.name, &st, &v->actor, &text, !v->noreplace, &v->made, e);
+	return rc;
+}
+
+static int restore_deleted(struct move *v, struct err *e)
+{
+	struct request request = {.kind = REQUEST_RESTORE, .model = v->to.entry.model, .key = v->from.entry.key,
+				  .new_key = v->to.entry.key,
+				  .expect = v->noreplace ? EXPECT_NONE : EXPECT_ANY};
+
+	if (mount_model(v->m, node_decode(v->from.parent).model) == v->to.entry.model)
+		return save_one(v->m, &v->actor, &request, &v->to, &v->arena, e);
+	err_set(e, EPERM, "a deleted record comes back in its own model first");
+	mount_refused(v->m, &v->actor, v->to.entry.model, v->to.name, e);
+	return -EPERM;
+}
+
 static int no_source(struct move *v, struct err *e)
 {
 	(void)v, (void)e;
@@ -186,6 +227,7 @@ static move_function *const moves[][2] = {
 	[ENTRY_RECORD] = {copy_record, move_record},
 	[ENTRY_UNSAVED] = {no_source, no_source},
 	[ENTRY_SCRATCH] = {rename_scratch, save_scratch},
+	[ENTRY_DELETED] = {copy_deleted, restore_deleted},
 };
 
 static int carry_out(struct move *v, struct err *e)
@@ -213,12 +255,17 @@ static int find_ends(struct move *v, fuse_req_t req, struct err *e)
 	int rc = may_change_in(v->m, req, v->to.parent);
 
 	if (rc == 0 && !v->keep)
-		rc = may_change_in(v->m, req, v->from.parent);
+		rc = may_remove_from(v->m, req, v->from.parent);
 	if (rc == 0)
 		rc = dir_find(v->m, v->to.parent, v->to.name, 0, &v->arena, &v->to.entry, e);
 	if (rc == 0 && !v->keep)
 		rc = dir_find(v->m, v->from.parent, v->from.name, 0, &v->arena, &v->from.entry, e);
-	return rc;
+	if (rc < 0)
+		return rc;
+	deleted_hide(&v->from.entry, v->actor.uid);
+	struct node node = node_decode(v->from.entry.st.st_ino);
+	v->may_read = !v->to.entry.record_name && mount_may_read(v->m, req, &node) == 0;
+	return 0;
 }
 
 void name_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_parent, const char *new_name,
