@@ -156,10 +156,10 @@ static int rename_scratch(struct move *v, struct err *e)
 static int copy_record(struct move *v, struct err *e)
 {
 	buf_auto text = BUF_INIT;
-	struct conn *c = store_read_begin(v->m->store, e);
+	struct conn *c = v->may_read ? store_read_begin(v->m->store, e) : NULL;
 
 	if (!c)
-		return -e->code;
+		return v->may_read ? -e->code : -EACCES;
 	int rc = store_show(c, v->from.entry.model, &v->from.entry.key, &text, NULL, e);
 	store_read_end(c);
 	if (rc < 0)
