@@ -69,12 +69,24 @@ static int64_t age_ms(const struct saving *v, const struct deleted *d)
 	return v->now.tv_sec * INT64_C(1000) + v->now.tv_nsec / 1000000 - d->time_ms;
 }
 
+/* Of .new the document may tell it; the next key is nobody's. */
+static bool known_key(struct saving *v, const struct change *c, struct value *key)
+{
+	err_auto ignored = ERR_INIT;
+	const struct field *f = c->model->key;
+	*key = c->key;
+	if (key->kind == VALUE_NULL)
+		value_from_json(f->type, json_object_get(c->document, f->name), "", &v->arena, key, &ignored);
+	return key->kind != VALUE_NULL;
+}
+
 int deleted_recall(struct saving *v, struct change *c, struct err *e)
 {
 	struct deleted d;
-	if (c->old || c->deleted || c->trusted || c->key.kind == VALUE_NULL)
+	struct value key;
+	if (c->old || c->deleted || c->trusted || !known_key(v, c, &key))
 		return 0;
-	int result = store_get_deleted(v->conn, c->model, &c->key, 0, &v->arena, &d, e);
+	int result = store_get_deleted(v->conn, c->model, &key, 0, &v->arena, &d, e);
 	if (result <= 0 || d.uid != v->actor->uid || age_ms(v, &d) > TIMEOUT_AGAIN_MS)
 		return result < 0 ? result : 0;
 	json_t *document = document_of(v, c->model, &d, e);

@@ -12,6 +12,8 @@
 
 enum { LIST_AT_ONCE = 100 };
 
+#define TIME_MAX_MS (INT64_MAX / 1000000) /* who wants nanoseconds may multiply */
+
 static const char table[] = "CREATE TABLE IF NOT EXISTS rowfs_deleted (serial INTEGER PRIMARY KEY AUTOINCREMENT, "
 			    "model INTEGER NOT NULL, key ANY NOT NULL, uid INTEGER NOT NULL, time INTEGER NOT NULL, "
 			    "text TEXT NOT NULL, secrets TEXT NOT NULL, UNIQUE (model, key)) STRICT";
@@ -149,6 +151,8 @@ static int read_deleted(sqlite3_stmt *stmt, struct arena *a, struct deleted *out
 	    .time_ms = sqlite3_column_int64(stmt, 3),
 	    .size = (size_t)sqlite3_column_int64(stmt, 4),
 	};
+	if (out->time_ms > TIME_MAX_MS)
+		out->time_ms = TIME_MAX_MS;
 	if (value_copy(a, &key, &out->key) || value_copy(a, &text, &out->text) ||
 	    value_copy(a, &secrets, &out->secrets))
 		return err_nomem(e);

@@ -180,6 +180,18 @@ START_TEST(an_append_that_creates_does_so_too)
 }
 END_TEST
 
+START_TEST(a_create_whose_document_tells_the_key_does_so_too)
+{
+	open_shop("");
+	have_order();
+	saved_ok(&s, REQUEST_DELETE, "orders", 7, NULL);
+	saved_ok(&s, REQUEST_PUT, "orders", -1, "{\"text\":\"milk\"}");
+	saved_ok(&s, REQUEST_PUT, "orders", -1, as_shown);
+	ck_assert_str_eq(row(7), whole);
+	ck_assert_int_eq(strncmp(row(8), "milk||i|", 8), 0);
+}
+END_TEST
+
 START_TEST(a_document_that_says_otherwise_is_taken_at_its_word)
 {
 	open_shop("");
@@ -359,6 +371,7 @@ int main(void)
 	add(a_create_in_the_transaction_of_the_delete_does_so_too);
 	add(a_create_whose_program_runs_before_the_transaction_does_so_too);
 	add(an_append_that_creates_does_so_too);
+	add(a_create_whose_document_tells_the_key_does_so_too);
 	add(a_document_that_says_otherwise_is_taken_at_its_word);
 	add(an_absent_read_only_field_gets_its_default);
 	add(what_broke_a_rule_before_is_not_judged_again);
