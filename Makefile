@@ -41,7 +41,7 @@ MAN1    := $(wildcard man/*.1)
 MAN5    := $(wildcard man/*.5)
 
 DEPS_RUN  = gcc libc6-dev make pkg-config libfuse3-dev fuse3 libsqlite3-dev sqlite3 libjansson-dev jq
-DEPS_TEST = check mandoc attr util-linux procps vim rsync python3 perl
+DEPS_TEST = check mandoc attr util-linux procps vim rsync python3 perl git
 DEPS_CI   = clang shellcheck
 
 .PHONY: all help deps deps-test deps-ci run stop test test-asan test-tsan programs bench soak lint install uninstall clean

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "deleted.h"
 #include "handle.h"
 #include "rejected.h"
 #include "scratch.h"
@@ -133,6 +134,8 @@ int dir_find(struct mount *m, uint64_t parent, const char *name, const struct ac
 		return find_in_model(m, &node, name, who->pid, a, out, e);
 	if (node.kind == NODE_REJECTED)
 		return find_rejected(m, &node, name, who->uid, out);
+	if (node.kind == NODE_DELETED)
+		return deleted_find(m, &node, name, who->uid, a, out, e);
 	if (node.kind == NODE_NONE || node.kind >= NODE_MADE_END)
 		return -ENOENT;
 	return find_made(m, &node, name, out);
@@ -142,7 +145,8 @@ int dir_may(const struct mount *m, fuse_req_t req, uint64_t ino, int wanted)
 {
 	struct node node = node_decode(ino);
 	const struct model *model = node.kind == NODE_MODEL ? mount_model(m, node.model) : NULL;
-	struct stat st = {.st_mode = S_IFDIR | (model ? model->dir_mode : 0755), .st_uid = m->uid, .st_gid = m->gid};
+	mode_t mode = model ? model->dir_mode : node.kind == NODE_DELETED ? 01777 : 0755;
+	struct stat st = {.st_mode = S_IFDIR | mode, .st_uid = m->uid, .st_gid = m->gid};
 
 	return mount_may(req, &st, wanted);
 }
@@ -309,6 +313,32 @@ static void list_rejected(struct listing *l, const struct node *node, off_t off)
 	}
 }
 
+/* A deleted record's offset is made as a record's. */
+static int list_deleted(struct listing *l, const struct node *node, off_t off, struct err *e)
+{
+	const struct model *model = mount_model(l->m, node->model);
+	arena_auto a = ARENA_INIT;
+	struct deleted *kept;
+	size_t n = 0;
+	struct conn *c = model ? store_read_begin(l->m->store, e) : NULL;
+
+	if (!c)
+		return model ? -e->code : -ENOENT;
+	int rc = store_list_deleted(c, model, off < OFFSET_RECORDS ? 0 : off - OFFSET_RECORDS, fuse_req_ctx(l->req)->uid,
+	                            &a, &kept, &n, e);
+	store_read_end(c);
+	for (size_t i = 0; i < n; i++) {
+		buf_auto name = BUF_INIT;
+		struct stat st;
+
+		deleted_stat(l->m, model, &kept[i], &st);
+		if (record_name(model, &kept[i].key, &name) == 0 &&
+		    !list(l, buf_text(&name), &st, kept[i].serial + OFFSET_RECORDS))
+			break;
+	}
+	return rc;
+}
+
 static int list_all(struct listing *l, fuse_ino_t ino, off_t off, struct err *e)
 {
 	struct node node = node_decode(ino);
@@ -317,6 +347,8 @@ static int list_all(struct listing *l, fuse_ino_t ino, off_t off, struct err *e)
 		return 0;
 	if (node.kind == NODE_MODEL)
 		return list_model(l, &node, off, e);
+	if (node.kind == NODE_DELETED)
+		return list_deleted(l, &node, off, e);
 	if (node.kind == NODE_ROOT)
 		list_root(l, off);
 	else if (node.kind == NODE_REJECTED)

@@ -13,7 +13,8 @@ enum entry_kind {
 	ENTRY_RECORD,
 	ENTRY_UNSAVED,  /* a record name that is open and was never saved */
 	ENTRY_SCRATCH,
-	ENTRY_REJECTED
+	ENTRY_REJECTED, /* in .rejected */
+	ENTRY_DELETED   /* in .deleted */
 };
 
 struct entry {
@@ -21,7 +22,7 @@ struct entry {
 	bool record_name;           /* ends in .json and has no leading dot */
 	bool valid;                 /* of a record name: it is the canonical name of a key */
 	const struct model *model;  /* whose directory; NULL: the root or a made directory */
-	struct value key;           /* of a valid record name; text in the arena */
+	struct value key;           /* of a valid record name, or ENTRY_DELETED; text in the arena */
 	struct stat st;             /* ENTRY_NONE: unset */
 };
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "../store/log.h"
+#include "deleted.h"
 #include "handle.h"
 #include "rejected.h"
 #include "scratch.h"
@@ -74,6 +75,14 @@ int mount_may(fuse_req_t req, const struct stat *st, int wanted)
 	else
 		granted = in_group(req, st->st_gid) ? st->st_mode >> 3 : st->st_mode;
 	return (unsigned)wanted & ~(granted & 7) ? -EACCES : 0;
+}
+
+int mount_may_read(const struct mount *m, fuse_req_t req, const struct node *node)
+{
+	const struct model *model = mount_model(m, node->model);
+	struct stat st = {.st_mode = S_IFREG | (model ? model->mode : 0), .st_uid = m->uid, .st_gid = m->gid};
+
+	return mount_may(req, &st, R_OK);
 }
 
 int mount_may_change(const struct mount *m, fuse_req_t req)
@@ -256,6 +265,8 @@ int mount_stat(struct mount *m, uint64_t ino, pid_t pid, struct stat *st, struct
 		return -ENOENT;
 	if (node.kind < NODE_MADE_END)
 		return stat_made_node(m, ino, &node, st, e);
+	if (node.kind == NODE_KEPT)
+		return deleted_stat_node(m, &node, st, e);
 	if (node.kind == NODE_RECORD)
 		rc = stat_record_node(m, ino, &node, st, e);
 	else

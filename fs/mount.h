@@ -60,6 +60,8 @@ int64_t mount_next_serial(struct mount *m);
 struct actor mount_actor(fuse_req_t req);
 /* 0 or -EACCES: whether the caller has the permissions (of R_OK, W_OK, X_OK) on something with these attributes. */
 int mount_may(fuse_req_t req, const struct stat *st, int wanted);
+/* 0 or -EACCES: whether the caller may read records of the node's model, deleted ones and copies of them included. */
+int mount_may_read(const struct mount *m, fuse_req_t req, const struct node *node);
 /* 0, -EROFS, or -EDEADLK for a process of a hook that the save pipeline waits for. */
 int mount_may_change(const struct mount *m, fuse_req_t req);
 

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "deleted.h"
 #include "dir.h"
 #include "handle.h"
 #include "rejected.h"
@@ -30,6 +31,7 @@ struct move {
 	struct end from, to;
 	bool keep;              /* link: the source stays */
 	bool noreplace;
+	bool may_read;          /* the caller may have a copy of the record */
 	struct stat made;       /* of a scratch copy, for link's answer */
 };
 
@@ -38,14 +40,16 @@ static struct mount *mount_of(fuse_req_t req)
 	return fuse_req_userdata(req);
 }
 
-/* Whether the caller may take names out of the directory: a model's, or the user's own refused texts. */
+/* Whether the caller may take names out of the directory: a model's, or the user's own refused or deleted texts. */
 static int may_remove_in(struct mount *m, fuse_req_t req, uint64_t parent)
 {
 	int rc = mount_may_change(m, req);
 
-	if (rc < 0 || node_decode(parent).kind == NODE_REJECTED)
+	enum node_kind kind = node_decode(parent).kind;
+
+	if (rc < 0 || kind == NODE_REJECTED || kind == NODE_DELETED)
 		return rc;
-	return node_decode(parent).kind == NODE_MODEL ? dir_may(m, req, parent, W_OK | X_OK) : -EPERM;
+	return kind == NODE_MODEL ? dir_may(m, req, parent, W_OK | X_OK) : -EPERM;
 }
 
 static int may_add_in(struct mount *m, fuse_req_t req, uint64_t parent)
@@ -87,6 +91,8 @@ static int unlink_entry(struct mount *m, const struct actor *actor, const struct
 		return rejected_drop(m, actor->uid, end->entry.model, end->name);
 	if (end->entry.kind == ENTRY_UNSAVED)
 		return handle_remove_unsaved(m, end->entry.model, end->name) ? 0 : -ENOENT;
+	if (end->entry.kind == ENTRY_DELETED)
+		return deleted_forget(m, &end->entry, e);
 	return end->entry.kind == ENTRY_MADE ? -EPERM : -ENOENT;
 }
 
@@ -176,10 +182,10 @@ static int rename_scratch(struct move *v, struct err *e)
 static int copy_record(struct move *v, struct err *e)
 {
 	buf_auto text = BUF_INIT;
-	struct conn *c = store_read_begin(v->m->store, e);
+	struct conn *c = v->may_read ? store_read_begin(v->m->store, e) : NULL;
 
 	if (!c)
-		return -e->code;
+		return v->may_read ? -e->code : -EACCES;
 	int rc = store_show(c, v->from.entry.model, &v->from.entry.key, &text, NULL, e);
 	store_read_end(c);
 	if (rc < 0)
@@ -197,6 +203,33 @@ static int move_record(struct move *v, struct err *e)
 	if (v->to.entry.model != v->from.entry.model)
 		request.new_model = v->to.entry.model;
 	return v->keep ? -EPERM : save_one(v->m, &v->actor, &request, NULL, &v->to, &v->arena, e);
+}
+
+static int copy_deleted(struct move *v, struct err *e)
+{
+	struct node node = node_decode(v->from.entry.st.st_ino);
+	const struct model *model = mount_model(v->m, node.model);
+	buf_auto text = BUF_INIT;
+	struct stat st = v->from.entry.st;
+	int rc = v->may_read ? deleted_print(v->m, &node, &text, e) : -EACCES;
+
+	st.st_mode = S_IFREG | model->mode;
+	if (rc == 0)
+		rc = scratch_copy(v->m, v->to.entry.model, v->to.name, &st, &v->actor, &text, !v->noreplace, &v->made, e);
+	return rc;
+}
+
+static int restore_deleted(struct move *v, struct err *e)
+{
+	struct request request = {.kind = REQUEST_RESTORE, .model = v->to.entry.model, .key = v->from.entry.key,
+				  .new_key = v->to.entry.key,
+				  .expect = v->noreplace ? EXPECT_NONE : EXPECT_ANY};
+
+	if (mount_model(v->m, node_decode(v->from.parent).model) == v->to.entry.model)
+		return save_one(v->m, &v->actor, &request, NULL, &v->to, &v->arena, e);
+	err_set(e, EPERM, "a deleted record comes back in its own model first");
+	mount_refused(v->m, &v->actor, v->to.entry.model, v->to.name, NULL, e);
+	return -EPERM;
 }
 
 static int no_source(struct move *v, struct err *e)
@@ -221,6 +254,7 @@ static move_function *const moves[][2] = {
 	[ENTRY_UNSAVED] = {no_source, no_source},
 	[ENTRY_SCRATCH] = {rename_scratch, save_scratch},
 	[ENTRY_REJECTED] = {copy_rejected, save_rejected},
+	[ENTRY_DELETED] = {copy_deleted, restore_deleted},
 };
 
 static int carry_out(struct move *v, struct err *e)
@@ -254,7 +288,11 @@ static int find_ends(struct move *v, fuse_req_t req, struct err *e)
 		rc = dir_find(v->m, v->to.parent, v->to.name, &nobody, &v->arena, &v->to.entry, e);
 	if (rc == 0 && !v->keep)
 		rc = dir_find(v->m, v->from.parent, v->from.name, &nobody, &v->arena, &v->from.entry, e);
-	return rc;
+	if (rc < 0)
+		return rc;
+	struct node node = node_decode(v->from.entry.st.st_ino);
+	v->may_read = !v->to.entry.record_name && mount_may_read(v->m, req, &node) == 0;
+	return 0;
 }
 
 void name_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_parent, const char *new_name,

@@ -6,6 +6,7 @@
  *     record           changes the key, or moves     a scratch copy; the record stays
  *                      it to the other model
  *     unsaved name     ENOENT                        ENOENT
+ *     deleted record   brings it back                a scratch copy
  *
  * link does the same but keeps the source. The error of a save is the call's error; the source stays then.
  */

@@ -7,6 +7,7 @@
  *     1<<32 | kind<<16 | model            a directory or file that rowfs makes (MODEL/, MODEL/.new, .errors, ...)
  *     1<<61 | serial                      a scratch file, or a record that was never saved yet, numbered in memory
  *     1<<62 | model<<48 | serial          a record; serial is the key of an integer model (at most KEY_MAX)
+ *     3<<61 | model<<48 | serial          a deleted record, by the serial of what is kept of it
  *
  * model is the number that the store keeps for the model's name, so that it outlives changes of mount.conf.
  */
@@ -31,8 +32,10 @@ enum node_kind {
 	NODE_STATUS,      /* .info/status */
 	NODE_CONF,        /* .info/mount.conf */
 	NODE_ROOT_SCHEMA, /* .info/schema.json */
+	NODE_DELETED,     /* MODEL/.deleted/ */
 	NODE_MADE_END,    /* kinds above are made by rowfs */
 	NODE_RECORD,
+	NODE_KEPT,        /* MODEL/.deleted/KEY.json */
 	NODE_MEMORY       /* scratch file or unsaved record */
 };
 
@@ -60,13 +63,19 @@ static inline uint64_t node_record(unsigned model, int64_t serial)
 	return UINT64_C(1) << 62 | (uint64_t)model << KEY_BITS | (uint64_t)serial;
 }
 
+static inline uint64_t node_deleted(unsigned model, int64_t serial)
+{
+	return UINT64_C(3) << 61 | (uint64_t)model << KEY_BITS | ((uint64_t)serial & KEY_MAX);
+}
+
 /* NODE_NONE for a number that stands for nothing. */
 static inline struct node node_decode(uint64_t ino)
 {
 	if (ino == NODE_ROOT_INO)
 		return (struct node){NODE_ROOT, 0, 0};
 	if (ino >> 62 == 1)
-		return (struct node){NODE_RECORD, (unsigned)(ino >> KEY_BITS & ((1u << NODE_MODEL_BITS) - 1)),
+		return (struct node){ino >> 61 == 2 ? NODE_RECORD : NODE_KEPT,
+				     (unsigned)(ino >> KEY_BITS & ((1u << NODE_MODEL_BITS) - 1)),
 				     (int64_t)(ino & KEY_MAX)};
 	if (ino >> 61 == 1)
 		return (struct node){NODE_MEMORY, 0, (int64_t)(ino & ((UINT64_C(1) << 61) - 1))};

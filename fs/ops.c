@@ -283,6 +283,8 @@ static int open_node(struct mount *m, fuse_req_t req, fuse_ino_t ino, int flags,
 
 	if (rc == 0)
 		rc = mount_may(req, &st, wanted_by(flags));
+	if (rc == 0 && node.kind == NODE_KEPT)
+		rc = mount_may_read(m, req, &node);
 	if (rc == 0 && ((flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC)))
 		rc = mount_may_change(m, req);
 	if (rc < 0)

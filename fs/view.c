@@ -9,6 +9,7 @@
 
 #include "../store/json.h"
 #include "../store/log.h"
+#include "deleted.h"
 
 static void print_schema(struct mount *m, const struct model *model, uid_t uid, struct buf *out, struct err *e)
 {
@@ -70,6 +71,7 @@ static void print_conf(struct mount *m, const struct model *model, uid_t uid, st
 static const struct view views[] = {
 	{NODE_NEW, NODE_MODEL, ".new", S_IFREG | 0644, NULL},
 	{NODE_INFO, NODE_MODEL, ".info", S_IFDIR | 0555, NULL},
+	{NODE_DELETED, NODE_MODEL, ".deleted", S_IFDIR | 01777, NULL},
 	{NODE_SCHEMA, NODE_INFO, "schema.json", S_IFREG | 0444, print_schema},
 	{NODE_COUNT, NODE_INFO, "count", S_IFREG | 0444, print_count},
 	{NODE_REJECTED, NODE_MODEL, ".rejected", S_IFDIR | 0755, NULL},
@@ -110,6 +112,8 @@ int view_print(struct mount *m, const struct node *node, uid_t uid, struct buf *
 {
 	const struct view *v = view_of(node->kind);
 
+	if (node->kind == NODE_KEPT)
+		return deleted_print(m, node, out, e);
 	if (!v || !v->print)
 		return 0;
 	v->print(m, mount_model(m, node->model), uid, out, e);

@@ -10,6 +10,7 @@
 
 #include "../store/limits.h"
 #include "change.h"
+#include "deleted.h"
 
 /* ---- the saving ---- */
 
@@ -128,6 +129,7 @@ static int bind(struct saving *v, const struct change *c, const struct value *ol
 	    .model = c->model,
 	    .verb = verb,
 	    .old = old,
+	    .deleted = old ? NULL : c->deleted,
 	    .key = key->kind == VALUE_NULL ? NULL : key,
 	    .trusted = trusted,
 	    .now = v->now,
@@ -164,7 +166,9 @@ static int resolve_document(struct saving *v, struct change *c, struct err *e)
 		return err_nomem(e);
 	c->verb = !c->old ? VERB_CREATE : c->kind == REQUEST_PUT ? VERB_REPLACE : VERB_PATCH;
 	c->row = NULL;
-	int result = bind(v, c, c->old, c->verb, c->trusted, c->document, row, e);
+	int result = deleted_recall(v, c, e);
+	if (result == 0)
+		result = bind(v, c, c->old, c->verb, c->trusted, c->document, row, e);
 	if (result < 0)
 		return result;
 	c->row = row;

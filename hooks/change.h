@@ -34,7 +34,7 @@ struct saver {
 
 struct change {
 	const struct model *model;
-	enum request_kind kind; /* never REQUEST_MOVE */
+	enum request_kind kind; /* neither REQUEST_MOVE nor REQUEST_RESTORE */
 	enum verb verb;         /* known once it is resolved */
 	enum expect expect;
 	bool trusted;
@@ -47,6 +47,7 @@ struct change {
 	struct value new_key;   /* of a key change, else VALUE_NULL */
 	struct value *old;      /* NULL on create */
 	struct value *row;      /* NULL on delete */
+	struct value *deleted;  /* on a create: what the key had until a moment ago (deleted.c) */
 	size_t pre_at;          /* pre hooks before this place in the list have run before the transaction */
 };
 

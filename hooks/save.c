@@ -17,6 +17,7 @@
 #include "act.h"
 #include "after.h"
 #include "change.h"
+#include "deleted.h"
 #include "event.h"
 
 /* One call of save(). */
@@ -44,7 +45,7 @@ static int parse(struct order *o, struct err *e)
 		return err_nomem(e);
 	for (size_t i = 0; i < o->n; i++) {
 		o->at = &o->requests[i];
-		if (!o->at->text || o->at->kind == REQUEST_DELETE || o->at->kind == REQUEST_MOVE)
+		if (!o->at->text || o->at->kind >= REQUEST_DELETE)
 			continue;
 		int result = json_read(o->at->text, o->at->len, &o->documents[i], e);
 		if (result == 0)
@@ -136,7 +137,7 @@ static bool may_be_early(struct saving *v, const struct request *r)
 	    [REQUEST_DELETE] = {VERB_DELETE, VERB_DELETE},
 	};
 	size_t at;
-	for (int i = 0; i < 2 && r->kind != REQUEST_MOVE; i++)
+	for (int i = 0; i < 2 && r->kind <= REQUEST_DELETE; i++)
 		if (next_program(v, &(struct change){.model = r->model, .verb = verbs[r->kind][i]}, &at))
 			return true;
 	return false;
@@ -195,7 +196,7 @@ static int carry_resolved(struct saving *v, size_t from, struct err *e)
 	for (size_t i = from; i < to; i++) {
 		if (i > from && change_resolve_child(v, v->changes[i], e) < 0)
 			return -e->code;
-		if (pre_hooks(v, v->changes[i], e) < 0)
+		if (pre_hooks(v, v->changes[i], e) < 0 || deleted_keep(v, v->changes[i], e) < 0)
 			return -e->code;
 	}
 	for (size_t i = to; i-- > from;)
@@ -283,6 +284,20 @@ static int move_model(struct order *o, const struct request *r, struct change **
 	return carry_change(o, change_new(v, r->model, REQUEST_DELETE, &r->key, e), e);
 }
 
+/* A deleted record comes back, and what was kept of it goes. */
+static int restore(struct order *o, const struct request *r, struct change **result, struct err *e)
+{
+	struct saving *v = &o->v;
+	int64_t serial;
+	struct change *c = *result = change_new(v, r->model, REQUEST_PUT, &r->new_key, e);
+	if (!c || deleted_restore(v, r, c, &serial, e) < 0)
+		return -e->code;
+	c->expect = r->expect;
+	if (carry_change(o, c, e) < 0)
+		return -e->code;
+	return txn_forget_deleted(&v->txn, r->model, serial, e);
+}
+
 static int carry_requests(struct order *o, struct err *e)
 {
 	for (size_t i = 0; i < o->n; i++) {
@@ -291,6 +306,9 @@ static int carry_requests(struct order *o, struct err *e)
 		if (r->kind == REQUEST_MOVE) {
 			bool stays = !r->new_model || r->new_model == r->model;
 			if ((stays ? move_key : move_model)(o, r, result, e) < 0)
+				return -e->code;
+		} else if (r->kind == REQUEST_RESTORE) {
+			if (restore(o, r, result, e) < 0)
 				return -e->code;
 		} else {
 			*result = change_of_request(o, i, e);

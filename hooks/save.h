@@ -34,7 +34,8 @@ enum request_kind {
 	REQUEST_PUT,    /* the text is the record */
 	REQUEST_MERGE,  /* the text is a merge patch; on a key without a record it is a create */
 	REQUEST_DELETE,
-	REQUEST_MOVE    /* to new_key, and to another model when new_model is not NULL; replaces what is there */
+	REQUEST_MOVE,   /* to new_key, and to another model when new_model is not NULL; replaces what is there */
+	REQUEST_RESTORE /* what is kept of the deleted record of the key, as new_key; replaces what is there */
 };
 enum expect { EXPECT_ANY, EXPECT_RECORD /* else ENOENT */, EXPECT_NONE /* else EEXIST */ };
 
@@ -42,7 +43,7 @@ struct request {
 	enum request_kind kind;
 	const struct model *model;
 	struct value key;            /* VALUE_NULL with PUT: the document's, or the next key */
-	enum expect expect;          /* of the key; for MOVE of the new key */
+	enum expect expect;          /* of the key; for MOVE and RESTORE of the new key */
 	const char *text;
 	size_t len;
 	const struct model *new_model;

@@ -3,7 +3,8 @@
  *
  * One pass over the document's members in their order, then one over the fields that it left out. A member that says
  * what is stored already is taken as it is stored and not judged again, so that a record that breaks a newer rule can
- * still be saved with its other members changed. What becomes of an absent member is in bind_absent alone.
+ * still be saved with its other members changed. What becomes of an absent member is in bind_absent alone. A program
+ * that unlinks a file and creates it again means to replace it: the row it deleted stands beside its create.
  */
 #include <errno.h>
 #include <string.h>
@@ -128,6 +129,11 @@ static const struct value *old_value(const struct binding *x, const struct field
 	return x->bind->old ? &x->bind->old[f->index] : NULL;
 }
 
+static const struct value *deleted_value(const struct binding *x, const struct field *f)
+{
+	return x->bind->deleted && !x->bind->old ? &x->bind->deleted[f->index] : NULL;
+}
+
 /* True when json is what the record's text shows for the stored value, whatever it is. */
 static bool shows(const struct field *f, const struct value *old, const json_t *json)
 {
@@ -226,14 +232,15 @@ static int required(struct binding *x, const struct field *f)
 
 static int bind_field(struct binding *x, const struct field *f, json_t *json)
 {
-	const struct value *old = old_value(x, f);
+	const struct value *old = old_value(x, f), *known = old ? old : deleted_value(x, f);
 	struct value *out = &x->row[f->index];
-	if (f->read_only && !old && !x->bind->trusted)
+	bool merges = f->type == TYPE_JSON && x->bind->verb == VERB_PATCH && json_is_object(json);
+	bool same = known && !merges && is_stored(f, known, json) && !(f->required && known->kind == VALUE_NULL);
+	if (f->read_only && !old && !same && !x->bind->trusted)
 		return 0;
 	x->given[f->index] = true;
-	bool merges = f->type == TYPE_JSON && x->bind->verb == VERB_PATCH && json_is_object(json);
-	if (old && !merges && is_stored(f, old, json) && !(f->required && old->kind == VALUE_NULL)) {
-		*out = *old;
+	if (same) {
+		*out = *known;
 		return 0;
 	}
 	int rc = convert(x, f, json, out);
@@ -258,13 +265,15 @@ static int bind_field(struct binding *x, const struct field *f, json_t *json)
  */
 static int bind_absent(struct binding *x, const struct field *f)
 {
-	const struct value *old = old_value(x, f);
+	const struct value *old = old_value(x, f), *deleted = deleted_value(x, f);
 	struct value *out = &x->row[f->index];
 	bool settable = x->bind->trusted || !(f->hidden || f->read_only);
 	bool keeps = old && (x->bind->verb == VERB_PATCH || f->hidden || f->write_only || f->read_only);
 	int rc = 0;
 	if (keeps)
 		*out = *old;
+	else if (deleted && (f->hidden || f->write_only))
+		*out = *deleted;
 	else
 		rc = default_value(x->bind, f, x->arena, out, x->e);
 	if (rc || (keeps && x->bind->verb == VERB_PATCH))

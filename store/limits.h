@@ -38,6 +38,8 @@ enum {
 	TIMEOUT_JOB_MS = 600000,        /* job, unless the queue says otherwise */
 	TIMEOUT_TERM_MS = 1000,         /* between TERM and KILL */
 	TIMEOUT_DRAIN_MS = 10000,       /* running jobs at unmount */
+	TIMEOUT_DELETED_MS = 86400000,  /* how long a deleted record is kept */
+	TIMEOUT_AGAIN_MS = 60000,       /* and how long a create of its key takes from it what no file shows */
 	POLL_FOREIGN_MS = 1000,         /* look for jobs that another program queued */
 };
 

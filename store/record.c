@@ -53,6 +53,8 @@ void record_close(struct buf *b, size_t members, int indent)
 
 static bool is_shown(const struct field *f, enum show show)
 {
+	if (show == SHOW_SECRETS)
+		return f->write_only || f->hidden;
 	return !f->write_only && (!f->hidden || show == SHOW_EVENT);
 }
 

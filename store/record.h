@@ -28,6 +28,7 @@ struct bind {
 	bool trusted;               /* the server itself, a hook or the job runner: read-only and immutable fields may be set */
 	struct timespec now;        /* for defaults */
 	uid_t uid;                  /* for defaults */
+	const struct value *deleted; /* on a create: the row that the key had until a moment ago; NULL: none */
 };
 
 /*
@@ -37,7 +38,8 @@ struct bind {
  * the key keep their value. For VERB_PATCH document is an RFC 7396 merge patch of the record's shown members (null sets
  * null). On a create, read-only members are ignored unless trusted. Members of has-many and has-one relations are
  * ignored, but an entry without a key is a problem with EPERM. Fills row[0..nfields-1]; texts are borrowed from the
- * document or lie in the arena; the key may be VALUE_NULL when it is to be given by the store.
+ * document or lie in the arena; the key may be VALUE_NULL when it is to be given by the store. A create with `deleted`
+ * takes absent hidden and write-only fields from it, and members that say what it had as they were, read-only ones too.
  * What only the database knows (references, unique, check) is store_check's.
  */
 int record_bind(const struct bind *b, const json_t *document, struct value *row, struct arena *a, struct err *e);
@@ -45,8 +47,9 @@ int record_bind(const struct bind *b, const json_t *document, struct value *row,
 /* The merge patch applied for hooks' `merge` answers and tests: bind with VERB_PATCH does the same by field. */
 
 enum show {
-	SHOW_FILE,  /* what the file has: neither hidden nor write-only */
-	SHOW_EVENT  /* what hooks get: hidden too, never write-only */
+	SHOW_FILE,   /* what the file has: neither hidden nor write-only */
+	SHOW_EVENT,  /* what hooks get: hidden too, never write-only */
+	SHOW_SECRETS /* what the file has not: for the table of deleted records alone */
 };
 
 /*

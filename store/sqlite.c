@@ -432,6 +432,8 @@ static int open_all(struct store *s, struct err *e)
 		r = tables_open(s, e);
 	if (!r)
 		r = models_open(s, e);
+	if (!r)
+		r = deleted_open(s, e);
 	return r ? r : writer_start(s, e);
 }
 

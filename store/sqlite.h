@@ -45,6 +45,12 @@ enum statement {
 	JOB_NEXT,
 	JOB_ACTIVE,
 	JOB_STATUS,
+	DELETED_KEEP,
+	DELETED_PRUNE,
+	DELETED_FORGET,
+	DELETED_BY_KEY,
+	DELETED_BY_SERIAL,
+	DELETED_LIST,
 	ROW_STATEMENTS,
 	FIELD_TAKEN = ROW_STATEMENTS, /* from here on: one a field */
 	FIELD_KEYS,
@@ -99,6 +105,7 @@ struct touch {
 struct store {
 	const struct schema *schema;
 	bool read_only, memory;
+	bool deleted; /* rowfs_deleted is there */
 	struct table *tables;          /* by model index */
 	const struct model **numbered; /* by number, up to last_number */
 	unsigned last_number;
@@ -196,6 +203,9 @@ int tables_open(struct store *s, struct err *e);
 
 /* sqlite_model.c */
 int models_open(struct store *s, struct err *e);
+
+/* sqlite_deleted.c: makes its table unless the store is read-only, and drops what is too old. */
+int deleted_open(struct store *s, struct err *e);
 
 /* sqlite_txn.c */
 int writer_start(struct store *s, struct err *e);

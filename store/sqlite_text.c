@@ -16,6 +16,7 @@ struct context {
 };
 
 #define QUEUED_OR_RUNNING "$a IN ('queued', 'running')"
+#define DELETED_COLUMNS   "serial, key, uid, time, length(CAST(text AS BLOB))"
 
 static const char *const templates[STATEMENTS] = {
     [ROW_GET] = "SELECT $C, $s, $M FROM $T AS t $J WHERE t.$K = ?1",
@@ -42,6 +43,18 @@ static const char *const templates[STATEMENTS] = {
 		 "FROM $T WHERE " QUEUED_OR_RUNNING " AND $a = 'queued'",
     [JOB_ACTIVE] = "SELECT $K FROM $T WHERE " QUEUED_OR_RUNNING " AND $a = ?1 ORDER BY $K",
     [JOB_STATUS] = "SELECT $K FROM $T WHERE $a = ?1 ORDER BY $K",
+    [DELETED_KEEP] = "INSERT OR REPLACE INTO rowfs_deleted (model, key, uid, time, text, secrets) "
+		     "VALUES ($D, ?1, ?2, ?3, ?4, ?5)",
+    /* The oldest have the lowest serials; a delete adds one and looks at several, so that none piles up. */
+    [DELETED_PRUNE] = "DELETE FROM rowfs_deleted WHERE serial IN (SELECT serial FROM "
+		      "(SELECT serial, time FROM rowfs_deleted ORDER BY serial LIMIT 8) WHERE time < ?1)",
+    [DELETED_FORGET] = "DELETE FROM rowfs_deleted WHERE model = $D AND serial = ?1",
+    [DELETED_BY_KEY] = "SELECT " DELETED_COLUMNS ", text, secrets FROM rowfs_deleted "
+		       "WHERE time >= ?1 AND model = $D AND key = ?2",
+    [DELETED_BY_SERIAL] = "SELECT " DELETED_COLUMNS ", text, secrets FROM rowfs_deleted "
+			  "WHERE time >= ?1 AND model = $D AND serial = ?2",
+    [DELETED_LIST] = "SELECT " DELETED_COLUMNS " FROM rowfs_deleted WHERE time >= ?1 AND model = $D "
+		     "AND serial > ?2 AND (?3 = 0 OR uid = ?3) ORDER BY serial LIMIT ?4",
     [FIELD_TAKEN] = "SELECT $K FROM $T WHERE $F = ?1 AND $K IS NOT ?2 LIMIT 1",
     [FIELD_KEYS] = "SELECT $K FROM $T WHERE $F = ?1 ORDER BY $K",
     [FIELD_COUNT] = "SELECT count(*) FROM $T WHERE $F = ?1",
@@ -165,6 +178,11 @@ static void write_order(const struct context *c)
 static void write_sequence(const struct context *c)
 {
 	buf_str(c->b, c->s->tables[c->m->index].autoincrement ? "sqlite_sequence" : "rowfs_sequence");
+}
+
+static void write_number(const struct context *c)
+{
+	buf_printf(c->b, "%u", c->s->tables[c->m->index].number);
 }
 
 static void write_key_max(const struct context *c)
@@ -296,6 +314,7 @@ static const struct {
     {'O', write_order},
     {'N', write_sequence},
     {'L', write_key_max},
+    {'D', write_number},
     {'C', write_columns},
     {'c', write_names},
     {'I', write_indexed_equal},

@@ -128,6 +128,34 @@ int txn_update(struct txn *t, const struct model *m, const struct value *key, co
 /* -ENOENT; -EBUSY when references forbid it, the sentence names one. */
 int txn_delete(struct txn *t, const struct model *m, const struct value *key, struct err *e);
 
+/* ---- deleted records ---- */
+
+/*
+ * The last version of a deleted record, kept for TIMEOUT_DELETED_MS in rowfs_deleted: its file's text, and what no file
+ * shows. Texts lie in the arena. A read-only store that has never been written has none.
+ */
+struct deleted {
+	int64_t serial;  /* never given twice */
+	struct value key;
+	uid_t uid;       /* who deleted it */
+	int64_t time_ms; /* when, since 1970 */
+	size_t size;     /* of the text */
+	struct value text;
+	struct value secrets; /* write-only and hidden fields, a JSON object; never to be shown */
+};
+
+/* Keeps the stored record, which is about to be deleted, in the place of what is kept of its key. */
+int txn_keep_deleted(struct txn *t, const struct model *m, const struct value *key, uid_t uid, struct err *e);
+int txn_forget_deleted(struct txn *t, const struct model *m, int64_t serial, struct err *e);
+/* The same in a durable transaction of its own. */
+int store_forget_deleted(struct store *s, const struct model *m, int64_t serial, struct err *e);
+/* What is kept of the key, or under the serial with key NULL: 1, or 0 where there is nothing. */
+int store_get_deleted(struct conn *c, const struct model *m, const struct value *key, int64_t serial, struct arena *a,
+                      struct deleted *out, struct err *e);
+/* The next ones above the serial that the user deleted (0: all users'), without texts; *n is 0 at the end. */
+int store_list_deleted(struct conn *c, const struct model *m, int64_t after, uid_t uid, struct arena *a,
+                       struct deleted **list, size_t *n, struct err *e);
+
 /*
  * The next job to run: status queued, run_at due, by priority (highest first), run_at, key. 1: *key is set (in the
  * arena); 0: none is due, *next_ms is milliseconds until one is (-1: none at all).

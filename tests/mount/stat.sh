@@ -135,6 +135,18 @@ test_a_new_child_moves_size_and_ctime_of_its_parent_but_not_mtime() {
 	is "$(stat -c %s mnt/carts/1.json)" "$(wc -c <mnt/carts/1.json)"
 }
 
+test_a_copy_of_a_record_needs_permission_to_read_it() {
+	[ "$(id -u)" = 0 ] || skip "needs root"
+	unmount
+	sed -i 's/dir-mode 0750/dir-mode 0777/' mount.conf
+	chmod 755 .
+	mount_rowfs mount.conf -o allow_other
+	saves mnt/notes/a.json '{}'
+	saves mnt/items/1.json '{}'
+	is "$(setpriv --reuid 65534 --regid 65534 --clear-groups errno rename mnt/notes/a.json mnt/notes/copy)" 'rename: EACCES'
+	is "$(setpriv --reuid 65534 --regid 65534 --clear-groups errno link mnt/items/1.json mnt/notes/copy)" ok
+}
+
 test_mode_and_dir_mode_are_those_of_mount_conf() {
 	saves mnt/items/1.json '{}'
 	saves mnt/notes/a.json '{}'
