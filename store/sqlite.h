@@ -89,6 +89,12 @@ struct table {
 	unsigned number; /* sqlite_model.c */
 };
 
+/* A thread that waits for its turn; lies on its stack. */
+struct waiter {
+	struct waiter *next;
+	sem_t wake;
+};
+
 /* A transaction that waits for its group; lies on the stack of txn_commit. */
 struct member {
 	struct member *next;

@@ -31,12 +31,6 @@
 
 /* ---- turns ---- */
 
-/* A thread in the line; lies on its stack. */
-struct waiter {
-	struct waiter *next;
-	sem_t wake;
-};
-
 static void sleep_on(sem_t *wake)
 {
 	while (sem_wait(wake) < 0 && errno == EINTR)

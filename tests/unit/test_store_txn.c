@@ -1,9 +1,11 @@
 /*
  * test_store_txn.c - transactions: what is kept, what is taken back, what threads share, and what others see.
  */
+#include "../../store/sqlite.h"
 #include "store_fixture.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 
 static const struct model *users, *orders;
@@ -219,13 +221,10 @@ struct queued {
 	struct err e;
 };
 
-static atomic_int begun;
-
 static void *save_one(void *data)
 {
 	struct queued *q = data;
 	struct txn t;
-	atomic_fetch_add(&begun, 1);
 	q->result = txn_begin(store, &t, &q->e);
 	if (!q->result)
 		q->result = insert(&t, q->id, q->name, &q->e);
@@ -238,16 +237,25 @@ static void *save_one(void *data)
 	return NULL;
 }
 
-/* Nothing tells that a thread stands in the queue, so that the last of them gets a moment to. */
+static int line_length(void)
+{
+	int n = 0;
+	pthread_mutex_lock(&store->turn_lock);
+	for (const struct waiter *w = store->line; w; w = w->next)
+		n++;
+	pthread_mutex_unlock(&store->turn_lock);
+	return n;
+}
+
+/* The threads stand in line, in this order, behind the open transaction, whose group they may join however slow this is. */
 static void enqueue(struct queued *all, int n)
 {
-	atomic_store(&begun, 0);
 	for (int i = 0; i < n; i++) {
 		ck_assert_int_eq(pthread_create(&all[i].thread, NULL, save_one, &all[i]), 0);
-		while (atomic_load(&begun) <= i)
-			usleep(100);
-		usleep(2000);
+		while (line_length() <= i)
+			sched_yield();
 	}
+	store->opened_ns = INT64_MAX / 2;
 }
 
 START_TEST(a_member_that_rolls_back_leaves_the_others_their_commit)
