@@ -44,19 +44,19 @@ static void free_handle(struct handle *h)
 
 static void enlist(struct mount *m, struct handle *h)
 {
+	struct handle **list = h->kind == NODE_RECORD && handle_writes(h) ? &m->handles : &m->others;
+
 	pthread_mutex_lock(&m->lock);
-	h->next = m->handles;
-	h->link = &m->handles;
+	h->next = *list;
+	h->link = list;
 	if (h->next)
 		h->next->link = &h->next;
-	m->handles = h;
+	*list = h;
 	pthread_mutex_unlock(&m->lock);
 }
 
 static void delist(struct mount *m, struct handle *h)
 {
-	if (!h->link)
-		return;
 	pthread_mutex_lock(&m->lock);
 	*h->link = h->next;
 	if (h->next)
@@ -71,6 +71,14 @@ void handle_close(struct mount *m, struct handle *h)
 	delist(m, h);
 	scratch_put(m, h->scratch);
 	free_handle(h);
+}
+
+void handle_close_all(struct mount *m)
+{
+	while (m->handles)
+		handle_close(m, m->handles);
+	while (m->others)
+		handle_close(m, m->others);
 }
 
 static int set_key(struct handle *h, const struct value *key, struct err *e)
@@ -146,32 +154,32 @@ int handle_open_record(struct mount *m, const struct actor *actor, const struct 
 		return rc;
 	}
 	h->size = (int64_t)h->draft.text.len;
-	if (handle_writes(h))
-		enlist(m, h);
+	enlist(m, h);
 	*out = h;
 	return 0;
 }
 
-int handle_open_scratch(struct scratch *s, int flags, struct handle **out, struct err *e)
+int handle_open_scratch(struct mount *m, struct scratch *s, int flags, struct handle **out, struct err *e)
 {
 	struct handle *h = new_handle(NODE_MEMORY, s->ino, NULL, flags, 0);
 
 	if (!h)
 		return err_nomem(e);
 	h->scratch = s;
+	enlist(m, h);
 	*out = h;
 	return 0;
 }
 
-int handle_open_text(uint64_t ino, const struct model *model, int flags, struct buf *text, struct handle **out,
-                     struct err *e)
+int handle_open_text(struct mount *m, uint64_t ino, int flags, struct buf *text, struct handle **out, struct err *e)
 {
-	struct handle *h = new_handle(NODE_MEMORY, ino, model, flags, 0);
+	struct handle *h = new_handle(NODE_MEMORY, ino, NULL, flags, 0);
 
 	if (!h)
 		return err_nomem(e);
 	h->text = *text;
 	*text = (struct buf)BUF_INIT;
+	enlist(m, h);
 	*out = h;
 	return 0;
 }
@@ -192,6 +200,7 @@ int handle_open_made(struct mount *m, const struct actor *actor, const struct no
 		free_handle(h);
 		return rc < 0 ? rc : err_nomem(e);
 	}
+	enlist(m, h);
 	*out = h;
 	return 0;
 }

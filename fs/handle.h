@@ -2,7 +2,7 @@
  * handle.h - open files: the text that a reader pinned, the draft that a writer has not saved yet.
  *
  * A handle belongs to one open(2) and lives in fi->fh. Its lock guards its draft and is held during the save that a
- * write or a close asks for; readers of other handles never wait for it. Handles that are open for writing stand in
+ * write or a close asks for; readers of other handles never wait for it. Records that are open for writing stand in
  * mount.handles, so that a name that was never saved can be found and a process sees the size of its own draft.
  */
 #ifndef ROWFS_HANDLE_H
@@ -14,7 +14,7 @@
 #include "mount.h"
 
 struct handle {
-	struct handle *next, **link;  /* in mount.handles; link NULL: not listed */
+	struct handle *next, **link;  /* in mount.handles or mount.others */
 	enum node_kind kind;          /* NODE_RECORD (saved or not), NODE_MEMORY (scratch), or made by rowfs */
 	uint64_t ino;
 	const struct model *model;
@@ -39,14 +39,16 @@ bool handle_writes(const struct handle *h);
 /* Record that exists (record true) or a new name; -ENOENT, -EIO, ... */
 int handle_open_record(struct mount *m, const struct actor *actor, const struct model *model, const struct value *key,
                        const char *name, uint64_t ino, int flags, bool record, struct handle **out, struct err *e);
-int handle_open_scratch(struct scratch *s, int flags, struct handle **out, struct err *e); /* takes the reference */
+/* Takes the reference. */
+int handle_open_scratch(struct mount *m, struct scratch *s, int flags, struct handle **out, struct err *e);
 /* A text that is only read; takes it. */
-int handle_open_text(uint64_t ino, const struct model *model, int flags, struct buf *text, struct handle **out,
-                     struct err *e);
+int handle_open_text(struct mount *m, uint64_t ino, int flags, struct buf *text, struct handle **out, struct err *e);
 /* A file that rowfs makes, .new included. */
 int handle_open_made(struct mount *m, const struct actor *actor, const struct node *node, uint64_t ino, int flags,
                      struct handle **out, struct err *e);
 void handle_close(struct mount *m, struct handle *h);
+/* At the end of the mount: after a lazy unmount or a signal the kernel does not close what is open. */
+void handle_close_all(struct mount *m);
 
 int handle_write(struct mount *m, struct handle *h, const struct actor *actor, const char *data, size_t len,
                  int64_t offset, struct err *e);

@@ -201,7 +201,7 @@ static int open_scratch(struct mount *m, struct scratch *s, int flags, struct ha
 	int rc = flags & O_TRUNC ? scratch_truncate(m, s, 0, e) : 0;
 
 	if (rc == 0)
-		rc = handle_open_scratch(s, flags, out, e);
+		rc = handle_open_scratch(m, s, flags, out, e);
 	if (rc < 0)
 		scratch_put(m, s);
 	return rc;
@@ -235,7 +235,7 @@ static int open_rejected(struct mount *m, fuse_ino_t ino, int flags, struct hand
 	if ((flags & O_ACCMODE) != O_RDONLY)
 		return -EACCES;
 	int rc = rejected_get(m, ino, &st, &text);
-	return rc < 0 ? rc : handle_open_text(ino, NULL, flags, &text, out, e);
+	return rc < 0 ? rc : handle_open_text(m, ino, flags, &text, out, e);
 }
 
 static int open_memory(struct mount *m, const struct actor *actor, fuse_ino_t ino, int flags, struct handle **out,

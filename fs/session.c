@@ -19,6 +19,7 @@
 #include "../store/log.h"
 #include "command.h"
 #include "declared.h"
+#include "handle.h"
 #include "mount.h"
 #include "ops.h"
 #include "rejected.h"
@@ -253,6 +254,7 @@ static void close_parts(struct mount *m)
 	if (runner)
 		runner_stop(runner);
 	saver_free(m->saver);
+	handle_close_all(m);
 	scratch_release_all(m);
 	rejected_release_all(m);
 	journal_free(m->journal);

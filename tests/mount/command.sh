@@ -59,6 +59,20 @@ test_term_and_int_stop_cleanly_with_0() {
 	done
 }
 
+test_a_signal_ends_it_beside_open_files() {
+	local status=0
+	mount_rowfs
+	saves mnt/items/1.json '{"name": "a"}'
+	exec 5<mnt/items/1.json 6>mnt/items/2.json 7>mnt/items/tmp
+	echo '{"name":' >&6
+	kill -TERM "$daemon"
+	wait "$daemon" || status=$?
+	daemon=
+	exec 5<&- 6>&- 7>&-
+	is "$status" 0
+	is "$(sql 'select id from items')" 1
+}
+
 test_a_clean_unmount_loses_nothing_and_leaves_no_wal() {
 	mount_rowfs
 	saves mnt/items/1.json '{"name": "a"}'
