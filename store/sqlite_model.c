@@ -20,6 +20,20 @@ const struct model *store_numbered_model(const struct store *s, unsigned number)
 	return number <= s->last_number ? s->numbered[number] : NULL;
 }
 
+/* The highest number that the database has given, to models of other confs too. */
+static int read_last(struct store *s, struct err *e)
+{
+	sqlite3_stmt *stmt = NULL;
+	int r = conn_prepare(&s->writer, "SELECT max(number) FROM rowfs_model", &stmt, e);
+
+	if (r == 0)
+		r = stmt_step(&s->writer, stmt, e);
+	if (r > 0)
+		s->last_number = (unsigned)sqlite3_column_int(stmt, 0);
+	sqlite3_finalize(stmt);
+	return r < 0 ? r : 0;
+}
+
 /* Fills the numbers that the database has; *missing when it lacks one. */
 static int read_numbers(struct store *s, bool *missing, struct err *e)
 {
@@ -29,7 +43,9 @@ static int read_numbers(struct store *s, bool *missing, struct err *e)
 	*missing = true;
 	if (r <= 0)
 		return r;
-	r = conn_prepare(&s->writer, "SELECT number FROM rowfs_model WHERE name = ?1", &stmt, e);
+	r = read_last(s, e);
+	if (r == 0)
+		r = conn_prepare(&s->writer, "SELECT number FROM rowfs_model WHERE name = ?1", &stmt, e);
 	*missing = false;
 	for (size_t i = 0; r == 0 && i < s->schema->nmodels; i++) {
 		sqlite3_bind_text(stmt, 1, s->schema->models[i].name, -1, SQLITE_STATIC);
@@ -82,9 +98,6 @@ static int add_missing(struct store *s, struct err *e)
 
 static int index_numbers(struct store *s, struct err *e)
 {
-	for (size_t i = 0; i < s->schema->nmodels; i++)
-		if (s->tables[i].number > s->last_number)
-			s->last_number = s->tables[i].number;
 	for (size_t i = 0; i < s->schema->nmodels; i++)
 		if (!s->tables[i].number)
 			s->tables[i].number = ++s->last_number;

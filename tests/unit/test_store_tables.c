@@ -215,6 +215,22 @@ START_TEST(text_keys_without_sidecar_are_numbered_by_row)
 }
 END_TEST
 
+START_TEST(a_model_keeps_its_number_and_no_other_gets_it)
+{
+	foreign("create table third(id integer primary key)");
+	open_store("model first { fields { id integer key } }\nmodel second { fields { id integer key } }\n");
+	ck_assert_uint_eq(store_model_number(store, schema_model(&schema, "first")), 1);
+	ck_assert_uint_eq(store_model_number(store, schema_model(&schema, "second")), 2);
+	close_store();
+	read_conf("model third { fields { id integer key } }\nmodel first { fields { id integer key } }\n");
+	ck_assert_int_eq(store_open(&store, &schema, STORE_READ_ONLY, &error), 0);
+	ck_assert_uint_eq(store_model_number(store, schema_model(&schema, "first")), 1);
+	ck_assert_uint_eq(store_model_number(store, schema_model(&schema, "third")), 3);
+	ck_assert_ptr_null(store_numbered_model(store, 2));
+	ck_assert_ptr_eq(store_numbered_model(store, 3), schema_model(&schema, "third"));
+}
+END_TEST
+
 START_TEST(a_read_only_store_misses_a_missing_table)
 {
 	foreign("create table other(id)");
@@ -287,6 +303,7 @@ static void add(TCase *cases)
 	tcase_add_test(cases, a_check_that_does_not_compile_is_told);
 	tcase_add_test(cases, a_read_only_store_makes_nothing_and_reads);
 	tcase_add_test(cases, text_keys_without_sidecar_are_numbered_by_row);
+	tcase_add_test(cases, a_model_keeps_its_number_and_no_other_gets_it);
 	tcase_add_test(cases, a_read_only_store_misses_a_missing_table);
 	tcase_add_test(cases, a_database_that_is_none_is_told);
 	tcase_add_test(cases, a_directory_that_is_missing_is_told);
