@@ -17,6 +17,7 @@
 #include "rejected.h"
 #include "scratch.h"
 #include "view.h"
+#include "waiting.h"
 
 #define OFFSET_RECORDS 3
 #define OFFSET_SCRATCH (INT64_C(1) << 62)
@@ -93,6 +94,18 @@ static int find_rejected(struct mount *m, const struct node *parent, const char 
 	return 0;
 }
 
+static int find_waiting(struct mount *m, const char *name, struct entry *out, struct err *e)
+{
+	int rc = waiting_find(m, name, &out->id, &out->st, e);
+
+	if (rc == 0)
+		out->kind = ENTRY_WAITING;
+	if (rc != -ENOENT)
+		return rc;
+	err_release(e);
+	return 0;
+}
+
 static int find_in_model(struct mount *m, const struct node *parent, const char *name, pid_t pid, struct arena *a,
                          struct entry *out, struct err *e)
 {
@@ -133,6 +146,8 @@ int dir_find(struct mount *m, uint64_t parent, const char *name, const struct ac
 		return find_in_model(m, &node, name, who->pid, a, out, e);
 	if (node.kind == NODE_REJECTED)
 		return find_rejected(m, &node, name, who->uid, out);
+	if (node.kind == NODE_AFTER)
+		return find_waiting(m, name, out, e);
 	if (node.kind == NODE_NONE || node.kind >= NODE_MADE_END)
 		return -ENOENT;
 	return find_made(m, &node, name, out);
@@ -142,7 +157,9 @@ int dir_may(const struct mount *m, fuse_req_t req, uint64_t ino, int wanted)
 {
 	struct node node = node_decode(ino);
 	const struct model *model = node.kind == NODE_MODEL ? mount_model(m, node.model) : NULL;
-	struct stat st = {.st_mode = S_IFDIR | (model ? model->dir_mode : 0755), .st_uid = m->uid, .st_gid = m->gid};
+	const struct view *v = view_of(node.kind);
+	struct stat st = {.st_mode = model ? S_IFDIR | model->dir_mode : v ? v->mode : S_IFDIR | 0755, .st_uid = m->uid,
+			  .st_gid = m->gid};
 
 	return mount_may(req, &st, wanted);
 }
@@ -310,6 +327,22 @@ static void list_rejected(struct listing *l, const struct node *node, off_t off)
 	}
 }
 
+static int list_waiting(struct listing *l, off_t off, struct err *e)
+{
+	int64_t id = off < OFFSET_RECORDS ? 0 : off - OFFSET_RECORDS;
+	buf_auto name = BUF_INIT;
+	int rc;
+
+	while ((rc = waiting_next(l->m, id, &id, &name, e)) > 0) {
+		struct stat st = {.st_ino = node_waiting(id), .st_mode = S_IFREG};
+
+		if (!list(l, buf_text(&name), &st, id + OFFSET_RECORDS))
+			return 0;
+		buf_reset(&name);
+	}
+	return rc;
+}
+
 static int list_all(struct listing *l, fuse_ino_t ino, off_t off, struct err *e)
 {
 	struct node node = node_decode(ino);
@@ -318,6 +351,8 @@ static int list_all(struct listing *l, fuse_ino_t ino, off_t off, struct err *e)
 		return 0;
 	if (node.kind == NODE_MODEL)
 		return list_model(l, &node, off, e);
+	if (node.kind == NODE_AFTER)
+		return list_waiting(l, off, e);
 	if (node.kind == NODE_ROOT)
 		list_root(l, off);
 	else if (node.kind == NODE_REJECTED)

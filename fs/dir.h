@@ -13,7 +13,8 @@ enum entry_kind {
 	ENTRY_RECORD,
 	ENTRY_UNSAVED,  /* a record name that is open and was never saved */
 	ENTRY_SCRATCH,
-	ENTRY_REJECTED
+	ENTRY_REJECTED,
+	ENTRY_WAITING
 };
 
 struct entry {
@@ -22,6 +23,7 @@ struct entry {
 	bool valid;                 /* of a record name: it is the canonical name of a key */
 	const struct model *model;  /* whose directory; NULL: the root or a made directory */
 	struct value key;           /* of a valid record name; text in the arena */
+	int64_t id;                 /* ENTRY_WAITING */
 	struct stat st;             /* ENTRY_NONE: unset */
 };
 

@@ -13,6 +13,7 @@
 #include "rejected.h"
 #include "scratch.h"
 #include "view.h"
+#include "waiting.h"
 
 const struct model *mount_model(const struct mount *m, unsigned number)
 {
@@ -251,6 +252,8 @@ int mount_stat(struct mount *m, uint64_t ino, pid_t pid, struct stat *st, struct
 		return -ENOENT;
 	if (node.kind < NODE_MADE_END)
 		return stat_made_node(m, ino, &node, st, e);
+	if (node.kind == NODE_WAITING)
+		return waiting_get(m, node.serial, st, NULL, e);
 	if (node.kind == NODE_RECORD)
 		rc = stat_record_node(m, ino, &node, st, e);
 	else

@@ -15,6 +15,7 @@
 #include "handle.h"
 #include "rejected.h"
 #include "scratch.h"
+#include "waiting.h"
 
 /* One end of a rename: the name and what it stands for. */
 struct end {
@@ -45,7 +46,8 @@ static int may_remove_in(struct mount *m, fuse_req_t req, uint64_t parent)
 
 	if (rc < 0 || node_decode(parent).kind == NODE_REJECTED)
 		return rc;
-	return node_decode(parent).kind == NODE_MODEL ? dir_may(m, req, parent, W_OK | X_OK) : -EPERM;
+	bool removable = node_decode(parent).kind == NODE_MODEL || node_decode(parent).kind == NODE_AFTER;
+	return removable ? dir_may(m, req, parent, W_OK | X_OK) : -EPERM;
 }
 
 static int may_add_in(struct mount *m, fuse_req_t req, uint64_t parent)
@@ -85,6 +87,8 @@ static int unlink_entry(struct mount *m, const struct actor *actor, const struct
 		return scratch_unlink(m, end->entry.model, end->name);
 	if (end->entry.kind == ENTRY_REJECTED)
 		return rejected_drop(m, actor->uid, end->entry.model, end->name);
+	if (end->entry.kind == ENTRY_WAITING)
+		return waiting_drop(m, end->entry.id, e);
 	if (end->entry.kind == ENTRY_UNSAVED)
 		return handle_remove_unsaved(m, end->entry.model, end->name) ? 0 : -ENOENT;
 	return end->entry.kind == ENTRY_MADE ? -EPERM : -ENOENT;
@@ -230,6 +234,7 @@ static move_function *const moves[][2] = {
 	[ENTRY_UNSAVED] = {no_source, no_source},
 	[ENTRY_SCRATCH] = {rename_scratch, save_scratch},
 	[ENTRY_REJECTED] = {copy_rejected, save_rejected},
+	[ENTRY_WAITING] = {made_source, made_source},
 };
 
 static int carry_out(struct move *v, struct err *e)

@@ -19,6 +19,7 @@
 #include "name.h"
 #include "rejected.h"
 #include "scratch.h"
+#include "waiting.h"
 
 static struct mount *mount_of(fuse_req_t req)
 {
@@ -238,6 +239,17 @@ static int open_rejected(struct mount *m, fuse_ino_t ino, int flags, struct hand
 	return rc < 0 ? rc : handle_open_text(ino, NULL, flags, &text, out, e);
 }
 
+static int open_waiting(struct mount *m, fuse_ino_t ino, int flags, struct handle **out, struct err *e)
+{
+	buf_auto text = BUF_INIT;
+	struct stat st;
+
+	if ((flags & O_ACCMODE) != O_RDONLY)
+		return -EACCES;
+	int rc = waiting_get(m, node_decode(ino).serial, &st, &text, e);
+	return rc < 0 ? rc : handle_open_text(ino, NULL, flags, &text, out, e);
+}
+
 static int open_memory(struct mount *m, const struct actor *actor, fuse_ino_t ino, int flags, struct handle **out,
                        struct err *e)
 {
@@ -284,6 +296,8 @@ static int open_node(struct mount *m, fuse_req_t req, fuse_ino_t ino, int flags,
 		return open_record(m, &actor, ino, &node, flags, out, e);
 	if (node.kind == NODE_MEMORY)
 		return open_memory(m, &actor, ino, flags, out, e);
+	if (node.kind == NODE_WAITING)
+		return open_waiting(m, ino, flags, out, e);
 	if (node.kind != NODE_NEW && (flags & O_ACCMODE) != O_RDONLY)
 		return -EACCES;
 	return handle_open_made(m, &actor, &node, ino, flags, out, e);

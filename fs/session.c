@@ -232,7 +232,7 @@ static int open_parts(struct mount *m, struct declared *d, struct err *e)
 	return rc;
 }
 
-/* Jobs run programs that use the mount: they start when it is about to answer. */
+/* Jobs and after_commit programs use the mount: they start when it is about to answer. */
 static int start_jobs(struct mount *m, struct err *e)
 {
 	if (m->read_only)
@@ -242,7 +242,7 @@ static int start_jobs(struct mount *m, struct err *e)
 	int rc = runner_start(&runner, m->saver, e);
 	if (rc == 0)
 		m->runner = runner;
-	return rc;
+	return rc < 0 ? rc : saver_start(m->saver, e);
 }
 
 static void close_parts(struct mount *m)

@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "../hooks/after.h"
 #include "../store/json.h"
 #include "../store/log.h"
 
@@ -46,7 +47,7 @@ static void print_status(struct mount *m, const struct model *model, uid_t uid, 
 {
 	struct timespec now;
 
-	(void)model, (void)uid;
+	(void)model;
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	buf_printf(out, "version %s\ndatabase %s\nmounted %s, %s\nup %lld s\n", ROWFS_VERSION, m->schema->database,
 	           m->directory, m->read_only ? "read-only" : "read-write", (long long)(now.tv_sec - m->started.tv_sec));
@@ -59,6 +60,7 @@ static void print_status(struct mount *m, const struct model *model, uid_t uid, 
 		buf_printf(out, "%s %s: %" PRId64 " %s\n", each->queue ? "queue" : "model", each->name, n,
 		           n == 1 ? "record" : "records");
 	}
+	after_print_status(m->saver, uid, uid == 0 || uid == m->uid, out, e);
 }
 
 static void print_conf(struct mount *m, const struct model *model, uid_t uid, struct buf *out, struct err *e)
@@ -74,6 +76,7 @@ static const struct view views[] = {
 	{NODE_COUNT, NODE_INFO, "count", S_IFREG | 0444, print_count},
 	{NODE_REJECTED, NODE_MODEL, ".rejected", S_IFDIR | 0755, NULL},
 	{NODE_ERRORS, NODE_ROOT, ".errors", S_IFREG | 0444, print_errors},
+	{NODE_AFTER, NODE_ROOT, ".after", S_IFDIR | 0700, NULL},
 	{NODE_ROOT_INFO, NODE_ROOT, ".info", S_IFDIR | 0555, NULL},
 	{NODE_STATUS, NODE_ROOT_INFO, "status", S_IFREG | 0444, print_status},
 	{NODE_CONF, NODE_ROOT_INFO, "mount.conf", S_IFREG | 0444, print_conf},

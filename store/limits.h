@@ -25,6 +25,7 @@ enum {
 	LIMIT_HOOK_OUTPUT = 1 << 20,    /* standard output of a hook or job */
 	LIMIT_HOOK_STDERR = 64 << 10,   /* kept of its standard error */
 	LIMIT_HOOK_DEPTH = 16,          /* hooks that save, whose hooks save, ... */
+	LIMIT_AFTER = 8,                /* programs of after_commit at once */
 	LIMIT_CHANGES = 100000,         /* changes in one transaction */
 	LIMIT_ENV_VALUE = 4096,         /* a field in a program's environment */
 	LIMIT_HAS_MANY = 100,           /* children shown unless `limit` says otherwise */
