@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "answered.h"
 #include "handle.h"
 #include "rejected.h"
 #include "scratch.h"
@@ -94,6 +95,20 @@ static int find_rejected(struct mount *m, const struct node *parent, const char 
 	return 0;
 }
 
+static int find_answer(struct mount *m, const struct node *parent, const char *name, uid_t uid, struct arena *a,
+                       struct entry *out, struct err *e)
+{
+	const struct model *model = mount_model(m, parent->model);
+	struct value key;
+	int rc = model ? record_key(model, name, a, &key) : -ENOENT;
+
+	if (rc == 0)
+		rc = answered_find(m, uid, model, &key, &out->st, e);
+	if (rc == 0)
+		out->kind = ENTRY_ANSWER;
+	return rc;
+}
+
 static int find_waiting(struct mount *m, const char *name, struct entry *out, struct err *e)
 {
 	int rc = waiting_find(m, name, &out->id, &out->st, e);
@@ -146,6 +161,8 @@ int dir_find(struct mount *m, uint64_t parent, const char *name, const struct ac
 		return find_in_model(m, &node, name, who->pid, a, out, e);
 	if (node.kind == NODE_REJECTED)
 		return find_rejected(m, &node, name, who->uid, out);
+	if (node.kind == NODE_ANSWER)
+		return find_answer(m, &node, name, who->uid, a, out, e);
 	if (node.kind == NODE_AFTER)
 		return find_waiting(m, name, out, e);
 	if (node.kind == NODE_NONE || node.kind >= NODE_MADE_END)
@@ -327,6 +344,21 @@ static void list_rejected(struct listing *l, const struct node *node, off_t off)
 	}
 }
 
+static void list_answers(struct listing *l, const struct node *node, off_t off)
+{
+	uid_t uid = fuse_req_ctx(l->req)->uid;
+	int64_t after = off >= OFFSET_SCRATCH ? off - OFFSET_SCRATCH : -1;
+	buf_auto name = BUF_INIT;
+	struct stat st = {.st_mode = S_IFREG};
+
+	while (answered_next(l->m, uid, mount_model(l->m, node->model), after, &name, &st.st_ino)) {
+		after = node_decode(st.st_ino).serial;
+		if (!list(l, buf_text(&name), &st, OFFSET_SCRATCH + after))
+			return;
+		buf_reset(&name);
+	}
+}
+
 static int list_waiting(struct listing *l, off_t off, struct err *e)
 {
 	int64_t id = off < OFFSET_RECORDS ? 0 : off - OFFSET_RECORDS;
@@ -357,6 +389,8 @@ static int list_all(struct listing *l, fuse_ino_t ino, off_t off, struct err *e)
 		list_root(l, off);
 	else if (node.kind == NODE_REJECTED)
 		list_rejected(l, &node, off);
+	else if (node.kind == NODE_ANSWER)
+		list_answers(l, &node, off);
 	else
 		list_made(l, &node, off);
 	return 0;

@@ -14,7 +14,8 @@ enum entry_kind {
 	ENTRY_UNSAVED,  /* a record name that is open and was never saved */
 	ENTRY_SCRATCH,
 	ENTRY_REJECTED,
-	ENTRY_WAITING
+	ENTRY_WAITING,
+	ENTRY_ANSWER
 };
 
 struct entry {

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "answered.h"
 #include "scratch.h"
 #include "view.h"
 
@@ -216,11 +217,11 @@ static struct request save_request(const struct handle *h)
 }
 
 /* What .new answers to a read after its write. */
-static int load_answer(struct mount *m, struct handle *h, struct err *e)
+static int load_answer(struct mount *m, struct handle *h, const struct outcome *outcome, struct err *e)
 {
 	buf_reset(&h->text);
 	h->answer_offset = -1;
-	return show(m, h->model, &h->key, &h->text, e);
+	return answer_print(m, h->model, outcome, &h->text, e);
 }
 
 static int after_save(struct mount *m, struct handle *h, const struct outcome *outcome, struct err *e)
@@ -237,7 +238,7 @@ static int after_save(struct mount *m, struct handle *h, const struct outcome *o
 	if (h->kind != NODE_NEW)
 		return 0;
 	int rc = set_key(h, &outcome->key, e);
-	return rc < 0 || (h->flags & O_ACCMODE) != O_RDWR ? rc : load_answer(m, h, e);
+	return rc < 0 || (h->flags & O_ACCMODE) != O_RDWR ? rc : load_answer(m, h, outcome, e);
 }
 
 static bool is_gone(struct mount *m, const struct handle *h)
@@ -264,7 +265,7 @@ static int save_draft(struct mount *m, struct handle *h, const struct actor *act
 		draft_refused(&h->draft, err_clamp(e->code));
 		return rc;
 	}
-	mount_settled(m, actor, h->model, h->name);
+	mount_settled(m, actor, h->model, h->name, &outcome);
 	return after_save(m, h, &outcome, e);
 }
 

@@ -63,10 +63,11 @@ static int save_one(struct mount *m, const struct actor *actor, struct request *
 		request->text = buf_text(text);
 		request->len = text->len;
 	}
-	int rc = save(m->saver, actor, request, 1, NULL, a, e);
+	struct outcome outcome;
+	int rc = save(m->saver, actor, request, 1, &outcome, a, e);
 
 	if (rc == 0) {
-		mount_settled(m, actor, at->entry.model, at->name);
+		mount_settled(m, actor, at->entry.model, at->name, request->kind == REQUEST_DELETE ? NULL : &outcome);
 		return 0;
 	}
 	mount_refused(m, actor, at->entry.model, at->name, text, e);
@@ -235,6 +236,7 @@ static move_function *const moves[][2] = {
 	[ENTRY_SCRATCH] = {rename_scratch, save_scratch},
 	[ENTRY_REJECTED] = {copy_rejected, save_rejected},
 	[ENTRY_WAITING] = {made_source, made_source},
+	[ENTRY_ANSWER] = {made_source, made_source},
 };
 
 static int carry_out(struct move *v, struct err *e)

@@ -26,7 +26,9 @@ enum node_kind {
 	NODE_INFO,        /* MODEL/.info/ */
 	NODE_SCHEMA,      /* MODEL/.info/schema.json */
 	NODE_COUNT,       /* MODEL/.info/count */
+	NODE_META,        /* MODEL/.info/meta.json */
 	NODE_REJECTED,    /* MODEL/.rejected/ */
+	NODE_ANSWER,      /* MODEL/.answer/ */
 	NODE_ERRORS,      /* .errors */
 	NODE_ROOT_INFO,   /* .info/ */
 	NODE_STATUS,      /* .info/status */

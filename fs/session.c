@@ -17,6 +17,7 @@
 
 #include "../hooks/program.h"
 #include "../store/log.h"
+#include "answered.h"
 #include "command.h"
 #include "declared.h"
 #include "mount.h"
@@ -255,6 +256,7 @@ static void close_parts(struct mount *m)
 	saver_free(m->saver);
 	scratch_release_all(m);
 	rejected_release_all(m);
+	answered_release_all(m);
 	journal_free(m->journal);
 	store_close(m->store);
 	free((void *)m->changed);

@@ -17,6 +17,12 @@ static void print_schema(struct mount *m, const struct model *model, uid_t uid, 
 	schema_json(out, m->schema, model);
 }
 
+static void print_meta(struct mount *m, const struct model *model, uid_t uid, struct buf *out, struct err *e)
+{
+	(void)m, (void)uid, (void)e;
+	schema_meta(out, model);
+}
+
 static int count(struct mount *m, const struct model *model, int64_t *n, struct err *e)
 {
 	struct conn *c = store_read_begin(m->store, e);
@@ -73,8 +79,10 @@ static const struct view views[] = {
 	{NODE_NEW, NODE_MODEL, ".new", S_IFREG | 0644, NULL},
 	{NODE_INFO, NODE_MODEL, ".info", S_IFDIR | 0555, NULL},
 	{NODE_SCHEMA, NODE_INFO, "schema.json", S_IFREG | 0444, print_schema},
+	{NODE_META, NODE_INFO, "meta.json", S_IFREG | 0444, print_meta},
 	{NODE_COUNT, NODE_INFO, "count", S_IFREG | 0444, print_count},
 	{NODE_REJECTED, NODE_MODEL, ".rejected", S_IFDIR | 0755, NULL},
+	{NODE_ANSWER, NODE_MODEL, ".answer", S_IFDIR | 0755, NULL},
 	{NODE_ERRORS, NODE_ROOT, ".errors", S_IFREG | 0444, print_errors},
 	{NODE_AFTER, NODE_ROOT, ".after", S_IFDIR | 0700, NULL},
 	{NODE_ROOT_INFO, NODE_ROOT, ".info", S_IFDIR | 0555, NULL},

@@ -17,11 +17,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../store/json.h"
 #include "../store/limits.h"
 #include "../store/log.h"
 #include "act.h"
 #include "after.h"
+#include "after_hooks.h"
 
 enum {
 	STATUS_AGAIN = 75,
@@ -44,8 +44,7 @@ struct run {
 
 struct after {
 	struct saver *saver;
-	const char **names; /* by hook: its words as JSON, by which it is known in later mounts; NULL: another kind's */
-	struct arena arena;
+	struct after_hooks hooks;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	struct run *runs;
@@ -67,56 +66,6 @@ static struct timespec time_at(long long ms)
 	return (struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
 }
 
-/* ---- hooks ---- */
-
-static const char *name_of(struct after *a, const struct hook *h)
-{
-	buf_auto text = BUF_INIT;
-	size_t n = 0;
-	while (h->argv[n])
-		n++;
-	for (size_t i = 1; i <= n; i++) { /* as written: argv[0] may have been made absolute */
-		buf_char(&text, i == 1 ? '[' : ',');
-		json_write_string(&text, h->where[i].text, strlen(h->where[i].text));
-	}
-	buf_char(&text, ']');
-	return buf_failed(&text) ? NULL : arena_copy(&a->arena, text.data, text.len);
-}
-
-static bool is_ours(const struct hook *h)
-{
-	return h->event == EVENT_AFTER_COMMIT && h->kind == HOOK_RUN;
-}
-
-static int read_names(struct after *a, bool *any, struct err *e)
-{
-	const struct hooks *hooks = a->saver->hooks;
-	*any = false;
-	a->names = arena_alloc(&a->arena, (hooks->n + 1) * sizeof *a->names);
-	if (!a->names)
-		return err_nomem(e);
-	for (size_t i = 0; i < hooks->n; i++) {
-		if (!is_ours(&hooks->all[i]))
-			continue;
-		*any = true;
-		a->names[i] = name_of(a, &hooks->all[i]);
-		if (!a->names[i])
-			return err_nomem(e);
-	}
-	return 0;
-}
-
-static const struct hook *find_hook(const struct after *a, const char *model, const char *name)
-{
-	const struct hooks *hooks = a->saver->hooks;
-	for (size_t i = 0; i < hooks->n && schema_model(a->saver->schema, model); i++) {
-		const struct model *m = hooks->all[i].model;
-		if (a->names[i] && strcmp(a->names[i], name) == 0 && (!m || strcmp(m->name, model) == 0))
-			return &hooks->all[i];
-	}
-	return NULL;
-}
-
 /* ---- recording ---- */
 
 int after_record(struct after *a, struct txn *t, const struct hook *h, const struct event_object *event, int64_t *batch,
@@ -133,7 +82,7 @@ int after_record(struct after *a, struct txn *t, const struct hook *h, const str
 	    .pid = event->actor->pid,
 	    .model = event->model->name,
 	    .path = record_path(&arena, event->model, event->key),
-	    .hook = a->names[h - a->saver->hooks->all],
+	    .hook = after_hooks_name(&a->hooks, h),
 	    .event = buf_text(&line),
 	};
 	if (!p.path || buf_failed(&line))
@@ -359,7 +308,7 @@ static int start_next(struct after *a, int64_t *due_ms, struct err *e)
 		return err_nomem(e);
 	r->after = a;
 	int result = find_next(r, &running, due_ms, e);
-	if (result > 0 && !(r->hook = find_hook(a, r->pending.model, r->pending.hook)))
+	if (result > 0 && !(r->hook = after_hooks_find(&a->hooks, r->pending.model, r->pending.hook)))
 		result = err_set(e, EIO, "%s waits for a hook that mount.conf does not have", r->pending.path);
 	if (result > 0)
 		result = start_thread(r, e) < 0 ? -e->code : 1;
@@ -426,70 +375,6 @@ void after_wake(struct after *a)
 
 /* ---- start and stop ---- */
 
-static void report_held(struct after *a, const struct pending_group *g)
-{
-	err_auto told = ERR_INIT;
-	err_set(&told, ENOENT,
-		"after_commit run %.200s: mount.conf has no such hook of %s any more; %lld of its programs wait in .after/ "
-		"until it has one or they are removed",
-		g->hook, g->model, (long long)g->n);
-	journal_add(a->saver->journal, geteuid(), 0, g->path, &told);
-	log_warning("%s: %s", g->path, told.text);
-}
-
-static int compare_groups(struct after *a, struct txn *t, const struct pending_group *groups, struct err *e)
-{
-	int result = 0;
-	for (const struct pending_group *g = groups; g && result == 0; g = g->next) {
-		bool held = !find_hook(a, g->model, g->hook);
-		if (held)
-			report_held(a, g);
-		if (held ? !g->all_held : g->any_held)
-			result = txn_pending_hold(t, g->model, g->hook, held, e);
-	}
-	return result < 0 ? result : txn_pending_hurry(t, now_ms(CLOCK_REALTIME), e);
-}
-
-/* What earlier mounts left, compared with the hooks of this one. What failed is tried again soon. */
-static int compare(struct after *a, struct err *e)
-{
-	arena_auto arena = ARENA_INIT;
-	struct pending_group *groups;
-	struct store *store = a->saver->store;
-	struct txn t;
-	struct conn *c = store_read_begin(store, e);
-	if (!c)
-		return -e->code;
-	int result = store_pending_groups(c, &arena, &groups, e);
-	store_read_end(c);
-	if (result < 0 || !groups)
-		return result;
-	err_auto why = ERR_INIT;
-	result = txn_begin(store, &t, &why);
-	if (result < 0) /* a read-only mount leaves them alone */
-		return result == -EROFS ? 0 : err_set(e, why.code, "%s", why.text);
-	result = compare_groups(a, &t, groups, e);
-	if (result == 0)
-		return txn_commit(&t, e);
-	txn_rollback(&t);
-	return result;
-}
-
-static int open_after(struct after *a, struct err *e)
-{
-	bool any;
-	struct pending_total total;
-	int result = read_names(a, &any, e);
-	if (result == 0)
-		result = store_pending_open(a->saver->store, any, e);
-	struct conn *c = result == 0 ? store_read_begin(a->saver->store, e) : NULL;
-	if (!c)
-		return -e->code;
-	result = store_pending_total(c, &total, e);
-	store_read_end(c);
-	return result == 0 && total.n ? compare(a, e) : result;
-}
-
 int after_new(struct after **out, struct saver *s, struct err *e)
 {
 	struct after *a = calloc(1, sizeof *a);
@@ -503,7 +388,7 @@ int after_new(struct after **out, struct saver *s, struct err *e)
 	pthread_condattr_destroy(&monotonic);
 	a->saver = s;
 	a->wake_fd = eventfd(0, EFD_CLOEXEC);
-	int result = a->wake_fd < 0 ? err_set(e, EIO, "no event descriptor: %s", strerror(errno)) : open_after(a, e);
+	int result = a->wake_fd < 0 ? err_set(e, EIO, "no event descriptor: %s", strerror(errno)) : after_hooks_open(&a->hooks, s, e);
 	if (result < 0)
 		after_free(a);
 	else
@@ -553,6 +438,6 @@ void after_free(struct after *a)
 		close(a->wake_fd);
 	pthread_cond_destroy(&a->changed);
 	pthread_mutex_destroy(&a->lock);
-	arena_release(&a->arena);
+	after_hooks_release(&a->hooks);
 	free(a);
 }

@@ -16,6 +16,7 @@
 #include "../store/limits.h"
 #include "act.h"
 #include "after.h"
+#include "answer.h"
 #include "change.h"
 #include "event.h"
 
@@ -359,7 +360,8 @@ static int fill_outcomes(const struct order *o, struct err *e)
 		const struct change *c = o->results[i];
 		o->outcomes[i].verb = c->verb;
 		o->outcomes[i].changed = c->changed;
-		if (value_copy(o->outcomes_arena, change_key(c), &o->outcomes[i].key) < 0)
+		if (value_copy(o->outcomes_arena, change_key(c), &o->outcomes[i].key) < 0 ||
+		    answer_find(&o->v, c, o->n == 1, &o->outcomes[i], o->outcomes_arena) < 0)
 			return err_nomem(e);
 	}
 	return 0;

@@ -57,6 +57,8 @@ struct outcome {
 	struct value key;
 	enum verb verb;
 	bool changed;                /* false: the content was equal, nothing happened */
+	const struct answer *answer; /* that mount.conf declares for it; NULL: the record itself answers */
+	struct value answer_key;     /* of the row that answers; VALUE_NULL: the save has made none */
 };
 
 /*

@@ -21,6 +21,7 @@ enum {
 	LIMIT_SCRATCH_FILES = 1000,     /* scratch files of one user */
 	LIMIT_XATTR = 64 << 10,         /* extended attributes of one scratch file */
 	LIMIT_ERRORS = 256,             /* entries kept in .errors */
+	LIMIT_ANSWERS = 256,            /* answers kept of one user */
 	LIMIT_PROBLEMS = 100,           /* problems told of one document */
 	LIMIT_HOOK_OUTPUT = 1 << 20,    /* standard output of a hook or job */
 	LIMIT_HOOK_STDERR = 64 << 10,   /* kept of its standard error */

@@ -11,6 +11,7 @@
 
 #define WAITS  "held = 0 AND next_try = 0"
 #define OTHERS "id NOT IN (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"
+#define NOW    "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"
 #define COLUMNS                                                                                                        \
 	"id, batch, created, next_try, failed, attempts, held, uid, pid, model, path, hook, event, message"
 
@@ -26,7 +27,7 @@ static const char *const texts[PENDING_STATEMENTS] = {
     [PENDING_REMOVE] = "DELETE FROM rowfs_after WHERE id = ?1",
     [PENDING_FAIL] = "UPDATE rowfs_after SET attempts = ?2, next_try = ?3, failed = ?4, message = ?5 WHERE id = ?1",
     [PENDING_HOLD] = "UPDATE rowfs_after SET held = ?3 WHERE model = ?1 AND hook = ?2",
-    [PENDING_HURRY] = "UPDATE rowfs_after SET next_try = ?1 WHERE next_try > ?1",
+    [PENDING_HURRY] = "UPDATE rowfs_after SET next_try = " NOW " WHERE next_try > " NOW,
     [PENDING_NEXT_NEW] =
 	"WITH RECURSIVE m (model) AS (SELECT min(model) FROM rowfs_after WHERE " WAITS " UNION ALL "
 	"SELECT (SELECT min(model) FROM rowfs_after WHERE " WAITS " AND model > m.model) FROM m "
@@ -148,14 +149,11 @@ int txn_pending_hold(struct txn *t, const char *model, const char *hook, bool he
 	return run(t, stmt, e);
 }
 
-int txn_pending_hurry(struct txn *t, int64_t now_ms, struct err *e)
+int txn_pending_hurry(struct txn *t, struct err *e)
 {
 	stmt_auto *stmt = NULL;
 	int r = statement(t->conn, PENDING_HURRY, &stmt, e);
-	if (r)
-		return r;
-	sqlite3_bind_int64(stmt, 1, now_ms);
-	return run(t, stmt, e);
+	return r ? r : run(t, stmt, e);
 }
 
 /* ---- reading ---- */

@@ -173,7 +173,7 @@ int txn_pending_remove(struct txn *t, int64_t id, struct err *e); /* -ENOENT */
 int txn_pending_fail(struct txn *t, const struct pending *p, struct err *e);
 int txn_pending_hold(struct txn *t, const char *model, const char *hook, bool held, struct err *e);
 /* Whatever is to be tried again later is due now. */
-int txn_pending_hurry(struct txn *t, int64_t now_ms, struct err *e);
+int txn_pending_hurry(struct txn *t, struct err *e);
 /*
  * 1 and the next to run, or 0. Of those that were never tried: in order, but one that is before it and of another model
  * and another save need not have ended. With `again`, of those that have failed: the one that is due longest. `running`

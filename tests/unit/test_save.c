@@ -767,6 +767,37 @@ START_TEST(a_refused_save_runs_nothing_after_it)
 }
 END_TEST
 
+/* ---- answers ---- */
+
+#define ANSWER "on after_commit create enqueue jobs order_id=:id\nanswer create with jobs id status\n"
+
+START_TEST(a_save_is_answered_by_the_job_that_it_made)
+{
+	open_shop(ANSWER, "", "");
+	saved_ok(&s, REQUEST_PUT, "orders", 7, "{\"text\":\"tea\"}");
+	ck_assert_ptr_nonnull(s.outcome.answer);
+	ck_assert_str_eq(s.outcome.answer->model->name, "jobs");
+	ck_assert_int_eq(s.outcome.answer_key.integer, 1);
+	saved_ok(&s, REQUEST_PUT, "orders", 7, "{\"text\":\"milk\"}");
+	ck_assert_ptr_null(s.outcome.answer);
+	ck_assert_int_eq(s.outcome.answer_key.integer, 7);
+}
+END_TEST
+
+START_TEST(of_several_requests_each_is_answered_by_its_own)
+{
+	open_shop(ANSWER, "", "");
+	struct request r[] = {saved_request(&s, REQUEST_PUT, "orders", 1, "{\"text\":\"tea\"}"),
+			      saved_request(&s, REQUEST_PUT, "drafts", 1, "{\"text\":\"tea\"}"),
+			      saved_request(&s, REQUEST_PUT, "orders", 2, "{\"text\":\"milk\"}")};
+	struct outcome outcomes[3];
+	ck_assert_int_eq(saved_all(&s, r, 3, outcomes), 0);
+	ck_assert_int_eq(outcomes[0].answer_key.integer, 1);
+	ck_assert_ptr_null(outcomes[1].answer);
+	ck_assert_int_eq(outcomes[2].answer_key.integer, 2);
+}
+END_TEST
+
 /* ---- threads ---- */
 
 enum { THREADS = 8, SAVES = 40 };
@@ -864,6 +895,8 @@ static void add_programs(TCase *tc)
 	add(sessions_that_a_save_waits_for_are_known);
 	add(after_commit_programs_run_in_commit_order);
 	add(a_failure_after_the_commit_stands_in_the_journal);
+	add(a_save_is_answered_by_the_job_that_it_made);
+	add(of_several_requests_each_is_answered_by_its_own);
 	add(a_refused_save_runs_nothing_after_it);
 	add(eight_threads_save_at_once);
 }
