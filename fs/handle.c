@@ -216,12 +216,17 @@ static struct request save_request(const struct handle *h)
 	return r;
 }
 
-/* What .new answers to a read after its write. */
-static int load_answer(struct mount *m, struct handle *h, const struct outcome *outcome, struct err *e)
+/* What .new answers to a read after its write. The save is done: what can't be read now is null, and no error. */
+static void load_answer(struct mount *m, struct handle *h, const struct outcome *outcome)
 {
+	err_auto e = ERR_INIT;
+
 	buf_reset(&h->text);
 	h->answer_offset = -1;
-	return answer_print(m, h->model, outcome, &h->text, e);
+	if (answer_print(m, h->model, outcome, &h->text, &e) == 0)
+		return;
+	buf_reset(&h->text);
+	buf_str(&h->text, "null\n");
 }
 
 static int after_save(struct mount *m, struct handle *h, const struct outcome *outcome, struct err *e)
@@ -237,8 +242,9 @@ static int after_save(struct mount *m, struct handle *h, const struct outcome *o
 	}
 	if (h->kind != NODE_NEW)
 		return 0;
-	int rc = set_key(h, &outcome->key, e);
-	return rc < 0 || (h->flags & O_ACCMODE) != O_RDWR ? rc : load_answer(m, h, outcome, e);
+	if ((h->flags & O_ACCMODE) == O_RDWR)
+		load_answer(m, h, outcome);
+	return set_key(h, &outcome->key, e);
 }
 
 static bool is_gone(struct mount *m, const struct handle *h)

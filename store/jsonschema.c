@@ -132,7 +132,7 @@ static json_t *property_of(struct draft *d, const struct model *m, const struct 
 	set_default(d, property, f);
 	if (f->read_only)
 		set(d, property, "readOnly", json_true());
-	if (f->write_only)
+	if (f->write_only || f->unshown)
 		set(d, property, "writeOnly", json_true());
 	return property;
 }

@@ -89,6 +89,46 @@ test_a_failure_is_told_tried_again_and_then_gone() {
 	hasnt "$(cat last.env last.json)" s3cret
 }
 
+test_the_environment_is_that_of_the_save() {
+	program hooks/env <<'END'
+#!/bin/sh
+env | grep -v '^ROWFS_EVENT=' | sort > "env.$1.tmp"
+sed 's/"event":"[a-z_]*"/"event":""/' > "input.$1"
+mv "env.$1.tmp" "env.$1"
+END
+	conf <<'END'
+store sqlite:shop.db
+model items {
+	fields {
+		word string key
+		i integer; n number; s string; b boolean; d date; t time; at datetime; u uuid; j json
+		empty string; long string; inner string hidden default in; secret string write-only
+	}
+	on before_commit run hooks/env before
+	on after_commit run hooks/env after
+}
+END
+	mount_rowfs
+	local long
+	long=$(printf '%5000s' x)
+	saves 'mnt/items/a%2Fb.json' '{"i": 9007199254740993, "n": 3, "s": "a\nb \u00e9 \"", "b": true, "d": "2026-02-28",
+		"t": "10:11:12.5", "at": "2026-02-28T10:11:12.5+01:00", "u": "0190163d-8694-739b-aea5-966c26f8ad91",
+		"j": {"a": [1, 0.1]}, "empty": "", "long": "'"$long"'", "secret": "s3cret"}'
+	eventually test -e env.after
+	is "$(cat env.after)" "$(cat env.before)"
+	has "$(cat env.after)" '^new_i=9007199254740993$'
+	is "$(cat input.after)" "$(cat input.before)"
+	rm env.after
+	echo '{"n": 1e-7, "b": null, "s": null, "j": "text"}' >>'mnt/items/a%2Fb.json'
+	eventually test -e env.after
+	is "$(cat env.after)" "$(cat env.before)"
+	is "$(cat input.after)" "$(cat input.before)"
+	rm env.after
+	rm 'mnt/items/a%2Fb.json'
+	eventually test -e env.after
+	is "$(cat env.after)" "$(cat env.before)"
+}
+
 test_a_failure_holds_up_no_other() {
 	with 'on after_commit run hooks/try
 	on after_commit run hooks/log'
