@@ -19,7 +19,8 @@ _Static_assert(LIMIT_AFTER == 8, "OTHERS has a place for each program that runs"
 
 /*
  * NEXT_NEW looks at the first one of each model that was never tried: it may run unless one of the same save before it
- * still has to. Models are walked by the index, so that a long queue of one costs nothing.
+ * still has to. Models are walked by the index, so that a long queue of one costs nothing; + keeps SQLite from using
+ * that index where the few ids of one save are asked for.
  */
 static const char *const texts[PENDING_STATEMENTS] = {
     [PENDING_ADD] = "INSERT INTO rowfs_after (batch, created, uid, pid, model, path, hook, event) "
@@ -34,8 +35,8 @@ static const char *const texts[PENDING_STATEMENTS] = {
 	"WHERE m.model IS NOT NULL), first (id) AS (SELECT (SELECT min(id) FROM rowfs_after WHERE " WAITS
 	" AND model = m.model) FROM m WHERE m.model IS NOT NULL) "
 	"SELECT " COLUMNS " FROM rowfs_after AS a WHERE id IN (SELECT id FROM first) AND " OTHERS
-	" AND NOT EXISTS (SELECT 1 FROM rowfs_after AS b WHERE b.id >= a.batch AND b.id < a.id AND b.held = 0 AND "
-	"b.next_try = 0) ORDER BY id LIMIT 1",
+	" AND NOT EXISTS (SELECT 1 FROM rowfs_after AS b WHERE b.id >= a.batch AND b.id < a.id AND +b.held = 0 AND "
+	"+b.next_try = 0) ORDER BY id LIMIT 1",
     [PENDING_NEXT_AGAIN] = "SELECT " COLUMNS " FROM rowfs_after WHERE held = 0 AND next_try > 0 AND next_try <= ?9 "
 			   "AND " OTHERS " ORDER BY next_try LIMIT 1",
     [PENDING_DUE] = "SELECT min(next_try) FROM rowfs_after WHERE held = 0 AND next_try > 0 AND " OTHERS,
