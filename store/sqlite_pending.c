@@ -48,24 +48,31 @@ static const char *const texts[PENDING_STATEMENTS] = {
 		       "GROUP BY model, hook ORDER BY min(id)",
 };
 
+static const char schema[] =
+    "BEGIN IMMEDIATE;"
+    "CREATE TABLE IF NOT EXISTS rowfs_after (id INTEGER PRIMARY KEY AUTOINCREMENT, batch INTEGER NOT NULL, "
+    "created INTEGER NOT NULL, uid INTEGER NOT NULL, pid INTEGER NOT NULL, model TEXT NOT NULL, path TEXT NOT NULL, "
+    "hook TEXT NOT NULL, event TEXT NOT NULL, held INTEGER NOT NULL DEFAULT 0, attempts INTEGER NOT NULL DEFAULT 0, "
+    "next_try INTEGER NOT NULL DEFAULT 0, failed INTEGER NOT NULL DEFAULT 0, message TEXT) STRICT;"
+    "CREATE INDEX IF NOT EXISTS rowfs_after_next ON rowfs_after (held, next_try, model);"
+    "COMMIT";
+
+/* 1: there is the table. */
+static int open_table(struct store *s, bool create, struct err *e)
+{
+	int r = find_object(&s->writer, "table", "rowfs_after", NULL, e);
+	if (r || !create || s->read_only)
+		return r;
+	r = conn_exec(&s->writer, schema, e);
+	if (r && !sqlite3_get_autocommit(s->writer.db))
+		sqlite3_exec(s->writer.db, "ROLLBACK", NULL, NULL, NULL);
+	return r ? r : 1;
+}
+
 int store_pending_open(struct store *s, bool create, struct err *e)
 {
 	turn_wait(s);
-	int r = find_object(&s->writer, "table", "rowfs_after", NULL, e);
-	if (r == 0 && create && !s->read_only)
-		r = conn_exec(&s->writer,
-			      "BEGIN IMMEDIATE; CREATE TABLE IF NOT EXISTS rowfs_after (id INTEGER PRIMARY KEY "
-			      "AUTOINCREMENT, batch INTEGER NOT NULL, created INTEGER NOT NULL, uid INTEGER NOT NULL, "
-			      "pid INTEGER NOT NULL, model TEXT NOT NULL, path TEXT NOT NULL, hook TEXT NOT NULL, "
-			      "event TEXT NOT NULL, held INTEGER NOT NULL DEFAULT 0, attempts INTEGER NOT NULL DEFAULT 0, "
-			      "next_try INTEGER NOT NULL DEFAULT 0, failed INTEGER NOT NULL DEFAULT 0, message TEXT) "
-			      "STRICT; CREATE INDEX IF NOT EXISTS rowfs_after_next ON rowfs_after (held, next_try, "
-			      "model); COMMIT",
-			      e) == 0
-			? 1
-			: -e->code;
-	if (!sqlite3_get_autocommit(s->writer.db))
-		sqlite3_exec(s->writer.db, "ROLLBACK", NULL, NULL, NULL);
+	int r = open_table(s, create, e);
 	s->pending = r > 0;
 	turn_pass(s);
 	return r < 0 ? r : 0;

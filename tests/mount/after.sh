@@ -227,6 +227,31 @@ test_what_ran_when_the_daemon_was_killed_runs_again() {
 	is "$(cat waits)" $'1\n1\n2'
 }
 
+test_no_save_that_was_acknowledged_is_forgotten_by_a_crash() {
+	local round
+	with 'on after_commit create run hooks/log'
+	for round in 1 2 3; do
+		write_until_it_fails $((round * 1000)) &
+		eventually lines log $((round * 20))
+		crash
+		wait $!
+		mount_rowfs
+	done
+	eventually waiting 0
+	is "$(sort -u saved | comm -23 - <(sort -u log))" ''
+	is "$(cat saved log | sort -u | wc -l)" "$(sql 'select count(*) from items')"
+}
+write_until_it_fails() {
+	local i
+	trap - ERR EXIT
+	set +e
+	for ((i = $1; i < $1 + 999; i++)); do
+		{ echo '{"name": "a"}' >"mnt/items/$i.json"; } 2>/dev/null || return 0
+		echo "$i" >>saved
+	done
+	return 0
+}
+
 test_a_save_that_is_refused_records_nothing() {
 	with 'on after_commit run hooks/log
 	on before_commit check ":name <> '\''bad'\''" "No bad names"'
