@@ -5,6 +5,7 @@
 
 #include <errno.h>
 
+#include "../hooks/answer.h"
 #include "../store/store.h"
 
 /* SQL is compiled against tables that are right by definition; whether the real ones are is found at the mount. */
@@ -26,8 +27,11 @@ int declared_read(struct declared *d, const char *path, struct err *e)
 
 	if (rc == 0)
 		rc = schema_read(&d->schema, &d->conf, e);
+	size_t before = d->conf.nmistakes;
 	if (rc == 0)
 		rc = hooks_read(&d->hooks, &d->conf, &d->schema, e);
+	if (rc == 0 && d->conf.nmistakes == before) /* a hook with a mistake may be the one that is looked for */
+		answers_check(&d->hooks, &d->conf, &d->schema);
 	if (rc == 0 && d->conf.nmistakes == 0)
 		rc = try_sql(d, e);
 	if (d->conf.nmistakes == 0)

@@ -13,11 +13,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "answered.h"
 #include "deleted.h"
 #include "handle.h"
 #include "rejected.h"
 #include "scratch.h"
 #include "view.h"
+#include "waiting.h"
 
 #define OFFSET_RECORDS 3
 #define OFFSET_SCRATCH (INT64_C(1) << 62)
@@ -94,6 +96,32 @@ static int find_rejected(struct mount *m, const struct node *parent, const char 
 	return 0;
 }
 
+static int find_answer(struct mount *m, const struct node *parent, const char *name, uid_t uid, struct arena *a,
+                       struct entry *out, struct err *e)
+{
+	const struct model *model = mount_model(m, parent->model);
+	struct value key;
+	int rc = model ? record_key(model, name, a, &key) : -ENOENT;
+
+	if (rc == 0)
+		rc = answered_find(m, uid, model, &key, &out->st, e);
+	if (rc == 0)
+		out->kind = ENTRY_ANSWER;
+	return rc;
+}
+
+static int find_waiting(struct mount *m, const char *name, struct entry *out, struct err *e)
+{
+	int rc = waiting_find(m, name, &out->id, &out->st, e);
+
+	if (rc == 0)
+		out->kind = ENTRY_WAITING;
+	if (rc != -ENOENT)
+		return rc;
+	err_release(e);
+	return 0;
+}
+
 static int find_in_model(struct mount *m, const struct node *parent, const char *name, pid_t pid, struct arena *a,
                          struct entry *out, struct err *e)
 {
@@ -136,6 +164,10 @@ int dir_find(struct mount *m, uint64_t parent, const char *name, const struct ac
 		return find_rejected(m, &node, name, who->uid, out);
 	if (node.kind == NODE_DELETED)
 		return deleted_find(m, &node, name, who->uid, a, out, e);
+	if (node.kind == NODE_ANSWER)
+		return find_answer(m, &node, name, who->uid, a, out, e);
+	if (node.kind == NODE_AFTER)
+		return find_waiting(m, name, out, e);
 	if (node.kind == NODE_NONE || node.kind >= NODE_MADE_END)
 		return -ENOENT;
 	return find_made(m, &node, name, out);
@@ -145,8 +177,9 @@ int dir_may(const struct mount *m, fuse_req_t req, uint64_t ino, int wanted)
 {
 	struct node node = node_decode(ino);
 	const struct model *model = node.kind == NODE_MODEL ? mount_model(m, node.model) : NULL;
-	mode_t mode = model ? model->dir_mode : node.kind == NODE_DELETED ? 01777 : 0755;
-	struct stat st = {.st_mode = S_IFDIR | mode, .st_uid = m->uid, .st_gid = m->gid};
+	const struct view *v = view_of(node.kind);
+	struct stat st = {.st_mode = model ? S_IFDIR | model->dir_mode : v ? v->mode : S_IFDIR | 0755, .st_uid = m->uid,
+			  .st_gid = m->gid};
 
 	return mount_may(req, &st, wanted);
 }
@@ -339,6 +372,37 @@ static int list_deleted(struct listing *l, const struct node *node, off_t off, s
 	return rc;
 }
 
+static void list_answers(struct listing *l, const struct node *node, off_t off)
+{
+	uid_t uid = fuse_req_ctx(l->req)->uid;
+	int64_t after = off >= OFFSET_SCRATCH ? off - OFFSET_SCRATCH : -1;
+	buf_auto name = BUF_INIT;
+	struct stat st = {.st_mode = S_IFREG};
+
+	while (answered_next(l->m, uid, mount_model(l->m, node->model), after, &name, &st.st_ino)) {
+		after = node_decode(st.st_ino).serial;
+		if (!list(l, buf_text(&name), &st, OFFSET_SCRATCH + after))
+			return;
+		buf_reset(&name);
+	}
+}
+
+static int list_waiting(struct listing *l, off_t off, struct err *e)
+{
+	int64_t id = off < OFFSET_RECORDS ? 0 : off - OFFSET_RECORDS;
+	buf_auto name = BUF_INIT;
+	int rc;
+
+	while ((rc = waiting_next(l->m, id, &id, &name, e)) > 0) {
+		struct stat st = {.st_ino = node_waiting(id), .st_mode = S_IFREG};
+
+		if (!list(l, buf_text(&name), &st, id + OFFSET_RECORDS))
+			return 0;
+		buf_reset(&name);
+	}
+	return rc;
+}
+
 static int list_all(struct listing *l, fuse_ino_t ino, off_t off, struct err *e)
 {
 	struct node node = node_decode(ino);
@@ -349,10 +413,14 @@ static int list_all(struct listing *l, fuse_ino_t ino, off_t off, struct err *e)
 		return list_model(l, &node, off, e);
 	if (node.kind == NODE_DELETED)
 		return list_deleted(l, &node, off, e);
+	if (node.kind == NODE_AFTER)
+		return list_waiting(l, off, e);
 	if (node.kind == NODE_ROOT)
 		list_root(l, off);
 	else if (node.kind == NODE_REJECTED)
 		list_rejected(l, &node, off);
+	else if (node.kind == NODE_ANSWER)
+		list_answers(l, &node, off);
 	else
 		list_made(l, &node, off);
 	return 0;

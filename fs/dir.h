@@ -14,7 +14,9 @@ enum entry_kind {
 	ENTRY_UNSAVED,  /* a record name that is open and was never saved */
 	ENTRY_SCRATCH,
 	ENTRY_REJECTED, /* in .rejected */
-	ENTRY_DELETED   /* in .deleted */
+	ENTRY_DELETED,  /* in .deleted */
+	ENTRY_WAITING,  /* in .after */
+	ENTRY_ANSWER    /* in .answer */
 };
 
 struct entry {
@@ -23,6 +25,7 @@ struct entry {
 	bool valid;                 /* of a record name: it is the canonical name of a key */
 	const struct model *model;  /* whose directory; NULL: the root or a made directory */
 	struct value key;           /* of a valid record name, or ENTRY_DELETED; text in the arena */
+	int64_t id;                 /* ENTRY_WAITING */
 	struct stat st;             /* ENTRY_NONE: unset */
 };
 

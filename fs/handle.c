@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "answered.h"
 #include "scratch.h"
 #include "view.h"
 
@@ -224,12 +225,17 @@ static struct request save_request(const struct handle *h)
 	return r;
 }
 
-/* What .new answers to a read after its write. */
-static int load_answer(struct mount *m, struct handle *h, struct err *e)
+/* What .new answers to a read after its write. The save is done: what can't be read now is null, and no error. */
+static void load_answer(struct mount *m, struct handle *h, const struct outcome *outcome)
 {
+	err_auto e = ERR_INIT;
+
 	buf_reset(&h->text);
 	h->answer_offset = -1;
-	return show(m, h->model, &h->key, &h->text, e);
+	if (answer_print(m, h->model, outcome, &h->text, &e) == 0)
+		return;
+	buf_reset(&h->text);
+	buf_str(&h->text, "null\n");
 }
 
 static int after_save(struct mount *m, struct handle *h, const struct outcome *outcome, struct err *e)
@@ -245,8 +251,9 @@ static int after_save(struct mount *m, struct handle *h, const struct outcome *o
 	}
 	if (h->kind != NODE_NEW)
 		return 0;
-	int rc = set_key(h, &outcome->key, e);
-	return rc < 0 || (h->flags & O_ACCMODE) != O_RDWR ? rc : load_answer(m, h, e);
+	if ((h->flags & O_ACCMODE) == O_RDWR)
+		load_answer(m, h, outcome);
+	return set_key(h, &outcome->key, e);
 }
 
 static bool is_gone(struct mount *m, const struct handle *h)
@@ -273,7 +280,7 @@ static int save_draft(struct mount *m, struct handle *h, const struct actor *act
 		draft_refused(&h->draft, err_clamp(e->code));
 		return rc;
 	}
-	mount_settled(m, actor, h->model, h->name);
+	mount_settled(m, actor, h->model, h->name, &outcome);
 	return after_save(m, h, &outcome, e);
 }
 

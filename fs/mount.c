@@ -9,11 +9,13 @@
 #include <unistd.h>
 
 #include "../store/log.h"
+#include "answered.h"
 #include "deleted.h"
 #include "handle.h"
 #include "rejected.h"
 #include "scratch.h"
 #include "view.h"
+#include "waiting.h"
 
 const struct model *mount_model(const struct mount *m, unsigned number)
 {
@@ -111,13 +113,16 @@ void mount_refused(struct mount *m, const struct actor *actor, const struct mode
 	log_info("%s refused: %s: %s", path, err_name(err_clamp(e->code)), e->text);
 }
 
-void mount_settled(struct mount *m, const struct actor *actor, const struct model *model, const char *name)
+void mount_settled(struct mount *m, const struct actor *actor, const struct model *model, const char *name,
+                   const struct outcome *outcome)
 {
 	char path[LIMIT_NAME * 4];
 
 	snprintf(path, sizeof(path), "%s/%s", model->name, name);
 	journal_settle(m->journal, path);
 	rejected_drop(m, actor->uid, model, name);
+	if (outcome)
+		answered_keep(m, actor->uid, model, outcome);
 }
 
 /* ---- attributes ---- */
@@ -227,7 +232,7 @@ static int stat_memory_node(struct mount *m, uint64_t ino, struct stat *st, stru
 		return 0;
 	}
 	if (!handle_find(m, NULL, NULL, ino, &a, &name))
-		return rejected_get(m, ino, st, NULL);
+		return rejected_get(m, ino, st, NULL) == 0 ? 0 : answered_get(m, ino, st, NULL, e);
 	rc = record_stat(m, name.model, &name.key, st, e);
 	if (rc != -ENOENT)
 		return rc;
@@ -267,6 +272,8 @@ int mount_stat(struct mount *m, uint64_t ino, pid_t pid, struct stat *st, struct
 		return stat_made_node(m, ino, &node, st, e);
 	if (node.kind == NODE_KEPT)
 		return deleted_stat_node(m, &node, st, e);
+	if (node.kind == NODE_WAITING)
+		return waiting_get(m, node.serial, st, NULL, e);
 	if (node.kind == NODE_RECORD)
 		rc = stat_record_node(m, ino, &node, st, e);
 	else

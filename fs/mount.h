@@ -24,6 +24,7 @@ struct handle;
 struct scratch;
 struct scratch_name;
 struct rejected;
+struct answers;
 
 struct mount {
 	struct conf *conf;
@@ -48,6 +49,7 @@ struct mount {
 	struct scratch *scratches;
 	struct scratch_name *scratch_names;
 	struct rejected *rejected;
+	struct answers *answers;
 	int64_t next_memory;        /* next serial of a NODE_MEMORY */
 };
 
@@ -72,8 +74,12 @@ void mount_reply_error(fuse_req_t req, int rc);
 void mount_refused(struct mount *m, const struct actor *actor, const struct model *model, const char *name,
                    const struct buf *text, const struct err *e);
 
-/* A save went through: the last refusal of the path is not the record's state any more. */
-void mount_settled(struct mount *m, const struct actor *actor, const struct model *model, const char *name);
+/*
+ * A save went through: the last refusal of the path is not the record's state any more. outcome is what .answer keeps;
+ * NULL for a delete, which answers nothing.
+ */
+void mount_settled(struct mount *m, const struct actor *actor, const struct model *model, const char *name,
+                   const struct outcome *outcome);
 
 /* The key of a record by its number (of a NODE_RECORD); text in the arena. -ENOENT. */
 int mount_key(struct mount *m, const struct node *node, struct arena *a, struct value *key, struct err *e);

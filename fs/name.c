@@ -16,6 +16,7 @@
 #include "handle.h"
 #include "rejected.h"
 #include "scratch.h"
+#include "waiting.h"
 
 /* One end of a rename: the name and what it stands for. */
 struct end {
@@ -49,7 +50,7 @@ static int may_remove_in(struct mount *m, fuse_req_t req, uint64_t parent)
 
 	if (rc < 0 || kind == NODE_REJECTED || kind == NODE_DELETED)
 		return rc;
-	return kind == NODE_MODEL ? dir_may(m, req, parent, W_OK | X_OK) : -EPERM;
+	return kind == NODE_MODEL || kind == NODE_AFTER ? dir_may(m, req, parent, W_OK | X_OK) : -EPERM;
 }
 
 static int may_add_in(struct mount *m, fuse_req_t req, uint64_t parent)
@@ -65,10 +66,11 @@ static int save_one(struct mount *m, const struct actor *actor, struct request *
 		request->text = buf_text(text);
 		request->len = text->len;
 	}
-	int rc = save(m->saver, actor, request, 1, NULL, a, e);
+	struct outcome outcome;
+	int rc = save(m->saver, actor, request, 1, &outcome, a, e);
 
 	if (rc == 0) {
-		mount_settled(m, actor, at->entry.model, at->name);
+		mount_settled(m, actor, at->entry.model, at->name, request->kind == REQUEST_DELETE ? NULL : &outcome);
 		return 0;
 	}
 	mount_refused(m, actor, at->entry.model, at->name, text, e);
@@ -89,6 +91,8 @@ static int unlink_entry(struct mount *m, const struct actor *actor, const struct
 		return scratch_unlink(m, end->entry.model, end->name);
 	if (end->entry.kind == ENTRY_REJECTED)
 		return rejected_drop(m, actor->uid, end->entry.model, end->name);
+	if (end->entry.kind == ENTRY_WAITING)
+		return waiting_drop(m, end->entry.id, e);
 	if (end->entry.kind == ENTRY_UNSAVED)
 		return handle_remove_unsaved(m, end->entry.model, end->name) ? 0 : -ENOENT;
 	if (end->entry.kind == ENTRY_DELETED)
@@ -255,6 +259,8 @@ static move_function *const moves[][2] = {
 	[ENTRY_SCRATCH] = {rename_scratch, save_scratch},
 	[ENTRY_REJECTED] = {copy_rejected, save_rejected},
 	[ENTRY_DELETED] = {copy_deleted, restore_deleted},
+	[ENTRY_WAITING] = {made_source, made_source},
+	[ENTRY_ANSWER] = {made_source, made_source},
 };
 
 static int carry_out(struct move *v, struct err *e)

@@ -5,6 +5,7 @@
  *
  *     1                                   the root
  *     1<<32 | kind<<16 | model            a directory or file that rowfs makes (MODEL/, MODEL/.new, .errors, ...)
+ *     1<<60 | id                          a program of after_commit that waits, .after/ID.json
  *     1<<61 | serial                      a scratch file, or a record that was never saved yet, numbered in memory
  *     1<<62 | model<<48 | serial          a record; serial is the key of an integer model (at most KEY_MAX)
  *     3<<61 | model<<48 | serial          a deleted record, by the serial of what is kept of it
@@ -26,14 +27,18 @@ enum node_kind {
 	NODE_INFO,        /* MODEL/.info/ */
 	NODE_SCHEMA,      /* MODEL/.info/schema.json */
 	NODE_COUNT,       /* MODEL/.info/count */
+	NODE_META,        /* MODEL/.info/meta.json */
 	NODE_REJECTED,    /* MODEL/.rejected/ */
+	NODE_ANSWER,      /* MODEL/.answer/ */
 	NODE_ERRORS,      /* .errors */
 	NODE_ROOT_INFO,   /* .info/ */
 	NODE_STATUS,      /* .info/status */
 	NODE_CONF,        /* .info/mount.conf */
 	NODE_ROOT_SCHEMA, /* .info/schema.json */
 	NODE_DELETED,     /* MODEL/.deleted/ */
+	NODE_AFTER,       /* .after/ */
 	NODE_MADE_END,    /* kinds above are made by rowfs */
+	NODE_WAITING,     /* .after/ID.json */
 	NODE_RECORD,
 	NODE_KEPT,        /* MODEL/.deleted/KEY.json */
 	NODE_MEMORY       /* scratch file or unsaved record */
@@ -51,6 +56,11 @@ struct node {
 static inline uint64_t node_made(enum node_kind kind, unsigned model)
 {
 	return UINT64_C(1) << 32 | (uint64_t)kind << 16 | model;
+}
+
+static inline uint64_t node_waiting(int64_t id)
+{
+	return UINT64_C(1) << 60 | (uint64_t)id;
 }
 
 static inline uint64_t node_memory(int64_t serial)
@@ -79,6 +89,8 @@ static inline struct node node_decode(uint64_t ino)
 				     (int64_t)(ino & KEY_MAX)};
 	if (ino >> 61 == 1)
 		return (struct node){NODE_MEMORY, 0, (int64_t)(ino & ((UINT64_C(1) << 61) - 1))};
+	if (ino >> 60 == 1)
+		return (struct node){NODE_WAITING, 0, (int64_t)(ino & ((UINT64_C(1) << 60) - 1))};
 	if (ino >> 32 == 1 && (ino >> 16 & 0xffff) < NODE_MADE_END)
 		return (struct node){(enum node_kind)(ino >> 16 & 0xffff), (unsigned)(ino & 0xffff), 0};
 	return (struct node){NODE_NONE, 0, 0};

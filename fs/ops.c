@@ -14,11 +14,13 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "answered.h"
 #include "dir.h"
 #include "handle.h"
 #include "name.h"
 #include "rejected.h"
 #include "scratch.h"
+#include "waiting.h"
 
 static struct mount *mount_of(fuse_req_t req)
 {
@@ -227,7 +229,8 @@ static int open_record(struct mount *m, const struct actor *actor, fuse_ino_t in
 	return handle_open_record(m, actor, unsaved.model, &unsaved.key, unsaved.name, ino, flags, false, out, e);
 }
 
-static int open_rejected(struct mount *m, fuse_ino_t ino, int flags, struct handle **out, struct err *e)
+/* In .rejected or .answer. */
+static int open_kept(struct mount *m, fuse_ino_t ino, int flags, struct handle **out, struct err *e)
 {
 	buf_auto text = BUF_INIT;
 	struct stat st;
@@ -235,6 +238,19 @@ static int open_rejected(struct mount *m, fuse_ino_t ino, int flags, struct hand
 	if ((flags & O_ACCMODE) != O_RDONLY)
 		return -EACCES;
 	int rc = rejected_get(m, ino, &st, &text);
+	if (rc < 0)
+		rc = answered_get(m, ino, &st, &text, e);
+	return rc < 0 ? rc : handle_open_text(m, ino, flags, &text, out, e);
+}
+
+static int open_waiting(struct mount *m, fuse_ino_t ino, int flags, struct handle **out, struct err *e)
+{
+	buf_auto text = BUF_INIT;
+	struct stat st;
+
+	if ((flags & O_ACCMODE) != O_RDONLY)
+		return -EACCES;
+	int rc = waiting_get(m, node_decode(ino).serial, &st, &text, e);
 	return rc < 0 ? rc : handle_open_text(m, ino, flags, &text, out, e);
 }
 
@@ -248,7 +264,7 @@ static int open_memory(struct mount *m, const struct actor *actor, fuse_ino_t in
 	if (s)
 		return open_scratch(m, s, flags, out, e);
 	if (!handle_find(m, NULL, NULL, ino, &a, &name))
-		return open_rejected(m, ino, flags, out, e);
+		return open_kept(m, ino, flags, out, e);
 	int rc = handle_open_record(m, actor, name.model, &name.key, name.name, ino, flags, true, out, e);
 	if (rc != -ENOENT)
 		return rc;
@@ -295,6 +311,8 @@ static int open_node(struct mount *m, fuse_req_t req, fuse_ino_t ino, int flags,
 		return open_record(m, &actor, ino, &node, flags, out, e);
 	if (node.kind == NODE_MEMORY)
 		return open_memory(m, &actor, ino, flags, out, e);
+	if (node.kind == NODE_WAITING)
+		return open_waiting(m, ino, flags, out, e);
 	if (node.kind != NODE_NEW && (flags & O_ACCMODE) != O_RDONLY)
 		return -EACCES;
 	return handle_open_made(m, &actor, &node, ino, flags, out, e);

@@ -17,6 +17,7 @@
 
 #include "../hooks/program.h"
 #include "../store/log.h"
+#include "answered.h"
 #include "command.h"
 #include "declared.h"
 #include "handle.h"
@@ -233,7 +234,7 @@ static int open_parts(struct mount *m, struct declared *d, struct err *e)
 	return rc;
 }
 
-/* Jobs run programs that use the mount: they start when it is about to answer. */
+/* Jobs and after_commit programs use the mount: they start when it is about to answer. */
 static int start_jobs(struct mount *m, struct err *e)
 {
 	if (m->read_only)
@@ -243,7 +244,7 @@ static int start_jobs(struct mount *m, struct err *e)
 	int rc = runner_start(&runner, m->saver, e);
 	if (rc == 0)
 		m->runner = runner;
-	return rc;
+	return rc < 0 ? rc : saver_start(m->saver, e);
 }
 
 static void close_parts(struct mount *m)
@@ -257,6 +258,7 @@ static void close_parts(struct mount *m)
 	handle_close_all(m);
 	scratch_release_all(m);
 	rejected_release_all(m);
+	answered_release_all(m);
 	journal_free(m->journal);
 	store_close(m->store);
 	free((void *)m->changed);

@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "../hooks/after.h"
 #include "../store/json.h"
 #include "../store/log.h"
 #include "deleted.h"
@@ -15,6 +16,12 @@ static void print_schema(struct mount *m, const struct model *model, uid_t uid, 
 {
 	(void)uid, (void)e;
 	schema_json(out, m->schema, model);
+}
+
+static void print_meta(struct mount *m, const struct model *model, uid_t uid, struct buf *out, struct err *e)
+{
+	(void)m, (void)uid, (void)e;
+	schema_meta(out, model);
 }
 
 static int count(struct mount *m, const struct model *model, int64_t *n, struct err *e)
@@ -47,7 +54,7 @@ static void print_status(struct mount *m, const struct model *model, uid_t uid, 
 {
 	struct timespec now;
 
-	(void)model, (void)uid;
+	(void)model;
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	buf_printf(out, "version %s\ndatabase %s\nmounted %s, %s\nup %lld s\n", ROWFS_VERSION, m->schema->database,
 	           m->directory, m->read_only ? "read-only" : "read-write", (long long)(now.tv_sec - m->started.tv_sec));
@@ -60,6 +67,7 @@ static void print_status(struct mount *m, const struct model *model, uid_t uid, 
 		buf_printf(out, "%s %s: %" PRId64 " %s\n", each->queue ? "queue" : "model", each->name, n,
 		           n == 1 ? "record" : "records");
 	}
+	after_print_status(m->saver, uid, uid == 0 || uid == m->uid, out, e);
 }
 
 static void print_conf(struct mount *m, const struct model *model, uid_t uid, struct buf *out, struct err *e)
@@ -73,9 +81,12 @@ static const struct view views[] = {
 	{NODE_INFO, NODE_MODEL, ".info", S_IFDIR | 0555, NULL},
 	{NODE_DELETED, NODE_MODEL, ".deleted", S_IFDIR | 01777, NULL},
 	{NODE_SCHEMA, NODE_INFO, "schema.json", S_IFREG | 0444, print_schema},
+	{NODE_META, NODE_INFO, "meta.json", S_IFREG | 0444, print_meta},
 	{NODE_COUNT, NODE_INFO, "count", S_IFREG | 0444, print_count},
 	{NODE_REJECTED, NODE_MODEL, ".rejected", S_IFDIR | 0755, NULL},
+	{NODE_ANSWER, NODE_MODEL, ".answer", S_IFDIR | 0755, NULL},
 	{NODE_ERRORS, NODE_ROOT, ".errors", S_IFREG | 0444, print_errors},
+	{NODE_AFTER, NODE_ROOT, ".after", S_IFDIR | 0700, NULL},
 	{NODE_ROOT_INFO, NODE_ROOT, ".info", S_IFDIR | 0555, NULL},
 	{NODE_STATUS, NODE_ROOT_INFO, "status", S_IFREG | 0444, print_status},
 	{NODE_CONF, NODE_ROOT_INFO, "mount.conf", S_IFREG | 0444, print_conf},

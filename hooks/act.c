@@ -367,6 +367,7 @@ static int act_enqueue(struct saving *v, const struct hook *h, struct change *c,
 	}
 	job->trusted = true;
 	job->depth = c->depth + 1;
+	job->cause = c;
 	job->document = document;
 	int result = saving_keep(v, document, e);
 	return result < 0 ? result : change_add(v, job, e);

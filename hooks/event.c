@@ -1,6 +1,7 @@
 /*
  * event.c - the event object and the environment of rowfs-hooks(5). No value of a write-only field leaves here.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -107,6 +108,63 @@ void event_write(struct buf *b, const struct event_object *event)
 	write_changed(b, event);
 	write_string(b, "status", statuses[event->verb]);
 	buf_str(b, ",\"details\":{}}");
+}
+
+/* ---- and back ---- */
+
+/* A field that another version of mount.conf has given another type is left out. */
+static int read_row(const struct model *m, const json_t *json, struct arena *a, struct value **row)
+{
+	if (!json_is_object(json))
+		return 0;
+	*row = arena_alloc(a, m->nfields * sizeof **row);
+	for (size_t i = 0; *row && i < m->nfields; i++) {
+		err_auto ignored = ERR_INIT;
+		const json_t *member = json_object_get(json, m->fields[i].name);
+		struct value value;
+		if (value_from_json(m->fields[i].type, member, "", a, &value, &ignored) < 0)
+			value = value_null();
+		if (value_copy(a, &value, &(*row)[i]) < 0)
+			return -ENOMEM;
+	}
+	return *row ? 0 : -ENOMEM;
+}
+
+static enum verb verb_by_name(const char *name)
+{
+	for (int verb = 0; verb < VERB_COUNT; verb++)
+		if (name && strcmp(name, verb_name(verb)) == 0)
+			return verb;
+	return VERB_COUNT;
+}
+
+int event_read(struct event_object *event, struct actor *actor, const struct schema *s, const char *line,
+	       struct arena *a, struct err *e)
+{
+	json_scope *json = json_loads(line, JSON_ALLOW_NUL, NULL);
+	const char *name = json_string_value(json_object_get(json, "model"));
+	const json_t *who = json_object_get(json, "actor");
+	struct value *old = NULL, *row = NULL;
+	*event = (struct event_object){
+	    .name = "after_commit",
+	    .verb = verb_by_name(json_string_value(json_object_get(json, "verb"))),
+	    .model = name ? schema_model(s, name) : NULL,
+	    .actor = actor,
+	};
+	*actor = (struct actor){(uid_t)json_integer_value(json_object_get(who, "uid")),
+				(gid_t)json_integer_value(json_object_get(who, "gid")),
+				(pid_t)json_integer_value(json_object_get(who, "pid"))};
+	if (!event->model || event->verb == VERB_COUNT)
+		return err_set(e, EIO, "the recorded event can't be read");
+	if (read_row(event->model, json_object_get(json, "old"), a, &old) < 0 ||
+	    read_row(event->model, json_object_get(json, "new"), a, &row) < 0)
+		return err_nomem(e);
+	if (!old && !row)
+		return err_set(e, EIO, "the recorded event has no record");
+	event->old = old;
+	event->row = row;
+	event->key = &(row ? row : old)[event->model->key->index];
+	return 0;
 }
 
 /* ---- the environment ---- */

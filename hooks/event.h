@@ -25,6 +25,12 @@ struct event_object {
 
 /* The line without a line break. Failures are the buffer's. */
 void event_write(struct buf *b, const struct event_object *event);
+/*
+ * The object from its line, as far as event_env needs it, with the fields that the model has now. Texts lie in the
+ * arena; *actor is filled and borrowed.
+ */
+int event_read(struct event_object *event, struct actor *actor, const struct schema *s, const char *line,
+	       struct arena *a, struct err *e);
 /* NAME=VALUE..., NULL-terminated, in the arena. NULL: no memory. */
 const char *const *event_env(struct arena *a, const struct event_object *event, const struct saver *s);
 

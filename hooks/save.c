@@ -16,6 +16,7 @@
 #include "../store/limits.h"
 #include "act.h"
 #include "after.h"
+#include "answer.h"
 #include "change.h"
 #include "deleted.h"
 #include "event.h"
@@ -30,7 +31,7 @@ struct order {
 	struct change *early;     /* resolved on a snapshot, its first programs have run */
 	bool nothing;             /* the snapshot has the content already */
 	const struct request *at; /* being carried out: its text has the places of problems */
-	struct task *tasks;       /* programs of after_commit */
+	int64_t recorded;         /* the first program of after_commit; 0: there is none */
 	struct outcome *outcomes;
 	struct arena *outcomes_arena;
 };
@@ -339,7 +340,7 @@ static int finish_changes(struct saving *v, struct err *e)
 
 /* ---- 9. ---- */
 
-static int prepare_after(struct order *o, struct err *e)
+static int record_after(struct order *o, struct err *e)
 {
 	struct saving *v = &o->v;
 	for (size_t i = 0; i < v->n; i++) {
@@ -349,21 +350,22 @@ static int prepare_after(struct order *o, struct err *e)
 		     c->changed && (h = hooks_next(v->saver->hooks, EVENT_AFTER_COMMIT, c->verb, c->model, &at));) {
 			struct event_object event = {
 			    event_name(EVENT_AFTER_COMMIT), c->verb, c->model, change_key(c), c->old, c->row, v->actor};
-			if (h->kind == HOOK_RUN && after_prepare(&o->tasks, v->saver, h, &event, e) < 0)
+			if (h->kind == HOOK_RUN &&
+			    after_record(v->saver->after, &v->txn, h, &event, &o->recorded, e) < 0)
 				return -e->code;
 		}
 	}
-	return after_reserve(v->saver->after, o->tasks, e);
+	return 0;
 }
 
 static int commit(struct order *o, struct err *e)
 {
-	if (prepare_after(o, e) < 0)
+	if (record_after(o, e) < 0)
 		return -e->code;
 	o->v.open = false;
 	int result = txn_commit(&o->v.txn, e);
-	after_settle(o->v.saver->after, o->tasks, result == 0);
-	o->tasks = NULL;
+	if (result == 0 && o->recorded)
+		after_wake(o->v.saver->after);
 	return result;
 }
 
@@ -376,7 +378,8 @@ static int fill_outcomes(const struct order *o, struct err *e)
 		const struct change *c = o->results[i];
 		o->outcomes[i].verb = c->verb;
 		o->outcomes[i].changed = c->changed;
-		if (value_copy(o->outcomes_arena, change_key(c), &o->outcomes[i].key) < 0)
+		if (value_copy(o->outcomes_arena, change_key(c), &o->outcomes[i].key) < 0 ||
+		    answer_find(&o->v, c, o->n == 1, &o->outcomes[i], o->outcomes_arena) < 0)
 			return err_nomem(e);
 	}
 	return 0;
@@ -393,7 +396,7 @@ static int in_order(struct order *o, struct err *e)
 	    carry_requests(o, e) < 0 ||                  /* each: read, validate, pre_save or pre_delete, its rows */
 	    post_hooks(v, 0, e) < 0 ||                   /* post_save, post_delete */
 	    finish_changes(v, e) < 0 ||                  /* before_commit, then enqueue of after_commit */
-	    fill_outcomes(o, e) < 0 || commit(o, e) < 0) /* then programs of after_commit, in their thread */
+	    fill_outcomes(o, e) < 0 || commit(o, e) < 0) /* with a record of after_commit's programs, which then run */
 		return -e->code;
 	return 0;
 }
@@ -411,7 +414,6 @@ int save(struct saver *s, const struct actor *actor, const struct request *reque
 		err_set(e, EIO, "the save ended early");
 		result = -e->code;
 	}
-	after_settle(s->after, o.tasks, false);
 	if (result < 0 && o.at && o.at->text && e->nproblems)
 		json_locate(o.at->text, o.at->len, e);
 	saving_release(&o.v);
@@ -435,6 +437,11 @@ int saver_new(struct saver **out, const struct schema *schema, const struct hook
 	pthread_mutex_init(&s->sessions_lock, NULL);
 	*out = s;
 	return 0;
+}
+
+int saver_start(struct saver *s, struct err *e)
+{
+	return after_start(s->after, e);
 }
 
 void saver_free(struct saver *s)

@@ -27,7 +27,9 @@ struct saver; /* the schema, its hooks, the store: what a mount saves with */
 /* mount: absolute path of the mountpoint, for ROWFS_MOUNT. All are borrowed and outlive the saver. */
 int saver_new(struct saver **out, const struct schema *schema, const struct hooks *hooks, struct store *store,
               struct journal *journal, const char *mount, struct err *e);
-/* Waits for after_commit programs that run, at most TIMEOUT_DRAIN_MS. */
+/* Runs the after_commit programs that earlier mounts left. Once the mount is about to answer; not where it is read-only. */
+int saver_start(struct saver *s, struct err *e);
+/* Waits for after_commit programs that run, at most TIMEOUT_DRAIN_MS. What was not started waits for the next mount. */
 void saver_free(struct saver *s);
 
 enum request_kind {
@@ -56,6 +58,8 @@ struct outcome {
 	struct value key;
 	enum verb verb;
 	bool changed;                /* false: the content was equal, nothing happened */
+	const struct answer *answer; /* that mount.conf declares for it; NULL: the record itself answers */
+	struct value answer_key;     /* of the row that answers; VALUE_NULL: the save has made none */
 };
 
 /*

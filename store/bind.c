@@ -268,11 +268,11 @@ static int bind_absent(struct binding *x, const struct field *f)
 	const struct value *old = old_value(x, f), *deleted = deleted_value(x, f);
 	struct value *out = &x->row[f->index];
 	bool settable = x->bind->trusted || !(f->hidden || f->read_only);
-	bool keeps = old && (x->bind->verb == VERB_PATCH || f->hidden || f->write_only || f->read_only);
+	bool keeps = old && (x->bind->verb == VERB_PATCH || f->hidden || f->write_only || f->unshown || f->read_only);
 	int rc = 0;
 	if (keeps)
 		*out = *old;
-	else if (deleted && (f->hidden || f->write_only))
+	else if (deleted && !field_in_file(f))
 		*out = *deleted;
 	else
 		rc = default_value(x->bind, f, x->arena, out, x->e);

@@ -132,7 +132,7 @@ static json_t *property_of(struct draft *d, const struct model *m, const struct 
 	set_default(d, property, f);
 	if (f->read_only)
 		set(d, property, "readOnly", json_true());
-	if (f->write_only)
+	if (f->write_only || f->unshown)
 		set(d, property, "writeOnly", json_true());
 	return property;
 }
@@ -159,7 +159,7 @@ static void set_relation(struct draft *d, json_t *properties, const struct relat
 static bool is_needed(const struct model *m, const struct field *f)
 {
 	return f->required && f != m->key && f->default_kind == DEFAULT_NONE && !f->read_only && !f->write_only &&
-	       !f->hidden;
+	       !f->hidden && !f->unshown;
 }
 
 static json_t *document_of(struct draft *d, const struct model *m, bool alone)

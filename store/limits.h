@@ -21,10 +21,12 @@ enum {
 	LIMIT_SCRATCH_FILES = 1000,     /* scratch files of one user */
 	LIMIT_XATTR = 64 << 10,         /* extended attributes of one scratch file */
 	LIMIT_ERRORS = 256,             /* entries kept in .errors */
+	LIMIT_ANSWERS = 256,            /* answers kept of one user */
 	LIMIT_PROBLEMS = 100,           /* problems told of one document */
 	LIMIT_HOOK_OUTPUT = 1 << 20,    /* standard output of a hook or job */
 	LIMIT_HOOK_STDERR = 64 << 10,   /* kept of its standard error */
 	LIMIT_HOOK_DEPTH = 16,          /* hooks that save, whose hooks save, ... */
+	LIMIT_AFTER = 8,                /* programs of after_commit at once */
 	LIMIT_CHANGES = 100000,         /* changes in one transaction */
 	LIMIT_ENV_VALUE = 4096,         /* a field in a program's environment */
 	LIMIT_HAS_MANY = 100,           /* children shown unless `limit` says otherwise */

@@ -34,6 +34,7 @@ struct field {
 	enum field_type type;
 	size_t index; /* of the value in a row, and of the column */
 	bool required, unique, read_only, write_only, hidden, immutable;
+	bool unshown;               /* the model's `show` leaves it out: taken, and kept where a file lacks it */
 	enum default_kind default_kind;
 	struct value default_value; /* of DEFAULT_LITERAL */
 	bool has_min, has_max;
@@ -84,6 +85,15 @@ struct queue {
 	const struct field *fields[QUEUE_FIELDS];
 };
 
+/* What a save with one of the verbs answers: fields of a row that it makes, or of the record itself. */
+struct answer {
+	unsigned verbs;             /* bits 1 << enum verb */
+	const struct model *model;
+	const struct field **fields;
+	size_t nfields;
+	const struct word *where;   /* the model's word */
+};
+
 struct model {
 	const char *name;           /* of the directory */
 	const char *table;
@@ -93,6 +103,8 @@ struct model {
 	const struct field *key;
 	struct relation *relations;
 	size_t nrelations;
+	struct answer *answers;
+	size_t nanswers;
 	struct queue *queue;        /* NULL: not a queue */
 	bool read_only, hidden;
 	mode_t mode, dir_mode;      /* default 0644, 0755 */
@@ -135,6 +147,15 @@ static inline bool model_integer_key(const struct model *m)
 	return m->key->type == TYPE_INTEGER;
 }
 
+/* What the verb (enum verb) answers; NULL: the record as its file shows it. */
+const struct answer *model_answer(const struct model *m, unsigned verb);
+static inline bool field_in_file(const struct field *f)
+{
+	return !f->write_only && !f->hidden && !f->unshown;
+}
+
+/* The model's meta.json: what each verb takes and answers. */
+void schema_meta(struct buf *b, const struct model *m);
 /* JSON Schema (2020-12) of the model's documents, of all models with NULL. */
 void schema_json(struct buf *b, const struct schema *s, const struct model *m);
 

@@ -54,8 +54,8 @@ void record_close(struct buf *b, size_t members, int indent)
 static bool is_shown(const struct field *f, enum show show)
 {
 	if (show == SHOW_SECRETS)
-		return f->write_only || f->hidden;
-	return !f->write_only && (!f->hidden || show == SHOW_EVENT);
+		return !field_in_file(f);
+	return show == SHOW_FILE ? field_in_file(f) : !f->write_only;
 }
 
 size_t record_open(struct buf *b, const struct model *m, const struct value *row, enum show show, int indent,

@@ -86,6 +86,8 @@ static const struct directive_rule rules[] = {
     {"fields", ANY_MODEL, 0, 0, BLOCK_MUST, false, "fields { NAME TYPE [OPTION...] ... }", keep_fields},
     {"has-many", ANY_MODEL, 3, 5, BLOCK_NONE, true, "has-many CHILD by FIELD [limit N]", NULL},
     {"has-one", ANY_MODEL, 3, 3, BLOCK_NONE, true, "has-one CHILD by FIELD", NULL},
+    {"show", ANY_MODEL, 1, SIZE_MAX, BLOCK_NONE, false, "show FIELD...", NULL},
+    {"answer", ANY_MODEL, 4, SIZE_MAX, BLOCK_NONE, true, "answer VERB... with MODEL FIELD...", NULL},
     {"read-only", ANY_MODEL, 0, 0, BLOCK_NONE, false, "read-only", read_flag},
     {"hidden", ANY_MODEL, 0, 0, BLOCK_NONE, false, "hidden", read_flag},
     {"mode", ANY_MODEL, 1, 1, BLOCK_NONE, false, "mode 0640", read_mode},
@@ -97,12 +99,10 @@ static const struct directive_rule rules[] = {
     {"backoff", LEVEL_QUEUE, 1, 1, BLOCK_NONE, false, "backoff 30s", read_queue_setting},
     {"embeds-many", ANY_MODEL, LATER},
     {"embeds-one", ANY_MODEL, LATER},
-    {"answer", ANY_MODEL, LATER},
     {"checksum", ANY_MODEL, LATER},
     {"history", ANY_MODEL, LATER},
     {"owner", ANY_MODEL, LATER},
     {"visible", ANY_MODEL, LATER},
-    {"show", ANY_MODEL, LATER},
     {"keep", LEVEL_QUEUE, LATER},
     {"unique", LEVEL_QUEUE, LATER},
     {"limit", LEVEL_QUEUE, LATER},
@@ -214,6 +214,7 @@ static void second_pass(struct reader *r)
 	for (size_t i = 0; i < r->s->nmodels && !r->nomem; i++) {
 		r->model = &r->s->models[i];
 		read_relations(r);
+		read_answers(r);
 	}
 	if (!has_directive(r->c, "store"))
 		conf_mistake(r->c, NULL, "there is no store; add a line: store sqlite:FILE");

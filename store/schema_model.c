@@ -55,6 +55,15 @@ static void unknown_field(struct reader *r, const struct word *w, const struct m
 	conf_unknown(r->c, w, "field", names, n);
 }
 
+const struct field *find_field(struct reader *r, const struct word *w, const struct model *m)
+{
+	const struct field *f = model_field(m, w->text);
+
+	if (!f)
+		unknown_field(r, w, m);
+	return f;
+}
+
 /* ---- models ---- */
 
 void read_mode(struct reader *r, const struct directive *d)
@@ -181,11 +190,9 @@ static bool name_is_taken(const struct model *m, const struct relation *new)
 
 static const struct field *relation_field(struct reader *r, const struct word *w, const struct model *child)
 {
-	const struct field *by = model_field(child, w->text);
+	const struct field *by = find_field(r, w, child);
 
-	if (!by) {
-		unknown_field(r, w, child);
-	} else if (by->references != r->model) {
+	if (by && by->references != r->model) {
 		conf_mistake(r->c, w, "'%s' of '%s' does not refer to '%s'", by->name, child->name, r->model->name);
 		by = NULL;
 	}

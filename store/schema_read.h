@@ -74,8 +74,12 @@ void keep_fields(struct reader *r, const struct directive *d);
 void read_relations(struct reader *r);
 /* NULL where none has the word's name: a mistake then. */
 const struct model *find_model(struct reader *r, const struct word *w);
+const struct field *find_field(struct reader *r, const struct word *w, const struct model *m);
 /* [A-Za-z_][A-Za-z0-9_]*, or with dashes [A-Za-z_][A-Za-z0-9_-]*, of at most LIMIT_NAME bytes. */
 bool is_name(const char *text, bool dashes);
+
+/* Second pass: `show` and `answer` (schema_answer.c). */
+void read_answers(struct reader *r);
 
 /* ---- fields (schema_field.c, schema_option.c) ---- */
 

@@ -296,6 +296,8 @@ void conn_close(struct conn *c)
 	free(c->models);
 	for (size_t i = 0; i < CONTROL_COUNT; i++)
 		sqlite3_finalize(c->control[i]);
+	for (size_t i = 0; i < PENDING_STATEMENTS; i++)
+		sqlite3_finalize(c->pending[i]);
 	sqlite3_close_v2(c->db);
 	*c = (struct conn){.store = c->store};
 }

@@ -71,11 +71,30 @@ enum control {
 	CONTROL_COUNT
 };
 
+/* Their text is in the table in sqlite_pending.c. */
+enum pending_statement {
+	PENDING_ADD,
+	PENDING_REMOVE,
+	PENDING_FAIL,
+	PENDING_HOLD,
+	PENDING_HURRY,
+	PENDING_NEXT_NEW,
+	PENDING_NEXT_AGAIN,
+	PENDING_DUE,
+	PENDING_GET,
+	PENDING_FOLLOWING,
+	PENDING_LAST_FAILED,
+	PENDING_TOTAL,
+	PENDING_GROUPS,
+	PENDING_STATEMENTS
+};
+
 struct conn {
 	struct store *store;
 	sqlite3 *db;
 	bool begun; /* a reader's snapshot has begun */
 	sqlite3_stmt *control[CONTROL_COUNT];
+	sqlite3_stmt *pending[PENDING_STATEMENTS];
 	sqlite3_stmt ***models; /* by model index, then slot; NULL until used */
 	struct conn *next;      /* in the pool */
 };
@@ -116,6 +135,7 @@ struct store {
 	const struct model **numbered; /* by number, up to last_number */
 	unsigned last_number;
 	struct sql *hooks; /* all that were prepared */
+	bool pending;      /* there is a table rowfs_after */
 
 	pthread_mutex_t pool_lock;
 	pthread_cond_t returned;

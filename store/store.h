@@ -23,6 +23,7 @@
 #include "arena.h"
 #include "buf.h"
 #include "err.h"
+#include "limits.h"
 #include "model.h"
 #include "record.h"
 
@@ -165,6 +166,57 @@ int store_due_job(struct conn *c, const struct model *queue, struct arena *a, st
 /* Keys of jobs with the status. */
 int store_jobs_with(struct conn *c, const struct model *queue, const char *status, struct arena *a, struct value **keys,
                     size_t *n, struct err *e);
+
+/* ---- programs that are to run after a commit ---- */
+
+struct pending {
+	int64_t id;         /* in the order of the commits; never another's */
+	int64_t batch;      /* the first one of the same save; 0 for that one when it is added */
+	int64_t created_ms; /* times are milliseconds since 1970 */
+	int64_t next_ms;    /* not before; 0: was never tried */
+	int64_t failed_ms;  /* the last time; 0: never */
+	int64_t attempts;   /* that failed */
+	bool held;          /* mount.conf has no such hook */
+	int64_t uid, pid;
+	const char *model, *path, *hook, *event;
+	const char *message; /* of the last failure, or NULL */
+};
+struct pending_total {
+	bool kept; /* there is a table of them */
+	int64_t n, held, since_ms;
+};
+/* Those of one hook. */
+struct pending_group {
+	const char *model, *hook, *path; /* of one of them */
+	bool any_held, all_held;
+	int64_t n;
+	struct pending_group *next;
+};
+
+/* Makes the table if it is wanted; without it nothing ever waits, and only reading functions may be called. */
+int store_pending_open(struct store *s, bool create, struct err *e);
+int txn_pending_add(struct txn *t, const struct pending *p, int64_t *id, struct err *e);
+int txn_pending_remove(struct txn *t, int64_t id, struct err *e); /* -ENOENT */
+/* Stores attempts, next_ms, failed_ms and message. */
+int txn_pending_fail(struct txn *t, const struct pending *p, struct err *e);
+int txn_pending_hold(struct txn *t, const char *model, const char *hook, bool held, struct err *e);
+/* Whatever is to be tried again later is due now. */
+int txn_pending_hurry(struct txn *t, struct err *e);
+/*
+ * 1 and the next to run, or 0. Of those that were never tried: in order, but one that is before it and of another model
+ * and another save need not have ended. With `again`, of those that have failed: the one that is due longest. `running`
+ * are ids, filled up with 0.
+ */
+int store_pending_next(struct conn *c, bool again, int64_t now_ms, const int64_t running[LIMIT_AFTER], struct arena *a,
+		       struct pending *out, struct err *e);
+/* When the next one that failed is due; -1: none is. */
+int store_pending_due(struct conn *c, const int64_t running[LIMIT_AFTER], int64_t *due_ms, struct err *e);
+int store_pending_get(struct conn *c, int64_t id, struct arena *a, struct pending *out, struct err *e); /* -ENOENT */
+/* 1 and the first above the id, or 0. */
+int store_pending_following(struct conn *c, int64_t id, struct arena *a, struct pending *out, struct err *e);
+int store_pending_last_failed(struct conn *c, struct arena *a, struct pending *out, struct err *e);
+int store_pending_total(struct conn *c, struct pending_total *out, struct err *e);
+int store_pending_groups(struct conn *c, struct arena *a, struct pending_group **out, struct err *e);
 
 /* ---- SQL of hooks ---- */
 

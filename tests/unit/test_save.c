@@ -706,6 +706,25 @@ END_TEST
 
 /* ---- after the commit ---- */
 
+static int64_t waiting(void)
+{
+	struct pending_total total;
+	err_auto e = ERR_INIT;
+	struct conn *c = store_read_begin(s.store, &e);
+	ck_assert_int_eq(store_pending_total(c, &total, &e), 0);
+	store_read_end(c);
+	return total.n;
+}
+
+/* Ten seconds at most. */
+#define eventually(condition)                                                                                          \
+	do {                                                                                                           \
+		int eventually_left = 1000;                                                                            \
+		while (!(condition) && eventually_left--)                                                              \
+			usleep(10000);                                                                                 \
+		ck_assert_int_gt(eventually_left, 0);                                                                  \
+	} while (0)
+
 START_TEST(after_commit_programs_run_in_commit_order)
 {
 	saved_script(&s, "hook", "echo $ROWFS_VERB$ROWFS_KEY >> order");
@@ -713,8 +732,7 @@ START_TEST(after_commit_programs_run_in_commit_order)
 	for (int i = 1; i <= 5; i++)
 		saved_ok(&s, REQUEST_PUT, "orders", i, "{\"text\":\"tea\"}");
 	saved_ok(&s, REQUEST_DELETE, "orders", 3, NULL);
-	saver_free(s.saver);
-	s.saver = NULL;
+	eventually(waiting() == 0);
 	char command[256];
 	snprintf(command, sizeof command,
 		 "[ \"$(echo $(cat %s/order))\" = 'create1 create2 create3 create4 create5 delete3' ]", s.directory);
@@ -727,11 +745,10 @@ START_TEST(a_failure_after_the_commit_stands_in_the_journal)
 	saved_script(&s, "hook", "echo 'the printer is off' >&2; exit 1");
 	open_shop("on after_commit run ./hook", "", "");
 	saved_ok(&s, REQUEST_PUT, "orders", 1, "{\"text\":\"tea\"}");
-	saver_free(s.saver);
-	s.saver = NULL;
 	buf_auto text = BUF_INIT;
-	ck_assert_int_eq(journal_last(s.journal, 1000, "orders/1.json", &text), 0);
-	ck_assert_str_eq(buf_text(&text), "the printer is off");
+	eventually(journal_last(s.journal, 1000, "orders/1.json", &text) == 0);
+	ck_assert_str_eq(buf_text(&text), "after_commit run ./hook: the printer is off");
+	ck_assert_int_eq(waiting(), 1);
 	ck_assert_int_eq(saved_count(&s, "orders"), 1);
 }
 END_TEST
@@ -741,11 +758,43 @@ START_TEST(a_refused_save_runs_nothing_after_it)
 	saved_script(&s, "hook", "> ran");
 	open_shop("on after_commit run ./hook\non before_commit check \"0\" \"no\"", "", "");
 	ck_assert_int_eq(saved_do(&s, REQUEST_PUT, "orders", 1, "{\"text\":\"tea\"}"), -ECANCELED);
+	ck_assert_int_eq(waiting(), 0);
 	saver_free(s.saver);
 	s.saver = NULL;
 	char path[128];
 	snprintf(path, sizeof path, "%s/ran", s.directory);
 	ck_assert_int_ne(access(path, F_OK), 0);
+}
+END_TEST
+
+/* ---- answers ---- */
+
+#define ANSWER "on after_commit create enqueue jobs order_id=:id\nanswer create with jobs id status\n"
+
+START_TEST(a_save_is_answered_by_the_job_that_it_made)
+{
+	open_shop(ANSWER, "", "");
+	saved_ok(&s, REQUEST_PUT, "orders", 7, "{\"text\":\"tea\"}");
+	ck_assert_ptr_nonnull(s.outcome.answer);
+	ck_assert_str_eq(s.outcome.answer->model->name, "jobs");
+	ck_assert_int_eq(s.outcome.answer_key.integer, 1);
+	saved_ok(&s, REQUEST_PUT, "orders", 7, "{\"text\":\"milk\"}");
+	ck_assert_ptr_null(s.outcome.answer);
+	ck_assert_int_eq(s.outcome.answer_key.integer, 7);
+}
+END_TEST
+
+START_TEST(of_several_requests_each_is_answered_by_its_own)
+{
+	open_shop(ANSWER, "", "");
+	struct request r[] = {saved_request(&s, REQUEST_PUT, "orders", 1, "{\"text\":\"tea\"}"),
+			      saved_request(&s, REQUEST_PUT, "drafts", 1, "{\"text\":\"tea\"}"),
+			      saved_request(&s, REQUEST_PUT, "orders", 2, "{\"text\":\"milk\"}")};
+	struct outcome outcomes[3];
+	ck_assert_int_eq(saved_all(&s, r, 3, outcomes), 0);
+	ck_assert_int_eq(outcomes[0].answer_key.integer, 1);
+	ck_assert_ptr_null(outcomes[1].answer);
+	ck_assert_int_eq(outcomes[2].answer_key.integer, 2);
 }
 END_TEST
 
@@ -846,6 +895,8 @@ static void add_programs(TCase *tc)
 	add(sessions_that_a_save_waits_for_are_known);
 	add(after_commit_programs_run_in_commit_order);
 	add(a_failure_after_the_commit_stands_in_the_journal);
+	add(a_save_is_answered_by_the_job_that_it_made);
+	add(of_several_requests_each_is_answered_by_its_own);
 	add(a_refused_save_runs_nothing_after_it);
 	add(eight_threads_save_at_once);
 }

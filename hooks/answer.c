@@ -1,0 +1,101 @@
+/*
+ * answer.c - finds the row that answers a save among the changes that the save has made.
+ *
+ * Only the key is kept: who reads the answer reads the row, so a save whose answer nobody reads pays for nothing.
+ */
+#include "answer.h"
+
+#include "../store/limits.h"
+
+#define BIT(n) (1U << (n))
+
+/* ---- can it be answered ---- */
+
+struct search {
+	const struct hooks *hooks;
+	const struct model *wanted;
+	bool seen[LIMIT_MODELS];
+};
+
+static bool embeds(const struct model *m, const struct model *child)
+{
+	for (size_t i = 0; i < m->nrelations; i++)
+		if (m->relations[i].child == child &&
+		    (m->relations[i].kind == EMBEDS_MANY || m->relations[i].kind == EMBEDS_ONE))
+			return true;
+	return false;
+}
+
+/* A program may save whatever it likes; what SQL inserts is not known. */
+static bool is_program(const struct hook *h)
+{
+	return h->kind != HOOK_SQL && h->kind != HOOK_CHECK && h->kind != HOOK_ENQUEUE && h->event != EVENT_AFTER_COMMIT;
+}
+
+static bool can_make(struct search *s, const struct model *m, enum verb verb)
+{
+	if (embeds(m, s->wanted))
+		return true;
+	for (size_t i = 0; i < s->hooks->n; i++) {
+		const struct hook *h = &s->hooks->all[i];
+		if (!(h->verbs & BIT(verb)) || (h->model && h->model != m))
+			continue;
+		if (is_program(h) || h->queue == s->wanted)
+			return true;
+		if (!h->queue || s->seen[h->queue->index])
+			continue;
+		s->seen[h->queue->index] = true;
+		if (can_make(s, h->queue, VERB_CREATE))
+			return true;
+	}
+	return false;
+}
+
+static void check_answer(const struct hooks *h, struct conf *c, const struct model *m, const struct answer *a)
+{
+	for (int verb = 0; verb < VERB_COUNT && a->model != m; verb++) {
+		struct search search = {.hooks = h, .wanted = a->model};
+		if (!(a->verbs & BIT(verb)) || can_make(&search, m, verb))
+			continue;
+		conf_mistake(c, a->where, "a %s can't be answered with '%s': no hook of '%s' makes a record of it then",
+			     verb_name(verb), a->model->name, m->name);
+		return;
+	}
+}
+
+void answers_check(const struct hooks *h, struct conf *c, const struct schema *s)
+{
+	for (size_t i = 0; i < s->nmodels; i++)
+		for (size_t j = 0; j < s->models[i].nanswers; j++)
+			check_answer(h, c, &s->models[i], &s->models[i].answers[j]);
+}
+
+/* ---- which row it is ---- */
+
+static bool is_caused_by(const struct change *c, const struct change *by)
+{
+	while (c && c != by)
+		c = c->cause;
+	return c != NULL;
+}
+
+/* The first that was made; with several requests in one save, the first that hooks of this one's change made. */
+static const struct change *made_by(const struct saving *v, const struct change *c, bool alone, const struct model *m)
+{
+	for (size_t i = 0; i < v->n; i++) {
+		const struct change *each = v->changes[i];
+		if (each->model == m && each->verb == VERB_CREATE && each->changed && (alone || is_caused_by(each, c)))
+			return each;
+	}
+	return NULL;
+}
+
+int answer_find(const struct saving *v, const struct change *c, bool alone, struct outcome *out, struct arena *a)
+{
+	out->answer = model_answer(c->model, c->verb);
+	const struct change *row = !out->answer || out->answer->model == c->model
+				       ? c
+				       : made_by(v, c, alone, out->answer->model);
+	out->answer_key = value_null();
+	return row ? value_copy(a, change_key(row), &out->answer_key) : 0;
+}
