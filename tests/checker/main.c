@@ -1,0 +1,226 @@
+/*
+ * main.c - checker [--ops N] [--seed N] [--seeds N] [--program FILE] [--directory DIR] [--verbose] [--whole]
+ *
+ * Runs N operations for each of the seeds, counted from the first. A difference ends it: the trace is run again and
+ * again with parts left out until nothing more can go (unless --whole), and what is left is printed. Exit status 1 then.
+ * The same seed gives the same operations.
+ */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "checker.h"
+
+enum { AUDIT_EVERY = 500, RUNS_MAX = 400 };
+
+struct options {
+	const char *program, *directory;
+	uint64_t seed;
+	int seeds;
+	long ops;
+	bool verbose, whole;
+};
+
+struct trace {
+	struct call *calls;
+	size_t n, room;
+};
+
+static void trace_add(struct trace *t, const struct call *c)
+{
+	if (t->n == t->room) {
+		t->room = t->room ? 2 * t->room : 1024;
+		t->calls = realloc(t->calls, t->room * sizeof(*t->calls));
+		if (!t->calls)
+			abort();
+	}
+	t->calls[t->n++] = *c;
+}
+
+static void trace_release(struct trace *t)
+{
+	for (size_t i = 0; i < t->n; i++)
+		free(t->calls[i].data);
+	free(t->calls);
+	*t = (struct trace){0};
+}
+
+/* ---- one seed ---- */
+
+static bool run_calls(struct session *s, const struct options *o, uint64_t seed, struct trace *trace, struct text *why)
+{
+	struct generator g = {.state = seed * 0x2545f4914f6cdd1du + 1};
+	bool right = true;
+
+	for (long i = 1; right && i <= o->ops; i++) {
+		struct call c;
+		generate(&g, session_world(s), &c);
+		trace_add(trace, &c);
+		right = session_call(s, &c, why);
+		if (right && (i % AUDIT_EVERY == 0 || i == o->ops))
+			right = session_audit(s, why);
+	}
+	generator_release(&g);
+	return right;
+}
+
+/* ---- making a trace small ---- */
+
+/* Whether the calls that are kept still show a difference; *last is the one that does. */
+static bool differs(const struct options *o, const struct trace *t, const bool *kept, bool audit, bool verbose,
+		    size_t *last, struct text *why)
+{
+	struct session *s = session_start(o->program, o->directory, verbose);
+	struct text ignored = {0};
+	bool right = true;
+
+	if (!s)
+		return false;
+	for (size_t i = 0; right && i < t->n; i++) {
+		if (!kept[i])
+			continue;
+		*last = i;
+		right = session_call(s, &t->calls[i], why);
+	}
+	if (right && audit)
+		right = session_audit(s, why);
+	if (!session_end(s, right ? why : &ignored) && audit)
+		right = false;
+	text_release(&ignored);
+	return !right;
+}
+
+/* Leaves out a part and takes it back when the difference has gone with it. */
+static bool try_without(const struct options *o, const struct trace *t, bool *kept, bool audit, size_t from, size_t to)
+{
+	bool *fewer = malloc(t->n);
+	struct text why = {0};
+	size_t last = 0, n = 0;
+
+	memcpy(fewer, kept, t->n);
+	for (size_t i = from; i < to; i++) {
+		n += fewer[i];
+		fewer[i] = false;
+	}
+	bool gone = n > 0 && differs(o, t, fewer, audit, false, &last, &why);
+	for (size_t i = last + 1; gone && !audit && i < t->n; i++)
+		fewer[i] = false;
+	if (gone)
+		memcpy(kept, fewer, t->n);
+	free(fewer);
+	text_release(&why);
+	return gone;
+}
+
+static void minimise(const struct options *o, const struct trace *t, bool *kept, bool audit)
+{
+	int runs = 0;
+	bool any = true;
+
+	for (size_t size = t->n / 2 + 1; size > 0 && runs < RUNS_MAX; size = any && size == 1 ? 1 : size / 2) {
+		any = false;
+		for (size_t at = t->n; at > 0 && runs < RUNS_MAX; at = at > size ? at - size : 0) {
+			bool something = false;
+			for (size_t i = at > size ? at - size : 0; i < at; i++)
+				something = something || kept[i];
+			if (!something)
+				continue;
+			runs++;
+			any = try_without(o, t, kept, audit, at > size ? at - size : 0, at) || any;
+		}
+	}
+}
+
+static void tell(const struct options *o, uint64_t seed, const struct trace *t, const struct text *why)
+{
+	bool *kept = malloc(t->n), audit = false;
+	struct text line = {0}, again = {0};
+	size_t last = 0;
+
+	memset(kept, true, t->n);
+	printf("DIFFERENCE at operation %zu of --seed %llu --ops %ld\n  ", t->n, (unsigned long long)seed, o->ops);
+	call_print(&t->calls[t->n - 1], &line);
+	printf("%s\n  %s\n", line.data, why->data);
+	fflush(stdout);
+	audit = strstr(why->data, "in the audit") || strstr(why->data, "the row") || strstr(why->data, "the daemon");
+	if (!o->whole && differs(o, t, kept, audit, false, &last, &again)) {
+		minimise(o, t, kept, audit);
+		printf("The shortest trace found:\n");
+		text_clear(&again);
+		differs(o, t, kept, audit, true, &last, &again);
+		printf("  %s\n", again.len ? again.data : "the difference comes and goes");
+	}
+	text_release(&line);
+	text_release(&again);
+	free(kept);
+}
+
+static bool run_seed(const struct options *o, uint64_t seed)
+{
+	struct session *s = session_start(o->program, o->directory, o->verbose);
+	struct trace trace = {0};
+	struct text why = {0};
+	bool right;
+
+	if (!s)
+		return false;
+	right = run_calls(s, o, seed, &trace, &why);
+	right = session_end(s, &why) && right;
+	if (!right)
+		tell(o, seed, &trace, &why);
+	trace_release(&trace);
+	text_release(&why);
+	return right;
+}
+
+static const char *absolute(const char *path)
+{
+	char *whole = realpath(path, NULL);
+
+	if (!whole) {
+		perror(path);
+		exit(2);
+	}
+	return whole;
+}
+
+static void parse(struct options *o, int argc, char **argv)
+{
+	static const struct option names[] = {
+	    {"ops", required_argument, NULL, 'n'},     {"seed", required_argument, NULL, 's'},
+	    {"seeds", required_argument, NULL, 'S'},   {"program", required_argument, NULL, 'p'},
+	    {"directory", required_argument, NULL, 'd'}, {"verbose", no_argument, NULL, 'v'},
+	    {"whole", no_argument, NULL, 'w'},         {NULL, 0, NULL, 0},
+	};
+	int option;
+
+	while ((option = getopt_long(argc, argv, "", names, NULL)) != -1) {
+		switch (option) {
+		case 'n': o->ops = atol(optarg); break;
+		case 's': o->seed = strtoull(optarg, NULL, 0); break;
+		case 'S': o->seeds = atoi(optarg); break;
+		case 'p': o->program = optarg; break;
+		case 'd': o->directory = optarg; break;
+		case 'v': o->verbose = true; break;
+		case 'w': o->whole = true; break;
+		default: exit(2);
+		}
+	}
+	o->program = absolute(o->program);
+	o->directory = absolute(o->directory);
+}
+
+int main(int argc, char **argv)
+{
+	struct options o = {.program = "build/rowfs", .directory = "build", .seed = 1, .seeds = 1, .ops = 20000};
+
+	parse(&o, argc, argv);
+	for (int i = 0; i < o.seeds; i++)
+		if (!run_seed(&o, o.seed + (uint64_t)i))
+			return 1;
+	printf("%ld operations, %d seed%s from %llu, no difference\n", o.ops * o.seeds, o.seeds, o.seeds == 1 ? "" : "s",
+	       (unsigned long long)o.seed);
+	return 0;
+}
