@@ -43,12 +43,14 @@ static void free_handle(struct handle *h)
 
 static void enlist(struct mount *m, struct handle *h)
 {
+	struct handle **head = handle_writes(h) || h->unsaved ? &m->handles : &m->readers;
+
 	pthread_mutex_lock(&m->lock);
-	h->next = m->handles;
-	h->link = &m->handles;
+	h->next = *head;
+	h->link = head;
 	if (h->next)
 		h->next->link = &h->next;
-	m->handles = h;
+	*head = h;
 	pthread_mutex_unlock(&m->lock);
 }
 
@@ -115,16 +117,24 @@ static int must_exist(struct mount *m, const struct model *model, const struct v
 /* What the descriptor starts with: nothing, the stored text, or the stored text behind which is appended. */
 static int load(struct mount *m, struct handle *h, struct err *e)
 {
-	if (handle_writes(h) && (h->unsaved || (h->flags & O_TRUNC)))
-		return h->unsaved ? 0 : must_exist(m, h->model, &h->key, e);
+	if (h->unsaved)
+		return 0;
+	if (handle_writes(h) && (h->flags & O_TRUNC))
+		return must_exist(m, h->model, &h->key, e);
 	if (handle_writes(h) && (h->flags & O_APPEND)) {
-		h->draft.mode = DRAFT_APPEND;
+		draft_init(&h->draft, DRAFT_APPEND);
 		return show(m, h->model, &h->key, &h->text, e);
 	}
 	if (!handle_writes(h))
 		return show(m, h->model, &h->key, &h->text, e);
-	h->draft.mode = DRAFT_ANYWHERE;
+	draft_init(&h->draft, DRAFT_ANYWHERE);
 	return show(m, h->model, &h->key, &h->draft.text, e);
+}
+
+/* What stat tells the process of its own draft. */
+static void note_size(struct handle *h)
+{
+	h->size = handle_writes(h) && draft_unsaved(&h->draft) ? (int64_t)h->draft.text.len : -1;
 }
 
 int handle_open_record(struct mount *m, const struct actor *actor, const struct model *model, const struct value *key,
@@ -144,9 +154,8 @@ int handle_open_record(struct mount *m, const struct actor *actor, const struct 
 		free_handle(h);
 		return rc;
 	}
-	h->size = (int64_t)h->draft.text.len;
-	if (handle_writes(h))
-		enlist(m, h);
+	note_size(h);
+	enlist(m, h);
 	*out = h;
 	return 0;
 }
@@ -266,12 +275,16 @@ static int write_draft(struct mount *m, struct handle *h, const struct actor *ac
 {
 	bool save_now = false;
 	int before = h->draft.refused;
+
+	/* The kernel takes the end from the size that some process saw last: that of the record or of another draft. */
+	if ((h->flags & O_APPEND) && h->kind == NODE_RECORD)
+		offset = (int64_t)h->draft.text.len;
 	int rc = draft_write(&h->draft, data, len, offset, &save_now, e);
 
 	if (rc == 0 && save_now)
 		rc = save_draft(m, h, actor, e);
 	note(m, h, actor, rc, before != 0 && h->draft.refused == before, e);
-	h->size = (int64_t)h->draft.text.len;
+	note_size(h);
 	return rc;
 }
 
@@ -294,6 +307,7 @@ static int sync_draft(struct mount *m, struct handle *h, const struct actor *act
 	if (rc == 0 && save_now)
 		rc = save_draft(m, h, actor, e);
 	note(m, h, actor, rc, repeated, e);
+	note_size(h);
 	return rc;
 }
 
@@ -307,15 +321,62 @@ int handle_sync(struct mount *m, struct handle *h, const struct actor *actor, st
 	return rc;
 }
 
+/* What is appended stands behind the record: a size means both, and what is left of them is written as a whole. */
+static int truncate_appended(struct mount *m, struct handle *h, int64_t size, struct err *e)
+{
+	struct draft whole;
+	int rc;
+
+	draft_init(&whole, DRAFT_ANYWHERE);
+	rc = show(m, h->model, &h->key, &whole.text, e);
+	if (rc == -ENOENT) {
+		err_release(e);
+		rc = 0;
+	}
+	buf_add(&whole.text, buf_text(&h->draft.text), h->draft.text.len);
+	if (rc == 0 && buf_failed(&whole.text))
+		rc = err_set(e, EFBIG, "A record holds at most %d bytes", LIMIT_RECORD);
+	whole.refused = h->draft.refused;
+	if (rc == 0 && (size_t)size != whole.text.len)
+		rc = draft_truncate(&whole, size, e);
+	if (rc < 0 || !whole.dirty) {
+		draft_release(&whole);
+		return rc;
+	}
+	draft_release(&h->draft);
+	h->draft = whole;
+	return 0;
+}
+
 int handle_truncate(struct mount *m, struct handle *h, int64_t size, struct err *e)
 {
+	int rc;
+
 	if (h->scratch)
 		return scratch_truncate(m, h->scratch, size, e);
 	pthread_mutex_lock(&h->lock);
-	int rc = draft_truncate(&h->draft, size, e);
-	h->size = (int64_t)h->draft.text.len;
+	if (h->draft.mode == DRAFT_APPEND && size > 0 && size <= LIMIT_RECORD)
+		rc = truncate_appended(m, h, size, e);
+	else
+		rc = draft_truncate(&h->draft, size, e);
+	note_size(h);
 	pthread_mutex_unlock(&h->lock);
 	return rc;
+}
+
+int64_t handle_length(struct handle *h)
+{
+	int64_t length = -1;
+
+	if (h->kind != NODE_RECORD)
+		return -1;
+	pthread_mutex_lock(&h->lock);
+	if (!handle_writes(h))
+		length = (int64_t)h->text.len;
+	else if (h->draft.mode != DRAFT_APPEND)
+		length = (int64_t)h->draft.text.len;
+	pthread_mutex_unlock(&h->lock);
+	return length;
 }
 
 /* ---- reading ---- */
@@ -383,19 +444,28 @@ static bool is_unsaved(const struct handle *h)
 	return h->kind == NODE_RECORD && h->unsaved && !h->gone;
 }
 
-bool handle_find(struct mount *m, const struct model *model, const char *name, uint64_t ino, struct arena *a,
-                         struct open_name *out)
+static struct handle *find_open(struct handle *head, const struct model *model, const char *name, uint64_t ino)
 {
-	struct handle *h;
+	struct handle *h = head;
+
+	while (h && !(name ? is_unsaved(h) && h->model == model && strcmp(h->name, name) == 0 : h->ino == ino))
+		h = h->next;
+	return h;
+}
+
+bool handle_find(struct mount *m, const struct model *model, const char *name, uint64_t ino, struct arena *a,
+                 struct open_name *out)
+{
 	bool found;
 
 	pthread_mutex_lock(&m->lock);
-	for (h = m->handles; h; h = h->next)
-		if (name ? is_unsaved(h) && h->model == model && strcmp(h->name, name) == 0 : h->ino == ino)
-			break;
+	struct handle *h = find_open(m->handles, model, name, ino);
+	if (!h && !name)
+		h = find_open(m->readers, NULL, NULL, ino);
 	found = h != NULL;
 	if (h) {
-		*out = (struct open_name){.ino = h->ino, .model = h->model, .name = arena_copy(a, h->name, strlen(h->name))};
+		*out = (struct open_name){.ino = h->ino, .model = h->model, .named = is_unsaved(h),
+					  .name = arena_copy(a, h->name, strlen(h->name))};
 		found = out->name && value_copy(a, &h->key, &out->key) == 0;
 	}
 	pthread_mutex_unlock(&m->lock);
@@ -414,13 +484,13 @@ bool handle_remove_unsaved(struct mount *m, const struct model *model, const cha
 	return found;
 }
 
-int64_t handle_draft_size(struct mount *m, uint64_t ino, pid_t pid)
+int64_t handle_draft_size(struct mount *m, const struct model *model, const struct value *key, pid_t pid)
 {
 	int64_t size = -1;
 
 	pthread_mutex_lock(&m->lock);
 	for (struct handle *h = m->handles; h && size < 0; h = h->next)
-		if (h->ino == ino && h->pid == pid && h->draft.mode != DRAFT_APPEND)
+		if (h->pid == pid && h->kind == NODE_RECORD && !h->gone && h->model == model && value_equal(&h->key, key))
 			size = h->size;
 	pthread_mutex_unlock(&m->lock);
 	return size;

@@ -41,7 +41,8 @@ struct mount {
 	int ready_fd;
 
 	pthread_mutex_t lock;       /* guards what follows */
-	struct handle *handles;     /* open for writing */
+	struct handle *handles;     /* open for writing, and names that were never saved */
+	struct handle *readers;     /* other open records */
 	struct scratch *scratches;
 	int64_t next_memory;        /* next serial of a NODE_MEMORY */
 };

@@ -247,6 +247,8 @@ int scratch_rename(struct mount *m, struct scratch *s, const struct model *model
 {
 	if (strlen(name) > LIMIT_NAME)
 		return -ENAMETOOLONG;
+	if (digits_only(name))
+		return -EACCES;
 	pthread_mutex_lock(&m->lock);
 	int rc = s->model ? rename_locked(m, s, model, name, noreplace) : -ENOENT;
 	pthread_mutex_unlock(&m->lock);
