@@ -136,12 +136,6 @@ static int do_seek(struct actor *a, const struct call *c, struct got *got)
 	return outcome(lseek(a->slots[c->slot], c->offset, c->flags));
 }
 
-static int do_send(struct actor *a, const struct call *c, struct got *got)
-{
-	(void)got;
-	return outcome(sendfile(a->slots[c->slot], a->slots[c->slot2], NULL, c->len));
-}
-
 static int do_ftruncate(struct actor *a, const struct call *c, struct got *got)
 {
 	(void)got;
@@ -307,6 +301,17 @@ static int do_map(struct actor *a, const struct call *c, struct got *got)
 		return -errno;
 	rc = map(fd, got);
 	return close(fd) < 0 ? -errno : rc;
+}
+
+static int do_send(struct actor *a, const struct call *c, struct got *got)
+{
+	int fd = open(a->path, O_RDONLY | O_CLOEXEC), rc;
+
+	if (fd < 0)
+		return -errno;
+	rc = fstat(fd, &got->st) < 0 ? -errno : outcome(sendfile(a->slots[c->slot], fd, NULL, 65536));
+	close(fd);
+	return rc;
 }
 
 static int do_map_shared(struct actor *a, const struct call *c, struct got *got)

@@ -97,6 +97,7 @@ struct record {
 	uint64_t ino;    /* 0: not seen yet */
 	int64_t mtime;   /* last seen */
 	bool changed;    /* since then: it must be later now */
+	int born;        /* of a text key: how often it came anew, for its number is another one then */
 };
 
 struct scratch {
@@ -117,6 +118,7 @@ struct handle {
 	int actor, model, key, flags;
 	int order;   /* the higher, the newer */
 	struct scratch *scratch;
+	int born;
 	off_t position; /* -1: the kernel's guess */
 	struct text pinned;
 	enum draft_mode mode;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "checker.h"
 
@@ -73,7 +74,7 @@ static bool has_slot(enum call_kind kind)
 
 static bool has_name(enum call_kind kind)
 {
-	return !has_slot(kind) || kind == CALL_OPEN;
+	return !has_slot(kind) || kind == CALL_OPEN || kind == CALL_SEND;
 }
 
 void call_print(const struct call *c, struct text *out)
@@ -81,7 +82,7 @@ void call_print(const struct call *c, struct text *out)
 	text_printf(out, "%s by %d", call_names[c->kind], c->actor);
 	if (has_slot(c->kind))
 		text_printf(out, " slot %d", c->slot);
-	if (c->kind == CALL_DUP || c->kind == CALL_SEND)
+	if (c->kind == CALL_DUP)
 		text_printf(out, " slot %d", c->slot2);
 	if (has_name(c->kind))
 		text_printf(out, " %s/%.40s", models[c->model].name, name_of(c->model, c->name)->text);
@@ -306,14 +307,40 @@ static bool carry_out(struct session *s, const struct call *c, const struct expe
 	return false;
 }
 
+/* The kernel lets rowfs know of a last close after close(2) has returned: until then the draft is seen. */
+static void settle(struct session *s, const struct call *c, int model, int key)
+{
+	struct call stat = {.kind = CALL_STAT, .actor = c->actor, .model = model, .name = key};
+	struct expected x;
+	const struct got *got;
+
+	model_expect(&s->world, &stat, &x);
+	for (int i = 0; i < 2000 && (got = crew_call(s->crew, &stat)); i++) {
+		if (got->result == x.result && (x.result < 0 || got->st.st_size == x.size))
+			break;
+		usleep(500);
+	}
+}
+
+/* Whether a close takes something with it that could be seen. */
+static bool takes_draft(struct session *s, const struct call *c)
+{
+	const struct handle *h = c->kind == CALL_CLOSE ? s->world.slots[c->slot] : NULL;
+
+	return h && h->holders == 1 && !h->scratch && (h->unsaved || draft_shows(h));
+}
+
 bool session_call(struct session *s, const struct call *c, struct text *why)
 {
 	struct expected x;
-	bool right = true;
+	bool right = true, settles = takes_draft(s, c);
+	int model = settles ? s->world.slots[c->slot]->model : 0, key = settles ? s->world.slots[c->slot]->key : 0;
 
 	model_expect(&s->world, c, &x);
 	if (!x.skip)
 		right = carry_out(s, c, &x, why);
+	if (!x.skip && settles)
+		settle(s, c, model, key);
 	if (!x.skip && s->verbose) {
 		struct text line = {0};
 		call_print(c, &line);
@@ -380,9 +407,12 @@ static bool row_is_there(struct session *s, int model, int key, struct text *why
 	right = right && (sqlite3_step(stmt) == SQLITE_ROW) == r->there;
 	for (int i = 0; right && r->there && i < (int)models[model].nfields; i++)
 		right = column_is(stmt, i + 1, &r->row.values[i]);
-	if (!right)
-		text_printf(why, "the row of %s/%s is not what it should be", models[model].name,
+	if (!right) {
+		text_printf(why, "the row of %s/%s is not what it should be: ", models[model].name,
 			    name_of(model, key)->text);
+		for (int i = 0; i < sqlite3_data_count(stmt); i++)
+			text_printf(why, "%.60s|", (const char *)sqlite3_column_text(stmt, i));
+	}
 	sqlite3_finalize(stmt);
 	text_release(&sql);
 	return right;
@@ -414,12 +444,14 @@ bool session_end(struct session *s, struct text *why)
 {
 	char command[PATH_SIZE + 20];
 
+	for (int i = 0; i < SLOTS && why->len == 0; i++)
+		if (s->world.slots[i])
+			audit_call(s, (struct call){.kind = CALL_CLOSE, .slot = i, .actor = s->world.slots[i]->actor}, why);
 	crew_stop(s->crew);
 	bool right = daemon_stop(&s->daemon) == 0;
 	if (!right && why->len == 0)
 		text_str(why, "the daemon did not end as it should");
-	if (right && why->len == 0)
-		right = tables_are_right(s, why);
+	right = right && why->len == 0 && tables_are_right(s, why);
 	sqlite3_close(s->db);
 	snprintf(command, sizeof(command), "rm -rf --one-file-system '%s'", s->daemon.directory);
 	if (system(command) != 0)

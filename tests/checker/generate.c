@@ -245,8 +245,7 @@ static void gen_send(struct generator *g, struct world *w)
 
 	if (!c)
 		return;
-	c->slot2 = used_slot(g, w);
-	c->len = (size_t)below(g, 3000);
+	any_file(g, c);
 }
 
 static void gen_slot(struct generator *g, struct world *w)

@@ -84,6 +84,8 @@ static bool differs(const struct options *o, const struct trace *t, const bool *
 		*last = i;
 		right = session_call(s, &t->calls[i], why);
 	}
+	if (!right && t->calls[*last].kind != t->calls[t->n - 1].kind && !audit)
+		right = true; /* another difference */
 	if (right && audit)
 		right = session_audit(s, why);
 	if (!session_end(s, right ? why : &ignored) && audit)

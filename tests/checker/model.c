@@ -29,6 +29,12 @@ static bool reads(const struct handle *h)
 
 /* ---- opening ---- */
 
+static void resize_scratch(struct scratch *s, int64_t size)
+{
+	text_resize(&s->data, (size_t)size);
+	s->times_set = false;
+}
+
 static int new_file(const struct end *e)
 {
 	static const int results[] = {[NAME_INVALID] = -EBADMSG, [NAME_DIGITS] = -EACCES, [NAME_LONG] = -ENAMETOOLONG,
@@ -43,7 +49,7 @@ static struct handle *open_handle(struct world *w, const struct call *c, const s
 	if (!h)
 		abort();
 	*h = (struct handle){.holders = 1, .actor = c->actor, .model = c->model, .key = e->n->key, .flags = c->flags,
-			     .order = ++w->opened};
+			     .born = w->records[c->model][e->n->key].born, .order = ++w->opened};
 	w->slots[c->slot] = h;
 	return h;
 }
@@ -68,7 +74,7 @@ static void expect_open(struct world *w, const struct call *c, struct expected *
 	h->scratch = e.scratch ? e.scratch : world_add_scratch(w, c->model, c->name, 0644);
 	scratch_hold(h->scratch);
 	if (c->flags & O_TRUNC)
-		text_resize(&h->scratch->data, 0);
+		resize_scratch(h->scratch, 0);
 }
 
 static struct handle *slot_of(struct world *w, const struct call *c, struct expected *x)
@@ -209,27 +215,6 @@ static void expect_read(struct world *w, const struct call *c, struct expected *
 		h->position += x->result;
 }
 
-/* sendfile: what it reads comes in one write, for there is little of it. */
-static void expect_send(struct world *w, const struct call *c, struct expected *x)
-{
-	struct handle *to = slot_of(w, c, x), *from = w->slots[c->slot2];
-	struct text bytes = {0};
-
-	x->skip = !to || !from || from->actor != c->actor || from == to || from->position < 0 || to->position < 0 ||
-		  (to->flags & O_APPEND) || (from->scratch && from->scratch == to->scratch);
-	if (x->skip)
-		return;
-	if (!reads(from) || !writes(to)) {
-		x->result = -EBADF;
-		return;
-	}
-	read_into(from, c->len, from->position, &bytes);
-	x->result = bytes.len ? write_at_position(w, to, bytes.data, bytes.len) : 0;
-	if (x->result > 0)
-		from->position += x->result;
-	text_release(&bytes);
-}
-
 static void expect_seek(struct world *w, const struct call *c, struct expected *x)
 {
 	struct handle *h = slot_of(w, c, x);
@@ -248,12 +233,6 @@ static void expect_seek(struct world *w, const struct call *c, struct expected *
 	x->result = base + c->offset < 0 ? -EINVAL : (int)(base + c->offset);
 	if (x->result >= 0)
 		h->position = x->result;
-}
-
-static void resize_scratch(struct scratch *s, int64_t size)
-{
-	text_resize(&s->data, (size_t)size);
-	s->times_set = false;
 }
 
 static void expect_ftruncate(struct world *w, const struct call *c, struct expected *x)
@@ -331,11 +310,12 @@ static void expect_fstat(struct world *w, const struct call *c, struct expected 
 
 	if (!h)
 		return;
+	const struct record *r = &w->records[h->model][h->key];
 	struct end e = {.model = h->model, .n = name_of(h->model, h->key), .scratch = h->scratch};
 	if (h->scratch)
 		e.is = IS_SCRATCH;
 	else
-		e.is = w->records[h->model][h->key].there ? IS_RECORD : IS_NOTHING;
+		e.is = r->there && r->born == h->born ? IS_RECORD : IS_NOTHING;
 	x->wants = WANTS_GONE;
 	if (e.is != IS_NOTHING)
 		want_attributes(w, c, &e, x);
@@ -407,7 +387,7 @@ static void expect_whole(struct world *w, const struct call *c, struct expected 
 	struct end e = end_find(w, c->model, c->name);
 
 	x->result = end_absent(&e);
-	x->skip = is_symlink(&e) || (c->kind == CALL_MAP && e.is == IS_RECORD &&
+	x->skip = is_symlink(&e) || (c->kind != CALL_CAT && e.is == IS_RECORD &&
 				     shown_size(w, c->actor, c->model, e.n->key) != shown_size(w, -1, c->model, e.n->key));
 	if (x->skip || x->result < 0)
 		return;
@@ -416,9 +396,28 @@ static void expect_whole(struct world *w, const struct call *c, struct expected 
 		world_show(w, c->model, e.n->key, &x->bytes);
 	if (e.is == IS_SCRATCH)
 		text_copy(&x->bytes, &e.scratch->data);
-	x->skip = c->kind == CALL_MAP && e.is == IS_UNSAVED;
+	x->skip = c->kind != CALL_CAT && e.is == IS_UNSAVED;
 	x->wants = WANTS_BYTES;
 	x->result = (int)x->bytes.len;
+}
+
+/* sendfile of a whole small file to a descriptor: what it reads comes in one write. */
+static void expect_send(struct world *w, const struct call *c, struct expected *x)
+{
+	struct handle *to = slot_of(w, c, x);
+	struct expected source = {0};
+
+	if (!to)
+		return;
+	expect_whole(w, c, &source);
+	x->skip = source.skip || to->position < 0 || (to->flags & O_APPEND) || source.bytes.len > 3000 ||
+		  (to->scratch && to->scratch->named && to->scratch->model == c->model && to->scratch->name == c->name);
+	x->result = source.result;
+	if (!x->skip && x->result >= 0 && !writes(to))
+		x->result = -EBADF;
+	else if (!x->skip && x->result > 0)
+		x->result = write_at_position(w, to, source.bytes.data, source.bytes.len);
+	text_release(&source.bytes);
 }
 
 static void expect_map_shared(struct world *w, const struct call *c, struct expected *x)

@@ -115,7 +115,7 @@ void expect_link(struct world *w, const struct call *c, struct expected *x)
 		x->result = -EEXIST;
 	else if (from.is == IS_UNSAVED) {
 		x->result = -ENOENT;
-		x->other = to.n->kind == NAME_INVALID ? -EBADMSG : 0;
+		x->other = to.n->kind == NAME_INVALID ? -EBADMSG : -EPERM;
 	} else if (to.n->kind == NAME_INVALID)
 		x->result = -EBADMSG;
 	else if (to.n->kind != NAME_RECORD)

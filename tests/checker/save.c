@@ -217,14 +217,21 @@ int save_text(struct world *w, int model, int key, enum save_kind kind, enum exp
 	return rc;
 }
 
+static void anew(int model, struct record *r)
+{
+	if (models[model].key.type != STRING)
+		return;
+	r->ino = 0;
+	r->born++;
+}
+
 static void forget(struct world *w, int model, int key)
 {
 	struct record *r = &w->records[model][key];
 
 	r->there = false;
 	row_clear(&r->row);
-	if (models[model].key.type == STRING)
-		r->ino = 0;
+	anew(model, r);
 }
 
 int save_delete(struct world *w, int model, int key)
@@ -260,10 +267,8 @@ int save_key(struct world *w, int model, int from, int to, bool replace)
 		return -EEXIST;
 	if (target->there && world_referred(w, model, to))
 		return -EBUSY;
-	if (!target->there)
-		target->mtime = 0;
-	if (models[model].key.type == STRING && !target->there)
-		target->ino = 0;
+	target->mtime = 0; /* another record now: its time is that of the rename */
+	anew(model, target);
 	target->there = target->changed = true;
 	row_set(&target->row, &source->row);
 	forget(w, model, from);

@@ -199,7 +199,7 @@ static enum answer take_escape(struct scanner *s)
 		if (!isxdigit(*s->at))
 			return WRONG;
 	}
-	return RIGHT;
+	return memcmp(s->at - 4, "0000", 4) == 0 ? WRONG : RIGHT; /* no column holds it */
 }
 
 static enum answer take_string(struct scanner *s)

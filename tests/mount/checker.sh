@@ -1,0 +1,18 @@
+#!/bin/bash
+# Random operations against a model of the contract in memory: a short run; `make soak-checker` is the long one.
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/../lib.sh"
+
+check() {
+	checker --program "$BUILD/rowfs" --directory . --ops 2500 --seed "$1" --seeds 4
+}
+
+test_a_model_in_memory_finds_no_difference_in_ten_thousand_operations() {
+	check 1
+}
+
+test_a_model_in_memory_finds_no_difference_with_other_seeds() {
+	check 101
+}
+
+run "$@"
