@@ -23,7 +23,7 @@ struct handle {
 	char *key_text;               /* memory of a text key */
 	char *name;                   /* in the model's directory, for messages */
 	int flags;                    /* of open(2) */
-	pid_t pid;
+	pid_t pid;                    /* of the thread that opened it */
 	bool unsaved;                 /* no record had the name when it was opened; mount.lock */
 	bool saved;                   /* a save went through */
 	bool gone;                    /* the unsaved name was removed; mount.lock */

@@ -59,6 +59,27 @@ END
 	)" $'8 True 1\n8 True 1'
 }
 
+test_threads_of_a_process_share_the_sight_of_its_drafts() {
+	is "$(python3 - <<'END'
+import os, threading
+def write():
+    global fd
+    fd = os.open("mnt/items/1.json", os.O_WRONLY | os.O_TRUNC)
+    os.write(fd, b'{"na')
+    written.set()
+    seen.wait()
+written, seen = threading.Event(), threading.Event()
+thread = threading.Thread(target=write)
+thread.start()
+written.wait()
+print(os.stat("mnt/items/1.json").st_size)
+seen.set()
+thread.join()
+os.ftruncate(fd, 0)
+END
+	)" 4
+}
+
 test_seeking_from_the_end_counts_what_the_descriptor_reads() {
 	is "$(python3 - <<'END'
 import os
