@@ -76,6 +76,9 @@ struct name {
 	int key;
 	char text[300];
 };
+/* From here on this process has the names and keys of that worker, which no other has. Once, before they are used. */
+void names_choose(int worker);
+int names_worker(void);
 /* The names of a model's directory: records first. */
 const struct name *name_of(int model, int name);
 struct datum key_of(int model, int key); /* borrowed */
@@ -258,15 +261,17 @@ void generator_release(struct generator *g);
 
 /* ---- compare.c ---- */
 
-struct session; /* a mount, its crew, the model */
-struct session *session_start(const char *program, const char *directory, bool verbose);
+struct session; /* on a mount: a crew, the model */
+/* shared: others work there at the same time. */
+struct session *session_start(const struct daemon *d, bool shared, bool verbose);
 /* Carries out one call. False: there is a difference, and why says which. */
 bool session_call(struct session *s, const struct call *c, struct text *why);
 /* Names, stat, texts of everything. */
 bool session_audit(struct session *s, struct text *why);
-/* Unmounts and looks at the tables. */
+/* Closes what is open and looks at the tables. */
 bool session_end(struct session *s, struct text *why);
 struct world *session_world(struct session *s);
+long session_calls(const struct session *s);
 
 void call_print(const struct call *c, struct text *out);
 void call_copy(struct call *to, const struct call *from);

@@ -115,6 +115,15 @@ static bool suspicious(const struct daemon *d)
 	return found;
 }
 
+static void remove_directory(const struct daemon *d)
+{
+	char command[PATH_SIZE + 40];
+
+	snprintf(command, sizeof(command), "rm -rf --one-file-system '%s'", d->directory);
+	if (system(command) != 0)
+		fprintf(stderr, "checker: %s stays\n", d->directory);
+}
+
 int daemon_stop(struct daemon *d)
 {
 	int status = 0;
@@ -129,5 +138,7 @@ int daemon_stop(struct daemon *d)
 		d->pid = 0;
 		status = -1;
 	}
-	return status != 0 || suspicious(d) ? -EIO : 0;
+	int rc = status != 0 || suspicious(d) ? -EIO : 0;
+	remove_directory(d);
+	return rc;
 }

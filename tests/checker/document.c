@@ -66,47 +66,72 @@ static const char *const scratch_names[] = {"tmp", ".1.json.swp", "new.txt", "1.
 static const char *const invalid_names[2][3] = {{"007.json", "x.json", "281474976710656.json"},
 						{"%61.json", "a%zz.json", "%2f.json"}};
 
+/* What is different in each process that works on a mount together with others. */
+static struct {
+	int number;
+	char suffix[16]; /* of names and of text keys */
+	char keys[KEYS][40];
+	struct name names[2][NAMES];
+} worker;
+
+int names_worker(void)
+{
+	return worker.number;
+}
+
+static int64_t integer_key(int key)
+{
+	return integer_keys[key] == 281474976710655 ? integer_keys[key] - worker.number : integer_keys[key] + worker.number * 1000;
+}
+
 struct datum key_of(int model, int key)
 {
 	if (models[model].key.type == INTEGER)
-		return (struct datum){INTEGER, integer_keys[key], NULL};
-	return (struct datum){STRING, 0, (char *)text_keys[key]};
+		return (struct datum){INTEGER, integer_key(key), NULL};
+	return (struct datum){STRING, 0, worker.keys[key]};
 }
 
 static void fill_name(struct name *n, bool integer, int i)
 {
 	enum { SCRATCH_FIRST = KEYS, INVALID_FIRST = SCRATCH_FIRST + 7, OTHERS_FIRST = INVALID_FIRST + 3 };
+	const size_t size = sizeof(n->text);
 
 	if (i < KEYS) {
 		*n = (struct name){.kind = NAME_RECORD, .key = i};
 		if (integer)
-			snprintf(n->text, sizeof(n->text), "%lld.json", (long long)integer_keys[i]);
+			snprintf(n->text, size, "%lld.json", (long long)integer_key(i));
 		else
-			snprintf(n->text, sizeof(n->text), "%s.json", text_names[i]);
+			snprintf(n->text, size, "%s%s.json", text_names[i], worker.suffix);
 	} else if (i < INVALID_FIRST) {
 		*n = (struct name){.kind = NAME_SCRATCH};
-		snprintf(n->text, sizeof(n->text), "%s", scratch_names[i - SCRATCH_FIRST]);
+		snprintf(n->text, size, "%s%s", scratch_names[i - SCRATCH_FIRST], worker.suffix);
 	} else if (i < OTHERS_FIRST) {
 		*n = (struct name){.kind = NAME_INVALID};
-		snprintf(n->text, sizeof(n->text), "%s", invalid_names[!integer][i - INVALID_FIRST]);
+		snprintf(n->text, size, "%s", invalid_names[!integer][i - INVALID_FIRST]);
 	} else {
 		*n = (struct name){.kind = i == OTHERS_FIRST ? NAME_DIGITS : NAME_LONG};
-		if (n->kind == NAME_DIGITS)
-			strcpy(n->text, "4913");
-		else
+		snprintf(n->text, size, "4913");
+		if (n->kind == NAME_LONG)
 			memset(n->text, 'n', 256);
+	}
+}
+
+void names_choose(int number)
+{
+	worker.number = number;
+	if (number > 0)
+		snprintf(worker.suffix, sizeof(worker.suffix), "%d", number);
+	for (int i = 0; i < KEYS; i++)
+		snprintf(worker.keys[i], sizeof(worker.keys[i]), "%s%s", text_keys[i], worker.suffix);
+	for (int i = 0; i < NAMES; i++) {
+		fill_name(&worker.names[0][i], false, i);
+		fill_name(&worker.names[1][i], true, i);
 	}
 }
 
 const struct name *name_of(int model, int name)
 {
-	static struct name names[2][NAMES];
-	bool integer = models[model].key.type == INTEGER;
-	struct name *n = &names[integer][name];
-
-	if (n->text[0] == '\0')
-		fill_name(n, integer, name);
-	return n;
+	return &worker.names[models[model].key.type == INTEGER][name];
 }
 
 /* ---- rows ---- */

@@ -8,7 +8,7 @@
 static void add_number(struct generator *g, const struct field *f, struct text *out)
 {
 	if (strcmp(f->name, "cart_id") == 0)
-		text_printf(out, "%d", chance(g, 90) ? 1 + below(g, 3) : 99);
+		text_printf(out, "%d", chance(g, 90) ? (int)key_of(model_number("carts"), below(g, 3)).integer : 99);
 	else if (strcmp(f->name, "rank") == 0)
 		text_printf(out, "%d", chance(g, 90) ? below(g, 100) : 101);
 	else
@@ -23,7 +23,7 @@ static void add_string(struct generator *g, const struct field *f, struct text *
 	if (strcmp(f->name, "kind") == 0)
 		text_str(out, "\"k\"");
 	else if (strcmp(f->name, "label") == 0)
-		text_printf(out, "\"l%d\"", below(g, 3));
+		text_printf(out, "\"l%d\"", 10 * names_worker() + below(g, 3));
 	else if (chance(g, 3)) {
 		text_str(out, "\"");
 		for (int i = below(g, 60); i >= 0; i--)

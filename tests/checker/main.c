@@ -1,14 +1,16 @@
 /*
- * main.c - checker [--ops N] [--seed N] [--seeds N] [--program FILE] [--directory DIR] [--verbose] [--whole]
+ * main.c - checker [--ops N] [--seed N] [--seeds N] [--workers N] [--program FILE] [--directory DIR] [--verbose] [--whole]
  *
  * Runs N operations for each of the seeds, counted from the first. A difference ends it: the trace is run again and
  * again with parts left out until nothing more can go (unless --whole), and what is left is printed. Exit status 1 then.
- * The same seed gives the same operations.
+ * The same seed gives the same operations. With several workers, each works on its own records of one mount at the same
+ * time as the others; what differs then is told but not cut down, for it may not come again.
  */
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "checker.h"
@@ -18,7 +20,7 @@ enum { AUDIT_EVERY = 500, RUNS_MAX = 400 };
 struct options {
 	const char *program, *directory;
 	uint64_t seed;
-	int seeds;
+	int seeds, workers;
 	long ops;
 	bool verbose, whole;
 };
@@ -49,6 +51,22 @@ static void trace_release(struct trace *t)
 
 /* ---- one seed ---- */
 
+static bool mount(struct daemon *d, const struct options *o)
+{
+	if (daemon_start(d, o->program, o->directory) == 0)
+		return true;
+	fprintf(stderr, "checker: %s does not mount; its log is %s\n", o->program, d->log);
+	return false;
+}
+
+static bool unmount(struct daemon *d, struct text *why)
+{
+	if (daemon_stop(d) == 0)
+		return true;
+	text_str(why, why->len ? "" : "the daemon did not end as it should");
+	return false;
+}
+
 static bool run_calls(struct session *s, const struct options *o, uint64_t seed, struct trace *trace, struct text *why)
 {
 	struct generator g = {.state = seed * 0x2545f4914f6cdd1du + 1};
@@ -66,13 +84,26 @@ static bool run_calls(struct session *s, const struct options *o, uint64_t seed,
 	return right;
 }
 
+static bool run_session(const struct daemon *d, const struct options *o, uint64_t seed, struct trace *trace,
+			struct text *why, long *calls)
+{
+	struct session *s = session_start(d, o->workers > 1, o->verbose);
+
+	if (!s)
+		return false;
+	bool right = run_calls(s, o, seed, trace, why);
+	*calls += session_calls(s);
+	return session_end(s, why) && right;
+}
+
 /* ---- making a trace small ---- */
 
 /* Whether the calls that are kept still show a difference; *last is the one that does. */
 static bool differs(const struct options *o, const struct trace *t, const bool *kept, bool audit, bool verbose,
 		    size_t *last, struct text *why)
 {
-	struct session *s = session_start(o->program, o->directory, verbose);
+	struct daemon daemon;
+	struct session *s = mount(&daemon, o) ? session_start(&daemon, false, verbose) : NULL;
 	struct text ignored = {0};
 	bool right = true;
 
@@ -88,8 +119,11 @@ static bool differs(const struct options *o, const struct trace *t, const bool *
 		right = true; /* another difference */
 	if (right && audit)
 		right = session_audit(s, why);
-	if (!session_end(s, right ? why : &ignored) && audit)
-		right = false;
+	if (!right)
+		text_str(&ignored, "known");
+	bool ended = session_end(s, right ? why : &ignored);
+	ended = unmount(&daemon, &ignored) && ended;
+	right = right && (ended || !audit);
 	text_release(&ignored);
 	return !right;
 }
@@ -159,21 +193,67 @@ static void tell(const struct options *o, uint64_t seed, const struct trace *t, 
 	free(kept);
 }
 
-static bool run_seed(const struct options *o, uint64_t seed)
+/* On a mount of its own. */
+static bool run_alone(const struct options *o, uint64_t seed, long *calls)
 {
-	struct session *s = session_start(o->program, o->directory, o->verbose);
+	struct daemon daemon;
 	struct trace trace = {0};
 	struct text why = {0};
 	bool right;
 
-	if (!s)
+	if (!mount(&daemon, o))
 		return false;
-	right = run_calls(s, o, seed, &trace, &why);
-	right = session_end(s, &why) && right;
+	right = run_session(&daemon, o, seed, &trace, &why, calls);
+	right = unmount(&daemon, &why) && right;
 	if (!right)
 		tell(o, seed, &trace, &why);
 	trace_release(&trace);
 	text_release(&why);
+	return right;
+}
+
+/* ---- several at once, on one mount and the same tables, each with keys and names of its own ---- */
+
+static int work(const struct daemon *d, const struct options *o, uint64_t seed, int number)
+{
+	struct trace trace = {0};
+	struct text why = {0};
+	long calls = 0;
+
+	names_choose(number);
+	if (run_session(d, o, seed, &trace, &why, &calls))
+		return 0;
+	printf("DIFFERENCE of worker %d at operation %zu of --seed %llu --ops %ld --workers %d\n  %s\n", number, trace.n,
+	       (unsigned long long)seed - (uint64_t)number, o->ops, o->workers, why.data);
+	for (size_t i = trace.n > 30 ? trace.n - 30 : 0; i < trace.n; i++) {
+		text_clear(&why);
+		call_print(&trace.calls[i], &why);
+		printf("  %s\n", why.data);
+	}
+	fflush(stdout);
+	return 1;
+}
+
+static bool run_together(const struct options *o, uint64_t seed, long *calls)
+{
+	struct daemon daemon;
+	struct text why = {0};
+	bool right = true;
+	int status;
+
+	if (!mount(&daemon, o))
+		return false;
+	fflush(stdout);
+	for (int i = 0; i < o->workers; i++)
+		if (fork() == 0)
+			_exit(work(&daemon, o, seed + (uint64_t)i, i));
+	for (int i = 0; i < o->workers; i++)
+		right = wait(&status) > 0 && status == 0 && right;
+	right = unmount(&daemon, &why) && right;
+	if (why.len)
+		printf("%s\n", why.data);
+	text_release(&why);
+	*calls += o->ops * o->workers;
 	return right;
 }
 
@@ -194,6 +274,7 @@ static void parse(struct options *o, int argc, char **argv)
 	    {"ops", required_argument, NULL, 'n'},     {"seed", required_argument, NULL, 's'},
 	    {"seeds", required_argument, NULL, 'S'},   {"program", required_argument, NULL, 'p'},
 	    {"directory", required_argument, NULL, 'd'}, {"verbose", no_argument, NULL, 'v'},
+	    {"workers", required_argument, NULL, 'W'},
 	    {"whole", no_argument, NULL, 'w'},         {NULL, 0, NULL, 0},
 	};
 	int option;
@@ -203,6 +284,7 @@ static void parse(struct options *o, int argc, char **argv)
 		case 'n': o->ops = atol(optarg); break;
 		case 's': o->seed = strtoull(optarg, NULL, 0); break;
 		case 'S': o->seeds = atoi(optarg); break;
+		case 'W': o->workers = atoi(optarg); break;
 		case 'p': o->program = optarg; break;
 		case 'd': o->directory = optarg; break;
 		case 'v': o->verbose = true; break;
@@ -216,13 +298,16 @@ static void parse(struct options *o, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	struct options o = {.program = "build/rowfs", .directory = "build", .seed = 1, .seeds = 1, .ops = 20000};
+	struct options o = {.program = "build/rowfs", .directory = "build", .seed = 1, .seeds = 1, .workers = 1,
+			    .ops = 20000};
+	long calls = 0;
 
 	parse(&o, argc, argv);
+	names_choose(0);
 	for (int i = 0; i < o.seeds; i++)
-		if (!run_seed(&o, o.seed + (uint64_t)i))
+		if (!(o.workers > 1 ? run_together : run_alone)(&o, o.seed + (uint64_t)i, &calls))
 			return 1;
-	printf("%ld operations, %d seed%s from %llu, no difference\n", o.ops * o.seeds, o.seeds, o.seeds == 1 ? "" : "s",
+	printf("%ld calls, %d seed%s from %llu, no difference\n", calls, o.seeds, o.seeds == 1 ? "" : "s",
 	       (unsigned long long)o.seed);
 	return 0;
 }

@@ -15,4 +15,8 @@ test_a_model_in_memory_finds_no_difference_with_other_seeds() {
 	check 101
 }
 
+test_four_at_once_find_no_difference_in_what_is_theirs() {
+	checker --program "$BUILD/rowfs" --directory . --ops 1500 --seed 201 --workers 4
+}
+
 run "$@"
