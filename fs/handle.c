@@ -56,11 +56,10 @@ static void enlist(struct mount *m, struct handle *h)
 
 static void delist(struct mount *m, struct handle *h)
 {
-	if (!h->link)
-		return;
 	pthread_mutex_lock(&m->lock);
-	*h->link = h->next;
-	if (h->next)
+	if (h->link)
+		*h->link = h->next;
+	if (h->link && h->next)
 		h->next->link = h->link;
 	pthread_mutex_unlock(&m->lock);
 }

@@ -244,7 +244,7 @@ struct daemon {
 	pid_t pid;
 };
 int daemon_start(struct daemon *d, const char *program, const char *directory);
-/* Unmounts; -EIO when it did not end well or its log reads like an error. */
+/* Unmounts; -EIO, and the directory stays, when it did not end well or its log reads like an error. */
 int daemon_stop(struct daemon *d);
 
 /* ---- generate.c ---- */

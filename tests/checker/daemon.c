@@ -138,7 +138,10 @@ int daemon_stop(struct daemon *d)
 		d->pid = 0;
 		status = -1;
 	}
-	int rc = status != 0 || suspicious(d) ? -EIO : 0;
-	remove_directory(d);
-	return rc;
+	if (!suspicious(d) && status == 0) {
+		remove_directory(d);
+		return 0;
+	}
+	fprintf(stderr, "checker: rowfs ended with wait status %d; %s stays\n", status, d->log);
+	return -EIO;
 }
