@@ -146,7 +146,7 @@ test-asan: deps-test
 # Races can only be where there are threads: the store's group commit, the job runner, the mount under many clients.
 test-tsan: deps-test
 	@$(MAKE) --no-print-directory SANITIZE=thread programs
-	@BUILD=build/tsan tests/run -j $(JOBS) $(or $(TESTS),unit/.*threads unit/.*store unit/.*job unit/.*save concurrent checker/four)
+	@BUILD=build/tsan tests/run -j $(JOBS) $(or $(TESTS),unit/.*threads unit/.*store unit/.*job unit/.*save concurrent checker/four checker/a_crowd)
 
 bench: deps
 	@$(MAKE) --no-print-directory all build/bench
@@ -162,6 +162,7 @@ checker: deps
 soak-checker:
 	@$(MAKE) --no-print-directory checker OPS=50000 CHECKERFLAGS='--seeds 20'
 	@$(MAKE) --no-print-directory checker OPS=50000 CHECKERFLAGS='--workers 6'
+	@$(MAKE) --no-print-directory checker OPS=50000 CHECKERFLAGS='--workers 6 --crowd'
 
 ROUNDS = 10
 soak: deps-test

@@ -142,6 +142,7 @@ struct scratch *world_scratch(struct world *w, int model, int name);
 struct scratch *world_add_scratch(struct world *w, int model, int name, mode_t mode);
 void scratch_hold(struct scratch *s);
 void scratch_drop(struct world *w, struct scratch *s);
+void scratch_resize(struct scratch *s, int64_t size);
 void scratch_take_name(struct world *w, struct scratch *s);
 void handle_drop(struct world *w, int slot);
 /* A record's name that is open and was never saved. */
@@ -205,6 +206,7 @@ struct end {
 	struct scratch *scratch;
 };
 struct end end_find(struct world *w, int model, int name);
+bool end_is_symlink(const struct end *e);
 /* 0, or why there is nothing. */
 int end_absent(const struct end *e);
 
@@ -214,6 +216,26 @@ void expect_link(struct world *w, const struct call *c, struct expected *x);
 void expect_symlink(struct world *w, const struct call *c, struct expected *x);
 void expect_unlink(struct world *w, const struct call *c, struct expected *x);
 void expect_mkdir(struct world *w, const struct call *c, struct expected *x);
+
+/* files.c: those that look at files by name. */
+void expect_stat(struct world *w, const struct call *c, struct expected *x);
+void expect_fstat(struct world *w, const struct call *c, struct expected *x);
+void expect_attributes(struct world *w, const struct call *c, struct expected *x);
+void expect_access(struct world *w, const struct call *c, struct expected *x);
+void expect_setxattr(struct world *w, const struct call *c, struct expected *x);
+void expect_getxattr(struct world *w, const struct call *c, struct expected *x);
+void expect_whole(struct world *w, const struct call *c, struct expected *x);
+void expect_send(struct world *w, const struct call *c, struct expected *x);
+void expect_map_shared(struct world *w, const struct call *c, struct expected *x);
+void expect_truncate(struct world *w, const struct call *c, struct expected *x);
+void expect_readlink(struct world *w, const struct call *c, struct expected *x);
+void expect_list(struct world *w, const struct call *c, struct expected *x);
+void expect_statfs(struct world *w, const struct call *c, struct expected *x);
+
+/* The open file that the call is about; NULL, and the call is skipped, where there is none. */
+struct handle *call_handle(struct world *w, const struct call *c, struct expected *x);
+/* write(2). */
+int handle_write(struct world *w, struct handle *h, const char *data, size_t len);
 
 /* draft.c: the part of it that is about drafts. */
 void draft_open(struct world *w, struct handle *h, bool record);
@@ -262,8 +284,11 @@ void generator_release(struct generator *g);
 /* ---- compare.c ---- */
 
 struct session; /* on a mount: a crew, the model */
-/* shared: others work there at the same time. */
-struct session *session_start(const struct daemon *d, bool shared, bool verbose);
+/* Whose mount it is: its own, or others work there at the same time, on records of their own or on the same ones. */
+enum company { ALONE, BESIDE, CROWD };
+struct session *session_start(const struct daemon *d, enum company company, bool verbose);
+/* Takes the records for right as the tables have them, when a crowd has gone. */
+void session_load(struct session *s);
 /* Carries out one call. False: there is a difference, and why says which. */
 bool session_call(struct session *s, const struct call *c, struct text *why);
 /* Names, stat, texts of everything. */
@@ -272,6 +297,10 @@ bool session_audit(struct session *s, struct text *why);
 bool session_end(struct session *s, struct text *why);
 struct world *session_world(struct session *s);
 long session_calls(const struct session *s);
+
+/* crowd.c: what must hold whatever others do. */
+bool crowd_call(struct crew *crew, const struct call *c, struct text *why);
+void crowd_load(struct world *w, sqlite3 *db, struct crew *crew);
 
 void call_print(const struct call *c, struct text *out);
 void call_copy(struct call *to, const struct call *from);

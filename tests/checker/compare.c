@@ -15,7 +15,8 @@ struct session {
 	struct crew *crew;
 	struct world world;
 	sqlite3 *db;
-	bool shared, verbose;
+	enum company company;
+	bool verbose;
 	long calls;
 	struct {
 		uint64_t ino; /* 0: free */
@@ -34,13 +35,13 @@ long session_calls(const struct session *s)
 	return s->calls;
 }
 
-struct session *session_start(const struct daemon *d, bool shared, bool verbose)
+struct session *session_start(const struct daemon *d, enum company company, bool verbose)
 {
 	struct session *s = calloc(1, sizeof(*s));
 
 	if (!s)
 		abort();
-	s->shared = shared;
+	s->company = company;
 	s->verbose = verbose;
 	if (sqlite3_open(d->database, &s->db) == SQLITE_OK) {
 		sqlite3_busy_timeout(s->db, 30000);
@@ -53,6 +54,11 @@ struct session *session_start(const struct daemon *d, bool shared, bool verbose)
 	sqlite3_close(s->db);
 	free(s);
 	return NULL;
+}
+
+void session_load(struct session *s)
+{
+	crowd_load(&s->world, s->db, s->crew);
 }
 
 /* ---- telling calls ---- */
@@ -255,7 +261,7 @@ static bool is_right(struct session *s, const struct call *c, const struct expec
 	if (x->wants == WANTS_BYTES)
 		return bytes_are_right(x, got, why);
 	if (x->wants == WANTS_LIST)
-		return list_is_right(x, got, s->shared ? c->model : -1, why);
+		return list_is_right(x, got, s->company == BESIDE ? c->model : -1, why);
 	if (x->wants == WANTS_RECORD)
 		return record_is_right(s, c, x, &got->st, why);
 	if (x->wants == WANTS_UNSAVED)
@@ -311,8 +317,16 @@ static bool carry_out(struct session *s, const struct call *c, const struct expe
 {
 	const struct got *got;
 
-	if (c->kind == CALL_SQL)
+	if (c->kind == CALL_SQL && s->company != CROWD)
 		return run_sql(s, c, why);
+	if (c->kind != CALL_SQL && s->company == CROWD)
+		return crowd_call(s->crew, c, why);
+	if (c->kind == CALL_SQL) {
+		struct text ignored = {0}; /* another may have been faster */
+		run_sql(s, c, &ignored);
+		text_release(&ignored);
+		return true;
+	}
 	got = crew_call(s->crew, c);
 	if (got)
 		return is_right(s, c, x, got, why);
@@ -349,8 +363,8 @@ static bool takes_draft(struct session *s, const struct call *c)
  */
 static bool is_anybodys_guess(const struct session *s, const struct call *c)
 {
-	return s->shared && (c->kind == CALL_STATFS || c->kind == CALL_MAP || c->kind == CALL_SEND ||
-			     (c->kind == CALL_SEEK && c->flags == SEEK_END));
+	return s->company != ALONE && (c->kind == CALL_STATFS || c->kind == CALL_MAP || c->kind == CALL_SEND ||
+				       (c->kind == CALL_SEEK && c->flags == SEEK_END));
 }
 
 bool session_call(struct session *s, const struct call *c, struct text *why)
@@ -364,7 +378,7 @@ bool session_call(struct session *s, const struct call *c, struct text *why)
 	model_expect(&s->world, c, &x);
 	if (!x.skip)
 		right = carry_out(s, c, &x, why);
-	if (!x.skip && settles)
+	if (!x.skip && settles && s->company != CROWD)
 		settle(s, c, model, key);
 	if (!x.skip && s->verbose) {
 		struct text line = {0};
@@ -396,6 +410,8 @@ static bool audit_call(struct session *s, struct call c, struct text *why)
 
 bool session_audit(struct session *s, struct text *why)
 {
+	if (s->company == CROWD)
+		return true;
 	for (int m = 0; m < MODELS; m++) {
 		if (!audit_call(s, (struct call){.kind = CALL_LIST, .actor = ACTORS - 1, .model = m}, why))
 			return false;
@@ -462,7 +478,7 @@ static bool tables_are_right(struct session *s, struct text *why)
 			if (!row_is_there(s, m, k, why))
 				return false;
 	}
-	return s->shared || number_is(why, "rows of all tables", rows, world_records(&s->world));
+	return s->company != ALONE || number_is(why, "rows of all tables", rows, world_records(&s->world));
 }
 
 bool session_end(struct session *s, struct text *why)
@@ -474,7 +490,7 @@ bool session_end(struct session *s, struct text *why)
 			right = audit_call(s, (struct call){.kind = CALL_CLOSE, .slot = i,
 							    .actor = s->world.slots[i]->actor}, why);
 	crew_stop(s->crew);
-	right = right && tables_are_right(s, why);
+	right = right && (s->company == CROWD || tables_are_right(s, why));
 	sqlite3_close(s->db);
 	world_release(&s->world);
 	free(s);

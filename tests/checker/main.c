@@ -1,10 +1,11 @@
 /*
- * main.c - checker [--ops N] [--seed N] [--seeds N] [--workers N] [--program FILE] [--directory DIR] [--verbose] [--whole]
+ * main.c - checker [--ops N] [--seed N] [--seeds N] [--workers N [--crowd]] [--program FILE] [--directory DIR] [--verbose] [--whole]
  *
  * Runs N operations for each of the seeds, counted from the first. A difference ends it: the trace is run again and
  * again with parts left out until nothing more can go (unless --whole), and what is left is printed. Exit status 1 then.
  * The same seed gives the same operations. With several workers, each works on its own records of one mount at the same
- * time as the others; what differs then is told but not cut down, for it may not come again.
+ * time as the others, or with --crowd all on the same ones; what differs then is told but not cut down, for it may not
+ * come again.
  */
 #include <getopt.h>
 #include <stdio.h>
@@ -22,7 +23,7 @@ struct options {
 	uint64_t seed;
 	int seeds, workers;
 	long ops;
-	bool verbose, whole;
+	bool verbose, whole, crowd;
 };
 
 struct trace {
@@ -87,7 +88,7 @@ static bool run_calls(struct session *s, const struct options *o, uint64_t seed,
 static bool run_session(const struct daemon *d, const struct options *o, uint64_t seed, struct trace *trace,
 			struct text *why, long *calls)
 {
-	struct session *s = session_start(d, o->workers > 1, o->verbose);
+	struct session *s = session_start(d, o->workers <= 1 ? ALONE : o->crowd ? CROWD : BESIDE, o->verbose);
 
 	if (!s)
 		return false;
@@ -103,7 +104,7 @@ static bool differs(const struct options *o, const struct trace *t, const bool *
 		    size_t *last, struct text *why)
 {
 	struct daemon daemon;
-	struct session *s = mount(&daemon, o) ? session_start(&daemon, false, verbose) : NULL;
+	struct session *s = mount(&daemon, o) ? session_start(&daemon, ALONE, verbose) : NULL;
 	struct text ignored = {0};
 	bool right = true;
 
@@ -220,7 +221,7 @@ static int work(const struct daemon *d, const struct options *o, uint64_t seed, 
 	struct text why = {0};
 	long calls = 0;
 
-	names_choose(number);
+	names_choose(o->crowd ? 0 : number);
 	if (run_session(d, o, seed, &trace, &why, &calls))
 		return 0;
 	printf("DIFFERENCE of worker %d at operation %zu of --seed %llu --ops %ld --workers %d\n  %s\n", number, trace.n,
@@ -232,6 +233,18 @@ static int work(const struct daemon *d, const struct options *o, uint64_t seed, 
 	}
 	fflush(stdout);
 	return 1;
+}
+
+/* What a crowd has left: files say what the tables say. */
+static bool look_after(const struct daemon *d, const struct options *o, struct text *why)
+{
+	struct session *s = session_start(d, ALONE, o->verbose);
+
+	if (!s)
+		return false;
+	session_load(s);
+	bool right = session_audit(s, why);
+	return session_end(s, why) && right;
 }
 
 static bool run_together(const struct options *o, uint64_t seed, long *calls)
@@ -249,6 +262,8 @@ static bool run_together(const struct options *o, uint64_t seed, long *calls)
 			_exit(work(&daemon, o, seed + (uint64_t)i, i));
 	for (int i = 0; i < o->workers; i++)
 		right = wait(&status) > 0 && status == 0 && right;
+	if (right && o->crowd)
+		right = look_after(&daemon, o, &why);
 	right = unmount(&daemon, &why) && right;
 	if (why.len)
 		printf("%s\n", why.data);
@@ -274,6 +289,7 @@ static void parse(struct options *o, int argc, char **argv)
 	    {"ops", required_argument, NULL, 'n'},     {"seed", required_argument, NULL, 's'},
 	    {"seeds", required_argument, NULL, 'S'},   {"program", required_argument, NULL, 'p'},
 	    {"directory", required_argument, NULL, 'd'}, {"verbose", no_argument, NULL, 'v'},
+	    {"crowd", no_argument, NULL, 'c'},
 	    {"workers", required_argument, NULL, 'W'},
 	    {"whole", no_argument, NULL, 'w'},         {NULL, 0, NULL, 0},
 	};
@@ -284,6 +300,7 @@ static void parse(struct options *o, int argc, char **argv)
 		case 'n': o->ops = atol(optarg); break;
 		case 's': o->seed = strtoull(optarg, NULL, 0); break;
 		case 'S': o->seeds = atoi(optarg); break;
+		case 'c': o->crowd = true; break;
 		case 'W': o->workers = atoi(optarg); break;
 		case 'p': o->program = optarg; break;
 		case 'd': o->directory = optarg; break;

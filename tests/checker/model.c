@@ -12,11 +12,6 @@
 
 #include "checker.h"
 
-static bool is_symlink(const struct end *e)
-{
-	return e->is == IS_SCRATCH && e->scratch->symlink;
-}
-
 static bool writes(const struct handle *h)
 {
 	return (h->flags & O_ACCMODE) != O_RDONLY;
@@ -28,12 +23,6 @@ static bool reads(const struct handle *h)
 }
 
 /* ---- opening ---- */
-
-static void resize_scratch(struct scratch *s, int64_t size)
-{
-	text_resize(&s->data, (size_t)size);
-	s->times_set = false;
-}
 
 static int new_file(const struct end *e)
 {
@@ -58,7 +47,7 @@ static void expect_open(struct world *w, const struct call *c, struct expected *
 {
 	struct end e = end_find(w, c->model, c->name);
 
-	x->skip = w->slots[c->slot] || is_symlink(&e);
+	x->skip = w->slots[c->slot] || end_is_symlink(&e);
 	if (x->skip)
 		return;
 	x->result = e.is != IS_NOTHING ? 0 : c->flags & O_CREAT ? new_file(&e) : end_absent(&e);
@@ -74,10 +63,10 @@ static void expect_open(struct world *w, const struct call *c, struct expected *
 	h->scratch = e.scratch ? e.scratch : world_add_scratch(w, c->model, c->name, 0644);
 	scratch_hold(h->scratch);
 	if (c->flags & O_TRUNC)
-		resize_scratch(h->scratch, 0);
+		scratch_resize(h->scratch, 0);
 }
 
-static struct handle *slot_of(struct world *w, const struct call *c, struct expected *x)
+struct handle *call_handle(struct world *w, const struct call *c, struct expected *x)
 {
 	struct handle *h = w->slots[c->slot];
 
@@ -92,7 +81,7 @@ static int sync_handle(struct world *w, struct handle *h)
 
 static void expect_close(struct world *w, const struct call *c, struct expected *x)
 {
-	struct handle *h = slot_of(w, c, x);
+	struct handle *h = call_handle(w, c, x);
 
 	if (!h)
 		return;
@@ -103,7 +92,7 @@ static void expect_close(struct world *w, const struct call *c, struct expected 
 /* A duplicate goes, here or at the end of a child: the descriptor stays. fsync gives the same. */
 static void expect_sync(struct world *w, const struct call *c, struct expected *x)
 {
-	struct handle *h = slot_of(w, c, x);
+	struct handle *h = call_handle(w, c, x);
 
 	if (h)
 		x->result = sync_handle(w, h);
@@ -120,7 +109,7 @@ static void expect_child(struct world *w, const struct call *c, struct expected 
 
 static void expect_dup(struct world *w, const struct call *c, struct expected *x)
 {
-	struct handle *h = slot_of(w, c, x);
+	struct handle *h = call_handle(w, c, x);
 
 	if (!h)
 		return;
@@ -150,7 +139,7 @@ static int write_handle(struct world *w, struct handle *h, const char *data, siz
 	return (int)len;
 }
 
-static int write_at_position(struct world *w, struct handle *h, const char *data, size_t len)
+int handle_write(struct world *w, struct handle *h, const char *data, size_t len)
 {
 	int rc = write_handle(w, h, data, len, h->position);
 
@@ -165,7 +154,7 @@ static int write_at_position(struct world *w, struct handle *h, const char *data
 
 static void expect_write(struct world *w, const struct call *c, struct expected *x)
 {
-	struct handle *h = slot_of(w, c, x);
+	struct handle *h = call_handle(w, c, x);
 
 	if (!h)
 		return;
@@ -176,7 +165,7 @@ static void expect_write(struct world *w, const struct call *c, struct expected 
 	else if (h->position < 0 && !(h->flags & O_APPEND))
 		x->skip = true;
 	else
-		x->result = write_at_position(w, h, c->data, c->len);
+		x->result = handle_write(w, h, c->data, c->len);
 }
 
 static const struct text *content(const struct handle *h)
@@ -197,7 +186,7 @@ static void read_into(const struct handle *h, size_t len, int64_t offset, struct
 
 static void expect_read(struct world *w, const struct call *c, struct expected *x)
 {
-	struct handle *h = slot_of(w, c, x);
+	struct handle *h = call_handle(w, c, x);
 
 	if (!h)
 		return;
@@ -217,7 +206,7 @@ static void expect_read(struct world *w, const struct call *c, struct expected *
 
 static void expect_seek(struct world *w, const struct call *c, struct expected *x)
 {
-	struct handle *h = slot_of(w, c, x);
+	struct handle *h = call_handle(w, c, x);
 	int64_t base = 0;
 
 	if (!h)
@@ -237,242 +226,24 @@ static void expect_seek(struct world *w, const struct call *c, struct expected *
 
 static void expect_ftruncate(struct world *w, const struct call *c, struct expected *x)
 {
-	struct handle *h = slot_of(w, c, x);
+	struct handle *h = call_handle(w, c, x);
 
 	if (!h)
 		return;
 	if (!writes(h))
 		x->result = -EINVAL;
 	else if (h->scratch)
-		resize_scratch(h->scratch, c->offset);
+		scratch_resize(h->scratch, c->offset);
 	else
 		x->result = draft_truncate(w, h, c->offset);
 }
 
 static void expect_fallocate(struct world *w, const struct call *c, struct expected *x)
 {
-	struct handle *h = slot_of(w, c, x);
+	struct handle *h = call_handle(w, c, x);
 
 	if (h)
 		x->result = writes(h) ? -EOPNOTSUPP : -EBADF;
-}
-
-/* ---- attributes ---- */
-
-/* Of the drafts that the actor has of the record: the newest counts. */
-static int64_t shown_size(struct world *w, int actor, int model, int key)
-{
-	const struct handle *newest = NULL;
-	struct text t = {0};
-	int64_t size = 0;
-
-	for (int i = 0; i < SLOTS; i++) {
-		const struct handle *h = w->slots[i];
-		if (h && h->actor == actor && h->model == model && h->key == key && draft_shows(h) &&
-		    (!newest || h->order > newest->order))
-			newest = h;
-	}
-	if (newest)
-		return (int64_t)newest->draft.len;
-	if (w->records[model][key].there) {
-		world_show(w, model, key, &t);
-		size = (int64_t)t.len;
-		text_release(&t);
-	}
-	return size;
-}
-
-static void want_attributes(struct world *w, const struct call *c, const struct end *e, struct expected *x)
-{
-	static const int wants[] = {[IS_RECORD] = WANTS_RECORD, [IS_UNSAVED] = WANTS_UNSAVED,
-				    [IS_SCRATCH] = WANTS_SCRATCH};
-
-	x->wants = wants[e->is];
-	x->model = e->model;
-	x->key = e->n->key;
-	x->scratch = e->scratch;
-	if (e->is != IS_SCRATCH)
-		x->size = shown_size(w, c->actor, e->model, e->n->key);
-}
-
-static void expect_stat(struct world *w, const struct call *c, struct expected *x)
-{
-	struct end e = end_find(w, c->model, c->name);
-
-	x->result = end_absent(&e);
-	if (x->result == 0)
-		want_attributes(w, c, &e, x);
-}
-
-static void expect_fstat(struct world *w, const struct call *c, struct expected *x)
-{
-	struct handle *h = slot_of(w, c, x);
-
-	if (!h)
-		return;
-	const struct record *r = &w->records[h->model][h->key];
-	struct end e = {.model = h->model, .n = name_of(h->model, h->key), .scratch = h->scratch};
-	if (h->scratch)
-		e.is = IS_SCRATCH;
-	else
-		e.is = r->there && r->born == h->born ? IS_RECORD : IS_NOTHING;
-	x->wants = WANTS_GONE;
-	if (e.is != IS_NOTHING)
-		want_attributes(w, c, &e, x);
-}
-
-static void expect_attributes(struct world *w, const struct call *c, struct expected *x)
-{
-	struct end e = end_find(w, c->model, c->name);
-
-	x->result = end_absent(&e);
-	x->skip = is_symlink(&e);
-	if (x->skip || e.is != IS_SCRATCH)
-		return;
-	if (c->kind == CALL_CHMOD)
-		e.scratch->mode = (mode_t)c->flags;
-	if (c->kind == CALL_TIMES) {
-		e.scratch->mtime = c->offset;
-		e.scratch->times_set = true;
-	}
-}
-
-static void expect_access(struct world *w, const struct call *c, struct expected *x)
-{
-	struct end e = end_find(w, c->model, c->name);
-
-	x->skip = is_symlink(&e);
-	x->result = end_absent(&e);
-}
-
-static void expect_setxattr(struct world *w, const struct call *c, struct expected *x)
-{
-	struct end e = end_find(w, c->model, c->name);
-
-	x->skip = is_symlink(&e);
-	x->result = end_absent(&e);
-	if (x->skip || x->result < 0)
-		return;
-	if (e.is != IS_SCRATCH)
-		x->result = -EOPNOTSUPP;
-	else
-		strcpy(e.scratch->attribute, c->data);
-}
-
-static void expect_getxattr(struct world *w, const struct call *c, struct expected *x)
-{
-	struct end e = end_find(w, c->model, c->name);
-
-	x->skip = is_symlink(&e);
-	x->result = end_absent(&e);
-	if (x->skip || x->result < 0)
-		return;
-	if (c->kind == CALL_REMOVEXATTR && e.is != IS_SCRATCH)
-		x->result = -EOPNOTSUPP;
-	else if (e.is != IS_SCRATCH || e.scratch->attribute[0] == '\0')
-		x->result = -ENODATA;
-	else if (c->kind == CALL_REMOVEXATTR)
-		e.scratch->attribute[0] = '\0';
-	else {
-		x->wants = WANTS_BYTES;
-		text_str(&x->bytes, e.scratch->attribute);
-		x->result = (int)x->bytes.len;
-	}
-}
-
-/* ---- whole files by name ---- */
-
-static void expect_whole(struct world *w, const struct call *c, struct expected *x)
-{
-	struct end e = end_find(w, c->model, c->name);
-
-	x->result = end_absent(&e);
-	x->skip = is_symlink(&e) || (c->kind != CALL_CAT && e.is == IS_RECORD &&
-				     shown_size(w, c->actor, c->model, e.n->key) != shown_size(w, -1, c->model, e.n->key));
-	if (x->skip || x->result < 0)
-		return;
-	text_resize(&x->bytes, 0);
-	if (e.is == IS_RECORD)
-		world_show(w, c->model, e.n->key, &x->bytes);
-	if (e.is == IS_SCRATCH)
-		text_copy(&x->bytes, &e.scratch->data);
-	x->skip = c->kind != CALL_CAT && e.is == IS_UNSAVED;
-	x->wants = WANTS_BYTES;
-	x->result = (int)x->bytes.len;
-}
-
-/* sendfile of a whole small file to a descriptor: what it reads comes in one write. */
-static void expect_send(struct world *w, const struct call *c, struct expected *x)
-{
-	struct handle *to = slot_of(w, c, x);
-	struct expected source = {0};
-
-	if (!to)
-		return;
-	expect_whole(w, c, &source);
-	x->skip = source.skip || to->position < 0 || (to->flags & O_APPEND) || source.bytes.len > 3000 ||
-		  (to->scratch && to->scratch->named && to->scratch->model == c->model && to->scratch->name == c->name);
-	x->result = source.result;
-	if (!x->skip && x->result >= 0 && !writes(to))
-		x->result = -EBADF;
-	else if (!x->skip && x->result > 0)
-		x->result = write_at_position(w, to, source.bytes.data, source.bytes.len);
-	text_release(&source.bytes);
-}
-
-static void expect_map_shared(struct world *w, const struct call *c, struct expected *x)
-{
-	struct end e = end_find(w, c->model, c->name);
-
-	x->skip = is_symlink(&e);
-	x->result = end_absent(&e) < 0 ? end_absent(&e) : -ENODEV;
-}
-
-static void expect_truncate(struct world *w, const struct call *c, struct expected *x)
-{
-	struct end e = end_find(w, c->model, c->name);
-
-	x->skip = is_symlink(&e);
-	x->result = end_absent(&e);
-	if (x->skip || x->result < 0)
-		return;
-	if (e.is == IS_SCRATCH)
-		resize_scratch(e.scratch, c->offset);
-	else
-		x->result = -EPERM;
-}
-
-static void expect_readlink(struct world *w, const struct call *c, struct expected *x)
-{
-	struct end e = end_find(w, c->model, c->name);
-
-	x->result = end_absent(&e);
-	if (x->result < 0)
-		return;
-	if (!is_symlink(&e)) {
-		x->result = -EINVAL;
-		return;
-	}
-	x->wants = WANTS_BYTES;
-	text_copy(&x->bytes, &e.scratch->data);
-	x->result = (int)x->bytes.len;
-}
-
-static void expect_list(struct world *w, const struct call *c, struct expected *x)
-{
-	text_resize(&x->bytes, 0);
-	x->wants = WANTS_LIST;
-	for (int i = 0; i < NAMES; i++) {
-		struct end e = end_find(w, c->model, i);
-		if (e.is == IS_RECORD || e.is == IS_SCRATCH)
-			text_printf(&x->bytes, "%s\n", e.n->text);
-	}
-}
-
-static void expect_statfs(struct world *w, const struct call *c, struct expected *x)
-{
-	(void)c;
-	x->result = world_records(w);
 }
 
 /* ---- another program changes rows ---- */

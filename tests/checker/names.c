@@ -20,6 +20,11 @@ struct end end_find(struct world *w, int model, int name)
 	return e;
 }
 
+bool end_is_symlink(const struct end *e)
+{
+	return e->is == IS_SCRATCH && e->scratch->symlink;
+}
+
 int end_absent(const struct end *e)
 {
 	return e->n->kind == NAME_LONG ? -ENAMETOOLONG : e->is == IS_NOTHING ? -ENOENT : 0;

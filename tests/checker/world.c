@@ -67,6 +67,12 @@ void scratch_take_name(struct world *w, struct scratch *s)
 	scratch_drop(w, s);
 }
 
+void scratch_resize(struct scratch *s, int64_t size)
+{
+	text_resize(&s->data, (size_t)size);
+	s->times_set = false;
+}
+
 /* ---- open files ---- */
 
 void handle_drop(struct world *w, int slot)

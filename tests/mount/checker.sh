@@ -19,4 +19,8 @@ test_four_at_once_find_no_difference_in_what_is_theirs() {
 	checker --program "$BUILD/rowfs" --directory . --ops 1500 --seed 201 --workers 4
 }
 
+test_a_crowd_on_the_same_records_leaves_files_and_tables_alike() {
+	checker --program "$BUILD/rowfs" --directory . --ops 1500 --seed 301 --workers 4 --crowd
+}
+
 run "$@"
