@@ -267,8 +267,10 @@ int save_key(struct world *w, int model, int from, int to, bool replace)
 		return -EEXIST;
 	if (target->there && world_referred(w, model, to))
 		return -EBUSY;
-	target->mtime = 0; /* another record now: its time is that of the rename */
-	anew(model, target);
+	if (!target->there) {
+		target->mtime = 0;
+		anew(model, target);
+	}
 	target->there = target->changed = true;
 	row_set(&target->row, &source->row);
 	forget(w, model, from);
