@@ -8,6 +8,7 @@
  * come again.
  */
 #include <getopt.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +20,7 @@
 enum { AUDIT_EVERY = 500, RUNS_MAX = 400 };
 
 struct options {
-	const char *program, *directory;
+	char program[PATH_MAX], directory[PATH_MAX];
 	uint64_t seed;
 	int seeds, workers;
 	long ops;
@@ -272,15 +273,12 @@ static bool run_together(const struct options *o, uint64_t seed, long *calls)
 	return right;
 }
 
-static const char *absolute(const char *path)
+static void set_path(char whole[PATH_MAX], const char *path)
 {
-	char *whole = realpath(path, NULL);
-
-	if (!whole) {
-		perror(path);
-		exit(2);
-	}
-	return whole;
+	if (realpath(path, whole))
+		return;
+	perror(path);
+	exit(2);
 }
 
 static void parse(struct options *o, int argc, char **argv)
@@ -293,6 +291,7 @@ static void parse(struct options *o, int argc, char **argv)
 	    {"workers", required_argument, NULL, 'W'},
 	    {"whole", no_argument, NULL, 'w'},         {NULL, 0, NULL, 0},
 	};
+	const char *program = "build/rowfs", *directory = "build";
 	int option;
 
 	while ((option = getopt_long(argc, argv, "", names, NULL)) != -1) {
@@ -302,21 +301,20 @@ static void parse(struct options *o, int argc, char **argv)
 		case 'S': o->seeds = atoi(optarg); break;
 		case 'c': o->crowd = true; break;
 		case 'W': o->workers = atoi(optarg); break;
-		case 'p': o->program = optarg; break;
-		case 'd': o->directory = optarg; break;
+		case 'p': program = optarg; break;
+		case 'd': directory = optarg; break;
 		case 'v': o->verbose = true; break;
 		case 'w': o->whole = true; break;
 		default: exit(2);
 		}
 	}
-	o->program = absolute(o->program);
-	o->directory = absolute(o->directory);
+	set_path(o->program, program);
+	set_path(o->directory, directory);
 }
 
 int main(int argc, char **argv)
 {
-	struct options o = {.program = "build/rowfs", .directory = "build", .seed = 1, .seeds = 1, .workers = 1,
-			    .ops = 20000};
+	struct options o = {.seed = 1, .seeds = 1, .workers = 1, .ops = 20000};
 	long calls = 0;
 
 	parse(&o, argc, argv);
