@@ -37,6 +37,7 @@ UNIT    := $(call program,tests/unit/test_*.c)
 UNIT_FS := $(call program,tests/unit/test_fs_*.c)
 TOOLS   := $(call program,tests/tool/*.c)
 BENCH   := $(call object,tests/bench)
+CHECKER := $(call object,tests/checker)
 MAN1    := $(wildcard man/*.1)
 MAN5    := $(wildcard man/*.5)
 
@@ -44,7 +45,7 @@ DEPS_RUN  = gcc libc6-dev make pkg-config libfuse3-dev fuse3 libsqlite3-dev sqli
 DEPS_TEST = check mandoc attr util-linux procps vim rsync python3 perl git
 DEPS_CI   = clang shellcheck
 
-.PHONY: all help deps deps-test deps-ci run stop test test-asan test-tsan programs bench soak lint install uninstall clean
+.PHONY: all help deps deps-test deps-ci run stop test test-asan test-tsan programs bench checker soak soak-checker lint install uninstall clean
 .DELETE_ON_ERROR:
 
 all: $(BUILD)/rowfs
@@ -55,7 +56,9 @@ help:
 	@echo 'stop       unmount ./mnt'
 	@echo 'test       unit tests and mount tests (test-asan, test-tsan: instrumented)'
 	@echo 'bench      measure against raw SQLite and ext4; BENCHFLAGS are its options'
+	@echo 'checker    random operations against a model in memory: OPS=$(OPS), SEED=$(SEED), CHECKERFLAGS'
 	@echo 'soak       the mount tests over and over, ROUNDS=10 times'
+	@echo 'soak-checker  the checker, 1,000,000 operations over 20 seeds'
 	@echo 'lint       man pages and shell scripts'
 	@echo 'install    PREFIX=$(PREFIX), DESTDIR; uninstall takes it away'
 	@echo 'deps       install missing Debian packages (deps-test, deps-ci: what the tests and .ci/run need)'
@@ -99,7 +102,10 @@ $(TOOLS): $(BUILD)/tool/%: tests/tool/%.c
 $(BUILD)/bench: $(BENCH)
 	$(LINK) -o $@ $^ $(LIBS)
 
-programs: $(BUILD)/rowfs $(UNIT) $(TOOLS)
+$(BUILD)/checker: $(CHECKER)
+	$(LINK) -o $@ $^ $(LIBS)
+
+programs: $(BUILD)/rowfs $(UNIT) $(TOOLS) $(BUILD)/checker
 
 # ---- using ----
 
@@ -140,11 +146,23 @@ test-asan: deps-test
 # Races can only be where there are threads: the store's group commit, the job runner, the mount under many clients.
 test-tsan: deps-test
 	@$(MAKE) --no-print-directory SANITIZE=thread programs
-	@BUILD=build/tsan tests/run -j $(JOBS) $(or $(TESTS),unit/.*threads unit/.*store unit/.*job unit/.*save concurrent)
+	@BUILD=build/tsan tests/run -j $(JOBS) $(or $(TESTS),unit/.*threads unit/.*store unit/.*job unit/.*save concurrent checker/four checker/a_crowd)
 
 bench: deps
 	@$(MAKE) --no-print-directory all build/bench
 	build/bench $(BENCHFLAGS)
+
+# Random operations against a model of the contract in memory.
+OPS  = 20000
+SEED = 1
+checker: deps
+	@$(MAKE) --no-print-directory $(BUILD)/rowfs $(BUILD)/checker
+	$(BUILD)/checker --program $(BUILD)/rowfs --directory $(BUILD) --ops $(OPS) --seed $(SEED) $(CHECKERFLAGS)
+
+soak-checker:
+	@$(MAKE) --no-print-directory checker OPS=50000 CHECKERFLAGS='--seeds 20'
+	@$(MAKE) --no-print-directory checker OPS=50000 CHECKERFLAGS='--workers 6'
+	@$(MAKE) --no-print-directory checker OPS=50000 CHECKERFLAGS='--workers 6 --crowd'
 
 ROUNDS = 10
 soak: deps-test

@@ -144,7 +144,7 @@ static int find_in_model(struct mount *m, const struct node *parent, const char 
 		return 0;
 	if (rc == 0)
 		rc = find_record(m, name, a, out, e);
-	size = rc == 0 && out->kind != ENTRY_NONE ? handle_draft_size(m, out->st.st_ino, pid) : -1;
+	size = rc == 0 && out->kind != ENTRY_NONE && pid ? handle_draft_size(m, out->model, &out->key, pid) : -1;
 	if (size >= 0)
 		out->st.st_size = size;
 	return rc;

@@ -16,6 +16,7 @@ static void start_anew(struct draft *d, enum draft_mode mode)
 	buf_reset(&d->text);
 	json_scan_init(&d->scan);
 	d->dirty = false;
+	d->emptied = mode == DRAFT_IN_ORDER;
 	d->refused = 0;
 }
 
@@ -32,10 +33,15 @@ void draft_release(struct draft *d)
 
 void draft_saved(struct draft *d)
 {
-	d->dirty = false;
+	d->dirty = d->emptied = false;
 	d->refused = 0;
 	if (d->mode == DRAFT_APPEND)
 		start_anew(d, DRAFT_APPEND);
+}
+
+bool draft_unsaved(const struct draft *d)
+{
+	return d->mode != DRAFT_APPEND && (d->dirty || d->emptied || d->refused);
 }
 
 void draft_refused(struct draft *d, int code)

@@ -29,6 +29,7 @@ struct draft {
 	struct buf text;        /* what the descriptor has written; of APPEND only the object in work */
 	struct json_scan scan;  /* of IN_ORDER and APPEND, as far as text goes */
 	bool dirty;             /* written to since it was opened or last saved */
+	bool emptied;           /* the file is to be written anew, and was not saved since */
 	int refused;            /* errno of the last refusal, repeated until the text starts anew */
 };
 
@@ -46,6 +47,9 @@ int draft_write(struct draft *d, const char *data, size_t len, int64_t offset, b
 int draft_sync(struct draft *d, bool *save, struct err *e);
 /* ftruncate. EFBIG. */
 int draft_truncate(struct draft *d, int64_t size, struct err *e);
+
+/* Whether it holds what no save has taken: bytes, or that the file is to be written anew. */
+bool draft_unsaved(const struct draft *d);
 
 void draft_saved(struct draft *d);
 void draft_refused(struct draft *d, int code);

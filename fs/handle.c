@@ -45,22 +45,24 @@ static void free_handle(struct handle *h)
 
 static void enlist(struct mount *m, struct handle *h)
 {
-	struct handle **list = h->kind == NODE_RECORD && handle_writes(h) ? &m->handles : &m->others;
+	bool is_name = h->kind == NODE_RECORD && (handle_writes(h) || h->unsaved);
+	struct handle **head = is_name ? &m->handles : &m->others;
 
 	pthread_mutex_lock(&m->lock);
-	h->next = *list;
-	h->link = list;
+	h->next = *head;
+	h->link = head;
 	if (h->next)
 		h->next->link = &h->next;
-	*list = h;
+	*head = h;
 	pthread_mutex_unlock(&m->lock);
 }
 
 static void delist(struct mount *m, struct handle *h)
 {
 	pthread_mutex_lock(&m->lock);
-	*h->link = h->next;
-	if (h->next)
+	if (h->link)
+		*h->link = h->next;
+	if (h->link && h->next)
 		h->next->link = h->link;
 	pthread_mutex_unlock(&m->lock);
 }
@@ -125,16 +127,24 @@ static int must_exist(struct mount *m, const struct model *model, const struct v
 /* What the descriptor starts with: nothing, the stored text, or the stored text behind which is appended. */
 static int load(struct mount *m, struct handle *h, struct err *e)
 {
-	if (handle_writes(h) && (h->unsaved || (h->flags & O_TRUNC)))
-		return h->unsaved ? 0 : must_exist(m, h->model, &h->key, e);
+	if (h->unsaved)
+		return 0;
+	if (handle_writes(h) && (h->flags & O_TRUNC))
+		return must_exist(m, h->model, &h->key, e);
 	if (handle_writes(h) && (h->flags & O_APPEND)) {
-		h->draft.mode = DRAFT_APPEND;
+		draft_init(&h->draft, DRAFT_APPEND);
 		return show(m, h->model, &h->key, &h->text, e);
 	}
 	if (!handle_writes(h))
 		return show(m, h->model, &h->key, &h->text, e);
-	h->draft.mode = DRAFT_ANYWHERE;
+	draft_init(&h->draft, DRAFT_ANYWHERE);
 	return show(m, h->model, &h->key, &h->draft.text, e);
+}
+
+/* What stat tells the process of its own draft. */
+static void note_size(struct handle *h)
+{
+	h->size = handle_writes(h) && draft_unsaved(&h->draft) ? (int64_t)h->draft.text.len : -1;
 }
 
 int handle_open_record(struct mount *m, const struct actor *actor, const struct model *model, const struct value *key,
@@ -154,7 +164,7 @@ int handle_open_record(struct mount *m, const struct actor *actor, const struct 
 		free_handle(h);
 		return rc;
 	}
-	h->size = (int64_t)h->draft.text.len;
+	note_size(h);
 	enlist(m, h);
 	*out = h;
 	return 0;
@@ -296,12 +306,16 @@ static int write_draft(struct mount *m, struct handle *h, const struct actor *ac
 {
 	bool save_now = false;
 	int before = h->draft.refused;
+
+	/* The kernel takes the end from the size that some process saw last: that of the record or of another draft. */
+	if ((h->flags & O_APPEND) && h->kind == NODE_RECORD)
+		offset = (int64_t)h->draft.text.len;
 	int rc = draft_write(&h->draft, data, len, offset, &save_now, e);
 
 	if (rc == 0 && save_now)
 		rc = save_draft(m, h, actor, e);
 	note(m, h, actor, rc, before != 0 && h->draft.refused == before, e);
-	h->size = (int64_t)h->draft.text.len;
+	note_size(h);
 	return rc;
 }
 
@@ -324,6 +338,7 @@ static int sync_draft(struct mount *m, struct handle *h, const struct actor *act
 	if (rc == 0 && save_now)
 		rc = save_draft(m, h, actor, e);
 	note(m, h, actor, rc, repeated, e);
+	note_size(h);
 	return rc;
 }
 
@@ -337,15 +352,62 @@ int handle_sync(struct mount *m, struct handle *h, const struct actor *actor, st
 	return rc;
 }
 
+/* What is appended stands behind the record: a size means both, and what is left of them is written as a whole. */
+static int truncate_appended(struct mount *m, struct handle *h, int64_t size, struct err *e)
+{
+	struct draft whole;
+	int rc;
+
+	draft_init(&whole, DRAFT_ANYWHERE);
+	rc = show(m, h->model, &h->key, &whole.text, e);
+	if (rc == -ENOENT) {
+		err_release(e);
+		rc = 0;
+	}
+	buf_add(&whole.text, buf_text(&h->draft.text), h->draft.text.len);
+	if (rc == 0 && buf_failed(&whole.text))
+		rc = err_set(e, EFBIG, "A record holds at most %d bytes", LIMIT_RECORD);
+	whole.refused = h->draft.refused;
+	if (rc == 0 && (size_t)size != whole.text.len)
+		rc = draft_truncate(&whole, size, e);
+	if (rc < 0 || !whole.dirty) {
+		draft_release(&whole);
+		return rc;
+	}
+	draft_release(&h->draft);
+	h->draft = whole;
+	return 0;
+}
+
 int handle_truncate(struct mount *m, struct handle *h, int64_t size, struct err *e)
 {
+	int rc;
+
 	if (h->scratch)
 		return scratch_truncate(m, h->scratch, size, e);
 	pthread_mutex_lock(&h->lock);
-	int rc = draft_truncate(&h->draft, size, e);
-	h->size = (int64_t)h->draft.text.len;
+	if (h->draft.mode == DRAFT_APPEND && size > 0 && size <= LIMIT_RECORD)
+		rc = truncate_appended(m, h, size, e);
+	else
+		rc = draft_truncate(&h->draft, size, e);
+	note_size(h);
 	pthread_mutex_unlock(&h->lock);
 	return rc;
+}
+
+int64_t handle_length(struct handle *h)
+{
+	int64_t length = -1;
+
+	if (h->kind != NODE_RECORD)
+		return -1;
+	pthread_mutex_lock(&h->lock);
+	if (!handle_writes(h))
+		length = (int64_t)h->text.len;
+	else if (h->draft.mode != DRAFT_APPEND)
+		length = (int64_t)h->draft.text.len;
+	pthread_mutex_unlock(&h->lock);
+	return length;
 }
 
 /* ---- reading ---- */
@@ -404,65 +466,4 @@ int handle_read(struct mount *m, struct handle *h, size_t len, int64_t offset, s
 	int rc = read_locked(m, h, len, offset, out, e);
 	pthread_mutex_unlock(&h->lock);
 	return rc;
-}
-
-/* ---- names that were never saved ---- */
-
-static bool is_unsaved(const struct handle *h)
-{
-	return h->kind == NODE_RECORD && h->unsaved && !h->gone;
-}
-
-bool handle_find(struct mount *m, const struct model *model, const char *name, uint64_t ino, struct arena *a,
-                         struct open_name *out)
-{
-	struct handle *h;
-	bool found;
-
-	pthread_mutex_lock(&m->lock);
-	for (h = m->handles; h; h = h->next)
-		if (name ? is_unsaved(h) && h->model == model && strcmp(h->name, name) == 0 : h->ino == ino)
-			break;
-	found = h != NULL;
-	if (h) {
-		*out = (struct open_name){.ino = h->ino, .model = h->model, .name = arena_copy(a, h->name, strlen(h->name))};
-		found = out->name && value_copy(a, &h->key, &out->key) == 0;
-	}
-	pthread_mutex_unlock(&m->lock);
-	return found;
-}
-
-bool handle_remove_unsaved(struct mount *m, const struct model *model, const char *name)
-{
-	bool found = false;
-
-	pthread_mutex_lock(&m->lock);
-	for (struct handle *h = m->handles; h; h = h->next)
-		if (is_unsaved(h) && h->model == model && strcmp(h->name, name) == 0)
-			h->gone = found = true;
-	pthread_mutex_unlock(&m->lock);
-	return found;
-}
-
-/* The kernel names the thread that asks; a program may open in one and look in another. */
-static bool is_same_process(pid_t a, pid_t b)
-{
-	char path[64];
-
-	if (a == b)
-		return true;
-	snprintf(path, sizeof(path), "/proc/%d/task/%d", (int)a, (int)b);
-	return access(path, F_OK) == 0;
-}
-
-int64_t handle_draft_size(struct mount *m, uint64_t ino, pid_t pid)
-{
-	int64_t size = -1;
-
-	pthread_mutex_lock(&m->lock);
-	for (struct handle *h = m->handles; h && size < 0; h = h->next)
-		if (h->ino == ino && h->draft.mode != DRAFT_APPEND && is_same_process(h->pid, pid))
-			size = h->size;
-	pthread_mutex_unlock(&m->lock);
-	return size;
 }

@@ -3,7 +3,8 @@
  *
  * A handle belongs to one open(2) and lives in fi->fh. Its lock guards its draft and is held during the save that a
  * write or a close asks for; readers of other handles never wait for it. Records that are open for writing stand in
- * mount.handles, so that a name that was never saved can be found and a process sees the size of its own draft.
+ * mount.handles, so that a name that was never saved can be found and a process sees the size of its own draft; all
+ * others stand in mount.others, so that fstat works when the record is gone.
  */
 #ifndef ROWFS_HANDLE_H
 #define ROWFS_HANDLE_H
@@ -22,7 +23,7 @@ struct handle {
 	char *key_text;               /* memory of a text key */
 	char *name;                   /* in the model's directory, for messages */
 	int flags;                    /* of open(2) */
-	pid_t pid;
+	pid_t pid;                    /* of the thread that opened it */
 	bool unsaved;                 /* no record had the name when it was opened; mount.lock */
 	bool saved;                   /* a save went through */
 	bool gone;                    /* the unsaved name was removed; mount.lock */
@@ -30,7 +31,7 @@ struct handle {
 	pthread_mutex_t lock;
 	struct draft draft;           /* where open for writing */
 	struct buf text;              /* what reads see, pinned at the open; a draft's reads see the draft */
-	_Atomic int64_t size;         /* of the draft */
+	_Atomic int64_t size;         /* of the draft; -1 when a save has taken all of it */
 	int64_t answer_offset;        /* .new: where the answer starts; -1 until it is read */
 };
 
@@ -55,6 +56,8 @@ int handle_write(struct mount *m, struct handle *h, const struct actor *actor, c
 /* Appends up to len bytes from offset to out. */
 int handle_read(struct mount *m, struct handle *h, size_t len, int64_t offset, struct buf *out, struct err *e);
 int handle_truncate(struct mount *m, struct handle *h, int64_t size, struct err *e);
+/* How much there is to read: of what was pinned, or of the draft; -1 for what the handle does not know. */
+int64_t handle_length(struct handle *h);
 /* fsync and close. */
 int handle_sync(struct mount *m, struct handle *h, const struct actor *actor, struct err *e);
 
@@ -65,13 +68,14 @@ struct open_name {
 	const struct model *model;
 	struct value key;   /* text in the arena */
 	char *name;         /* in the arena */
+	bool named;         /* the name leads to it; else what it stood for is gone */
 };
 /* A name that was never saved, or with name NULL any by number; false where there is none. */
 bool handle_find(struct mount *m, const struct model *model, const char *name, uint64_t ino, struct arena *a,
                  struct open_name *out);
 /* The name goes, its descriptors stay and will save nothing. */
 bool handle_remove_unsaved(struct mount *m, const struct model *model, const char *name);
-/* The size of the process's newest draft of the file; -1 without one. */
-int64_t handle_draft_size(struct mount *m, uint64_t ino, pid_t pid);
+/* The size of the process's newest draft of the record that holds unsaved bytes; -1 without one. */
+int64_t handle_draft_size(struct mount *m, const struct model *model, const struct value *key, pid_t pid);
 
 #endif

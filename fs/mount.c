@@ -200,8 +200,25 @@ int mount_key(struct mount *m, const struct node *node, struct arena *a, struct 
 	return rc;
 }
 
-/* A record by number; or the name of one that is open and was never saved. */
-static int stat_record_node(struct mount *m, uint64_t ino, const struct node *node, struct stat *st, struct err *e)
+/* The size that the process sees, whose own draft comes first. */
+static void stat_draft(struct mount *m, const struct model *model, const struct value *key, pid_t pid, struct stat *st)
+{
+	int64_t size = pid ? handle_draft_size(m, model, key, pid) : -1;
+
+	if (size >= 0)
+		stat_size(st, (size_t)size);
+}
+
+/* What has no row: a name that was never saved, or what a descriptor still has open. */
+static int stat_open(struct mount *m, uint64_t ino, const struct open_name *name, struct stat *st)
+{
+	mount_dir_stat(m, ino, mount_record_mode(name->model), st);
+	st->st_nlink = name->named;
+	return 0;
+}
+
+static int stat_record_node(struct mount *m, uint64_t ino, const struct node *node, pid_t pid, struct stat *st,
+                            struct err *e)
 {
 	const struct model *model = mount_model(m, node->model);
 	arena_auto a = ARENA_INIT;
@@ -212,14 +229,17 @@ static int stat_record_node(struct mount *m, uint64_t ino, const struct node *no
 	rc = mount_key(m, node, &a, &key, e);
 	if (rc == 0)
 		rc = record_stat(m, model, &key, st, e);
-	if (rc != -ENOENT || !handle_find(m, NULL, NULL, ino, &a, &name))
-		return rc;
-	err_release(e);
-	mount_dir_stat(m, ino, mount_record_mode(model), st);
-	return 0;
+	if (rc == -ENOENT && handle_find(m, NULL, NULL, ino, &a, &name)) {
+		err_release(e);
+		key = name.key;
+		rc = stat_open(m, ino, &name, st);
+	}
+	if (rc == 0)
+		stat_draft(m, model, &key, pid, st);
+	return rc;
 }
 
-static int stat_memory_node(struct mount *m, uint64_t ino, struct stat *st, struct err *e)
+static int stat_memory_node(struct mount *m, uint64_t ino, pid_t pid, struct stat *st, struct err *e)
 {
 	struct scratch *s = scratch_get(m, ino);
 	arena_auto a = ARENA_INIT;
@@ -234,11 +254,13 @@ static int stat_memory_node(struct mount *m, uint64_t ino, struct stat *st, stru
 	if (!handle_find(m, NULL, NULL, ino, &a, &name))
 		return rejected_get(m, ino, st, NULL) == 0 ? 0 : answered_get(m, ino, st, NULL, e);
 	rc = record_stat(m, name.model, &name.key, st, e);
-	if (rc != -ENOENT)
-		return rc;
-	err_release(e);
-	mount_dir_stat(m, ino, mount_record_mode(name.model), st);
-	return 0;
+	if (rc == -ENOENT) {
+		err_release(e);
+		rc = stat_open(m, ino, &name, st);
+	}
+	if (rc == 0)
+		stat_draft(m, name.model, &name.key, pid, st);
+	return rc;
 }
 
 static int stat_made_node(struct mount *m, uint64_t ino, const struct node *node, struct stat *st, struct err *e)
@@ -263,8 +285,6 @@ static int stat_made_node(struct mount *m, uint64_t ino, const struct node *node
 int mount_stat(struct mount *m, uint64_t ino, pid_t pid, struct stat *st, struct err *e)
 {
 	struct node node = node_decode(ino);
-	int64_t size;
-	int rc;
 
 	if (node.kind == NODE_NONE)
 		return -ENOENT;
@@ -275,11 +295,6 @@ int mount_stat(struct mount *m, uint64_t ino, pid_t pid, struct stat *st, struct
 	if (node.kind == NODE_WAITING)
 		return waiting_get(m, node.serial, st, NULL, e);
 	if (node.kind == NODE_RECORD)
-		rc = stat_record_node(m, ino, &node, st, e);
-	else
-		rc = stat_memory_node(m, ino, st, e);
-	size = rc == 0 && pid ? handle_draft_size(m, ino, pid) : -1;
-	if (size >= 0)
-		stat_size(st, (size_t)size);
-	return rc;
+		return stat_record_node(m, ino, &node, pid, st, e);
+	return stat_memory_node(m, ino, pid, st, e);
 }

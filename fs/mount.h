@@ -44,7 +44,7 @@ struct mount {
 	int ready_fd;
 
 	pthread_mutex_t lock;       /* guards what follows */
-	struct handle *handles;     /* records open for writing */
+	struct handle *handles;     /* records open for writing, and names that were never saved */
 	struct handle *others;      /* all else that is open */
 	struct scratch *scratches;
 	struct scratch_name *scratch_names;

@@ -85,8 +85,12 @@ static int unlink_entry(struct mount *m, const struct actor *actor, const struct
 	struct request request = {.kind = REQUEST_DELETE, .model = end->entry.model, .key = end->entry.key,
 				  .expect = EXPECT_RECORD};
 
-	if (end->entry.kind == ENTRY_RECORD)
-		return save_one(m, actor, &request, NULL, end, a, e);
+	if (end->entry.kind == ENTRY_RECORD) {
+		int rc = save_one(m, actor, &request, NULL, end, a, e);
+		if (rc == 0)
+			handle_remove_unsaved(m, end->entry.model, end->name);
+		return rc;
+	}
 	if (end->entry.kind == ENTRY_SCRATCH)
 		return scratch_unlink(m, end->entry.model, end->name);
 	if (end->entry.kind == ENTRY_REJECTED)
@@ -206,7 +210,10 @@ static int move_record(struct move *v, struct err *e)
 
 	if (v->to.entry.model != v->from.entry.model)
 		request.new_model = v->to.entry.model;
-	return v->keep ? -EPERM : save_one(v->m, &v->actor, &request, NULL, &v->to, &v->arena, e);
+	int rc = v->keep ? -EPERM : save_one(v->m, &v->actor, &request, NULL, &v->to, &v->arena, e);
+	if (rc == 0)
+		handle_remove_unsaved(v->m, v->from.entry.model, v->from.name);
+	return rc;
 }
 
 static int copy_deleted(struct move *v, struct err *e)

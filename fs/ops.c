@@ -61,6 +61,8 @@ static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 		scratch_stat(mount_of(req), h->scratch, &st), rc = 0;
 	else
 		rc = mount_stat(mount_of(req), ino, fuse_req_ctx(req)->pid, &st, &e);
+	if (rc == 0 && h && handle_length(h) >= 0) /* lseek from the end: of what this descriptor reads */
+		st.st_size = handle_length(h);
 	if (rc < 0)
 		reply(req, rc, &e);
 	else
@@ -223,7 +225,7 @@ static int open_record(struct mount *m, const struct actor *actor, fuse_ino_t in
 		rc = record_name(model, &key, &name);
 	if (rc == 0)
 		rc = handle_open_record(m, actor, model, &key, buf_text(&name), ino, flags, true, out, e);
-	if (rc != -ENOENT || !handle_find(m, NULL, NULL, ino, &a, &unsaved))
+	if (rc != -ENOENT || !handle_find(m, NULL, NULL, ino, &a, &unsaved) || !unsaved.named)
 		return rc;
 	err_release(e);
 	return handle_open_record(m, actor, unsaved.model, &unsaved.key, unsaved.name, ino, flags, false, out, e);

@@ -317,6 +317,8 @@ int scratch_rename(struct mount *m, const struct model *from_model, const char *
 {
 	if (strlen(name) > LIMIT_NAME)
 		return -ENAMETOOLONG;
+	if (digits_only(name))
+		return -EACCES;
 	pthread_mutex_lock(&m->lock);
 	int rc = rename_locked(m, from_model, from, model, name, noreplace);
 	pthread_mutex_unlock(&m->lock);

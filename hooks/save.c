@@ -222,6 +222,17 @@ static int carry_change(struct order *o, struct change *c, struct err *e)
 	return change_add(&o->v, c, e) < 0 ? -e->code : carry_resolved(&o->v, o->v.n - 1, e);
 }
 
+/* The record that has the new key goes. For whoever looks at its name there is a later version of it. */
+static int replace_target(struct order *o, const struct request *r, struct err *e)
+{
+	struct saving *v = &o->v;
+	struct stamp stamp;
+	if (store_get(v->conn, r->model, &r->new_key, &v->arena, NULL, &stamp, e) < 0 ||
+	    carry_change(o, change_new(v, r->model, REQUEST_DELETE, &r->new_key, e), e) < 0)
+		return -e->code;
+	return txn_keep_stamp(&v->txn, r->model, &r->new_key, &stamp, e);
+}
+
 /* The key changes; what had the new one goes, and its delete hooks run. */
 static int move_key(struct order *o, const struct request *r, struct change **result, struct err *e)
 {
@@ -245,7 +256,7 @@ static int move_key(struct order *o, const struct request *r, struct change **re
 		return err_set(e, EEXIST, "%s exists already", record_path(&v->arena, r->model, &r->new_key));
 	if (!target && r->expect == EXPECT_RECORD)
 		return err_set(e, ENOENT, "%s does not exist", record_path(&v->arena, r->model, &r->new_key));
-	if (target && carry_change(o, change_new(v, r->model, REQUEST_DELETE, &r->new_key, e), e) < 0)
+	if (target && replace_target(o, r, e) < 0)
 		return -e->code;
 	return carry_change(o, c, e);
 }

@@ -38,6 +38,8 @@ enum statement {
 	ROW_UPDATE_PLAIN,
 	ROW_UPDATE_KEY,
 	ROW_DELETE,
+	STAMP_KEEP,
+	STAMP_KEEP_SERIAL, /* of models whose keys are no integers */
 	KEY_NEXT,
 	KEY_RAISE,
 	KEY_ADD,

@@ -31,6 +31,8 @@ static const char *const templates[STATEMENTS] = {
     [ROW_UPDATE_PLAIN] = "UPDATE $T SET $u WHERE $K = $k",
     [ROW_UPDATE_KEY] = "UPDATE $T SET $A WHERE $K = $o",
     [ROW_DELETE] = "DELETE FROM $T WHERE $K = ?1",
+    [STAMP_KEEP] = "INSERT OR REPLACE INTO $S (key, mtime, ctime) VALUES (?1, ?2, ?3)",
+    [STAMP_KEEP_SERIAL] = "INSERT OR REPLACE INTO $S (key, mtime, ctime, serial) VALUES (?1, ?2, ?3, ?4)",
     [KEY_NEXT] = "SELECT max(COALESCE((SELECT max($K) FROM $T), 0), "
 		 "COALESCE((SELECT max(seq) FROM $N WHERE name = $t COLLATE NOCASE), 0)) + 1",
     [KEY_RAISE] = "UPDATE $N SET seq = max(seq, ?1) WHERE name = $t COLLATE NOCASE",

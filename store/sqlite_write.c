@@ -146,6 +146,25 @@ int txn_delete(struct txn *t, const struct model *m, const struct value *key, st
 	return sqlite3_changes(t->conn->db) ? 0 : missing(m, key, e);
 }
 
+int txn_keep_stamp(struct txn *t, const struct model *m, const struct value *key, const struct stamp *stamp,
+		   struct err *e)
+{
+	stmt_auto *stmt = NULL;
+	bool serial = !model_integer_key(m);
+	int r = txn_alive(t, e);
+	if (!r)
+		r = conn_statement(t->conn, m, serial ? STAMP_KEEP_SERIAL : STAMP_KEEP, NULL, &stmt, e);
+	if (r)
+		return r;
+	bind_value(stmt, 1, key);
+	sqlite3_bind_int64(stmt, 2, stamp->mtime_ns);
+	sqlite3_bind_int64(stmt, 3, stamp->ctime_ns);
+	if (serial)
+		sqlite3_bind_int64(stmt, 4, stamp->serial);
+	r = stmt_step(t->conn, stmt, e);
+	return r < 0 ? r : 0;
+}
+
 /* ---- keys ---- */
 
 int store_next_key(struct conn *c, const struct model *m, struct value *key, struct err *e)

@@ -98,6 +98,20 @@ test_mtime_strictly_increases() {
 	done
 }
 
+test_what_is_renamed_onto_a_record_has_its_number_and_a_later_time() {
+	local model before times
+	for model in items notes; do
+		for times in {1..20}; do
+			saves mnt/$model/1.json '{"name": "a"}'
+			saves mnt/$model/2.json "{\"name\": \"$times\"}"
+			before=$(changed mnt/$model/1.json).$(inode mnt/$model/1.json)
+			mv mnt/$model/2.json mnt/$model/1.json
+			is "$(inode mnt/$model/1.json)" "${before#*.}"
+			[ "$(changed mnt/$model/1.json)" -gt "${before%.*}" ] || fail "$model: not later"
+		done
+	done
+}
+
 test_mtime_survives_a_remount() {
 	local before
 	saves mnt/items/1.json '{}'

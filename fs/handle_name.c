@@ -1,0 +1,78 @@
+/*
+ * handle_name.c - what the open files say about names: those that were never saved, and the sizes of drafts.
+ */
+#include "handle.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static bool is_unsaved(const struct handle *h)
+{
+	return h->kind == NODE_RECORD && h->unsaved && !h->gone;
+}
+
+static struct handle *find_open(struct handle *head, const struct model *model, const char *name, uint64_t ino)
+{
+	struct handle *h = head;
+
+	while (h && !(name ? is_unsaved(h) && h->model == model && strcmp(h->name, name) == 0
+	                   : h->kind == NODE_RECORD && h->ino == ino))
+		h = h->next;
+	return h;
+}
+
+bool handle_find(struct mount *m, const struct model *model, const char *name, uint64_t ino, struct arena *a,
+                 struct open_name *out)
+{
+	bool found;
+
+	pthread_mutex_lock(&m->lock);
+	struct handle *h = find_open(m->handles, model, name, ino);
+	if (!h && !name)
+		h = find_open(m->others, NULL, NULL, ino);
+	found = h != NULL;
+	if (h) {
+		*out = (struct open_name){.ino = h->ino, .model = h->model, .named = is_unsaved(h),
+					  .name = arena_copy(a, h->name, strlen(h->name))};
+		found = out->name && value_copy(a, &h->key, &out->key) == 0;
+	}
+	pthread_mutex_unlock(&m->lock);
+	return found;
+}
+
+bool handle_remove_unsaved(struct mount *m, const struct model *model, const char *name)
+{
+	bool found = false;
+
+	pthread_mutex_lock(&m->lock);
+	for (struct handle *h = m->handles; h; h = h->next)
+		if (is_unsaved(h) && h->model == model && strcmp(h->name, name) == 0)
+			h->gone = found = true;
+	pthread_mutex_unlock(&m->lock);
+	return found;
+}
+
+/* The kernel names threads. Whether they are one process's is asked only where there is a draft of the file. */
+static bool same_process(pid_t a, pid_t b)
+{
+	char path[64];
+
+	if (a == b)
+		return true;
+	snprintf(path, sizeof(path), "/proc/%d/task/%d", (int)a, (int)b);
+	return a > 0 && b > 0 && access(path, F_OK) == 0;
+}
+
+int64_t handle_draft_size(struct mount *m, const struct model *model, const struct value *key, pid_t pid)
+{
+	int64_t size = -1;
+
+	pthread_mutex_lock(&m->lock);
+	for (struct handle *h = m->handles; h && size < 0; h = h->next)
+		if (h->size >= 0 && h->model == model && h->kind == NODE_RECORD && !h->gone && value_equal(&h->key, key) &&
+		    same_process(h->pid, pid))
+			size = h->size;
+	pthread_mutex_unlock(&m->lock);
+	return size;
+}

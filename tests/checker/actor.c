@@ -1,0 +1,480 @@
+/*
+ * actor.c - processes that carry calls out, one at a time, on descriptors of their own.
+ *
+ * The checker itself never touches the mount: should a call hang, it can say so. Call and answer pass through memory
+ * that both share, a byte through a pipe says whose turn it is.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/sendfile.h>
+#include <sys/statvfs.h>
+#include <sys/wait.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "checker.h"
+
+struct desk {
+	struct call call;
+	struct got got;
+	char payload[PAYLOAD_MAX];
+};
+
+struct crew {
+	struct desk *desk;
+	struct {
+		pid_t pid;
+		int orders, answers;
+	} actors[ACTORS];
+};
+
+/* What an actor works with. */
+struct actor {
+	const char *mount;
+	int slots[SLOTS];
+	struct desk *desk;
+	char path[PATH_SIZE + 400], path2[PATH_SIZE + 400];
+};
+
+static int outcome(long result)
+{
+	return result < 0 ? -errno : (int)result;
+}
+
+/* ---- descriptors ---- */
+
+static int do_open(struct actor *a, const struct call *c, struct got *got)
+{
+	(void)got;
+	int fd = open(a->path, c->flags | O_CLOEXEC | O_NOFOLLOW, 0644);
+
+	if (fd < 0)
+		return -errno;
+	if (a->slots[c->slot] >= 0) /* in a crowd nobody knows which calls succeed */
+		close(a->slots[c->slot]);
+	a->slots[c->slot] = fd;
+	return 0;
+}
+
+static int do_close(struct actor *a, const struct call *c, struct got *got)
+{
+	(void)got;
+	int rc = outcome(close(a->slots[c->slot]));
+
+	a->slots[c->slot] = -1;
+	return rc;
+}
+
+static int do_dup(struct actor *a, const struct call *c, struct got *got)
+{
+	(void)got;
+	a->slots[c->slot2] = dup(a->slots[c->slot]);
+	return a->slots[c->slot2] < 0 ? -errno : 0;
+}
+
+static int do_dup_close(struct actor *a, const struct call *c, struct got *got)
+{
+	(void)got;
+	int fd = dup(a->slots[c->slot]);
+
+	return fd < 0 ? -errno : outcome(close(fd));
+}
+
+/* All that it has inherited it closes, the one asked for first. */
+static void end_child(struct actor *a, const struct call *c)
+{
+	int rc = outcome(close(a->slots[c->slot]));
+
+	for (int i = 0; i < SLOTS; i++)
+		if (i != c->slot && a->slots[i] >= 0)
+			close(a->slots[i]);
+	_exit(-rc);
+}
+
+static int do_child_close(struct actor *a, const struct call *c, struct got *got)
+{
+	(void)got;
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		end_child(a, c);
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+		return -ECHILD;
+	return -WEXITSTATUS(status);
+}
+
+static int do_write(struct actor *a, const struct call *c, struct got *got)
+{
+	(void)got;
+	if (c->kind == CALL_PWRITE)
+		return outcome(pwrite(a->slots[c->slot], a->desk->payload, c->len, c->offset));
+	return outcome(write(a->slots[c->slot], a->desk->payload, c->len));
+}
+
+static int do_read(struct actor *a, const struct call *c, struct got *got)
+{
+	ssize_t n;
+
+	if (c->kind == CALL_PREAD)
+		n = pread(a->slots[c->slot], got->data, c->len, c->offset);
+	else
+		n = read(a->slots[c->slot], got->data, c->len);
+	got->len = n > 0 ? (size_t)n : 0;
+	return outcome(n);
+}
+
+static int do_seek(struct actor *a, const struct call *c, struct got *got)
+{
+	(void)got;
+	return outcome(lseek(a->slots[c->slot], c->offset, c->flags));
+}
+
+static int do_ftruncate(struct actor *a, const struct call *c, struct got *got)
+{
+	(void)got;
+	return outcome(ftruncate(a->slots[c->slot], c->offset));
+}
+
+static int do_fallocate(struct actor *a, const struct call *c, struct got *got)
+{
+	(void)got;
+	return outcome(fallocate(a->slots[c->slot], 0, c->offset, 100));
+}
+
+static int do_fsync(struct actor *a, const struct call *c, struct got *got)
+{
+	(void)got;
+	return outcome(c->flags ? fdatasync(a->slots[c->slot]) : fsync(a->slots[c->slot]));
+}
+
+static int do_fstat(struct actor *a, const struct call *c, struct got *got)
+{
+	return outcome(fstat(a->slots[c->slot], &got->st));
+}
+
+/* ---- names ---- */
+
+static int do_stat(struct actor *a, const struct call *c, struct got *got)
+{
+	(void)c;
+	return outcome(lstat(a->path, &got->st));
+}
+
+static int do_truncate(struct actor *a, const struct call *c, struct got *got)
+{
+	(void)got;
+	return outcome(truncate(a->path, c->offset));
+}
+
+static int do_rename(struct actor *a, const struct call *c, struct got *got)
+{
+	(void)got;
+	return outcome(renameat2(AT_FDCWD, a->path, AT_FDCWD, a->path2, (unsigned)c->flags));
+}
+
+static int do_link(struct actor *a, const struct call *c, struct got *got)
+{
+	(void)c, (void)got;
+	return outcome(link(a->path, a->path2));
+}
+
+static int do_symlink(struct actor *a, const struct call *c, struct got *got)
+{
+	(void)c, (void)got;
+	return outcome(symlink(a->desk->payload, a->path));
+}
+
+static int do_readlink(struct actor *a, const struct call *c, struct got *got)
+{
+	(void)c;
+	ssize_t n = readlink(a->path, got->data, sizeof(got->data));
+
+	got->len = n > 0 ? (size_t)n : 0;
+	return outcome(n);
+}
+
+static int do_unlink(struct actor *a, const struct call *c, struct got *got)
+{
+	(void)c, (void)got;
+	return outcome(unlink(a->path));
+}
+
+static int do_mkdir(struct actor *a, const struct call *c, struct got *got)
+{
+	(void)c, (void)got;
+	return outcome(mkdir(a->path, 0755));
+}
+
+static int do_chmod(struct actor *a, const struct call *c, struct got *got)
+{
+	(void)got;
+	return outcome(chmod(a->path, (mode_t)c->flags));
+}
+
+static int do_chown(struct actor *a, const struct call *c, struct got *got)
+{
+	(void)c, (void)got;
+	return outcome(lchown(a->path, 0, 0));
+}
+
+static int do_times(struct actor *a, const struct call *c, struct got *got)
+{
+	struct timespec t = {c->offset / 1000000000, c->offset % 1000000000};
+
+	(void)got;
+	return outcome(utimensat(AT_FDCWD, a->path, (struct timespec[2]){t, t}, AT_SYMLINK_NOFOLLOW));
+}
+
+static int do_access(struct actor *a, const struct call *c, struct got *got)
+{
+	(void)got;
+	return outcome(access(a->path, c->flags));
+}
+
+static int do_setxattr(struct actor *a, const struct call *c, struct got *got)
+{
+	(void)got;
+	return outcome(setxattr(a->path, "user.test", a->desk->payload, c->len, 0));
+}
+
+static int do_getxattr(struct actor *a, const struct call *c, struct got *got)
+{
+	(void)c;
+	ssize_t n = getxattr(a->path, "user.test", got->data, sizeof(got->data));
+
+	got->len = n > 0 ? (size_t)n : 0;
+	return outcome(n);
+}
+
+static int do_removexattr(struct actor *a, const struct call *c, struct got *got)
+{
+	(void)c, (void)got;
+	return outcome(removexattr(a->path, "user.test"));
+}
+
+/* ---- whole files ---- */
+
+static int do_cat(struct actor *a, const struct call *c, struct got *got)
+{
+	int fd = open(a->path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = 0;
+
+	if (fd < 0)
+		return -errno;
+	while (got->len + c->len < sizeof(got->data) && (n = read(fd, got->data + got->len, c->len)) > 0)
+		got->len += (size_t)n;
+	int rc = n < 0 ? -errno : (int)got->len;
+	return close(fd) < 0 && rc >= 0 ? -errno : rc;
+}
+
+static int map(int fd, struct got *got)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (st.st_size == 0)
+		return 0;
+	char *bytes = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+	if (bytes == MAP_FAILED)
+		return -errno;
+	memcpy(got->data, bytes, (size_t)st.st_size);
+	bytes[0] = '!'; /* the process's own */
+	munmap(bytes, (size_t)st.st_size);
+	got->len = (size_t)st.st_size;
+	return (int)got->len;
+}
+
+static int do_map(struct actor *a, const struct call *c, struct got *got)
+{
+	int fd = open(a->path, O_RDONLY | O_CLOEXEC), rc;
+
+	(void)c;
+	if (fd < 0)
+		return -errno;
+	rc = map(fd, got);
+	return close(fd) < 0 ? -errno : rc;
+}
+
+static int do_send(struct actor *a, const struct call *c, struct got *got)
+{
+	int fd = open(a->path, O_RDONLY | O_CLOEXEC), rc;
+
+	if (fd < 0)
+		return -errno;
+	rc = fstat(fd, &got->st) < 0 ? -errno : outcome(sendfile(a->slots[c->slot], fd, NULL, 65536));
+	close(fd);
+	return rc;
+}
+
+static int do_map_shared(struct actor *a, const struct call *c, struct got *got)
+{
+	int fd = open(a->path, O_RDWR | O_CLOEXEC), rc = 0;
+
+	(void)c, (void)got;
+	if (fd < 0)
+		return -errno;
+	void *bytes = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (bytes == MAP_FAILED)
+		rc = -errno;
+	else
+		munmap(bytes, 4096);
+	close(fd);
+	return rc;
+}
+
+static int do_list(struct actor *a, const struct call *c, struct got *got)
+{
+	struct dirent *entry;
+	DIR *d;
+
+	snprintf(a->path, sizeof(a->path), "%s/%s", a->mount, models[c->model].name);
+	if (!(d = opendir(a->path)))
+		return -errno;
+	while ((errno = 0, entry = readdir(d)))
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+			got->len += (size_t)sprintf(got->data + got->len, "%s\n", entry->d_name);
+	int rc = -errno;
+	closedir(d);
+	return rc;
+}
+
+static int do_statfs(struct actor *a, const struct call *c, struct got *got)
+{
+	struct statvfs st;
+
+	(void)c, (void)got;
+	return statvfs(a->mount, &st) < 0 ? -errno : (int)(st.f_files - st.f_ffree);
+}
+
+static int (*const doings[CALL_KINDS])(struct actor *, const struct call *, struct got *) = {
+    [CALL_OPEN] = do_open,
+    [CALL_CLOSE] = do_close,
+    [CALL_DUP_CLOSE] = do_dup_close,
+    [CALL_CHILD_CLOSE] = do_child_close,
+    [CALL_FSYNC] = do_fsync,
+    [CALL_DUP] = do_dup,
+    [CALL_WRITE] = do_write,
+    [CALL_PWRITE] = do_write,
+    [CALL_READ] = do_read,
+    [CALL_PREAD] = do_read,
+    [CALL_SEEK] = do_seek,
+    [CALL_SEND] = do_send,
+    [CALL_FTRUNCATE] = do_ftruncate,
+    [CALL_FALLOCATE] = do_fallocate,
+    [CALL_FSTAT] = do_fstat,
+    [CALL_STAT] = do_stat,
+    [CALL_TRUNCATE] = do_truncate,
+    [CALL_RENAME] = do_rename,
+    [CALL_LINK] = do_link,
+    [CALL_SYMLINK] = do_symlink,
+    [CALL_READLINK] = do_readlink,
+    [CALL_UNLINK] = do_unlink,
+    [CALL_MKDIR] = do_mkdir,
+    [CALL_LIST] = do_list,
+    [CALL_CHMOD] = do_chmod,
+    [CALL_CHOWN] = do_chown,
+    [CALL_TIMES] = do_times,
+    [CALL_SETXATTR] = do_setxattr,
+    [CALL_GETXATTR] = do_getxattr,
+    [CALL_REMOVEXATTR] = do_removexattr,
+    [CALL_MAP] = do_map,
+    [CALL_CAT] = do_cat,
+    [CALL_MAP_SHARED] = do_map_shared,
+    [CALL_STATFS] = do_statfs,
+    [CALL_ACCESS] = do_access,
+};
+
+/* ---- the processes ---- */
+
+static void run_actor(struct actor *a, int orders, int answers)
+{
+	struct call *c = &a->desk->call;
+	struct got *got = &a->desk->got;
+	char turn;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	umask(022);
+	while (read(orders, &turn, 1) == 1) {
+		snprintf(a->path, sizeof(a->path), "%s/%s/%s", a->mount, models[c->model].name,
+			 name_of(c->model, c->name)->text);
+		snprintf(a->path2, sizeof(a->path2), "%s/%s/%s", a->mount, models[c->model2].name,
+			 name_of(c->model2, c->name2)->text);
+		got->len = 0;
+		got->result = doings[c->kind](a, c, got);
+		if (write(answers, &turn, 1) != 1)
+			break;
+	}
+	_exit(0);
+}
+
+static int start_actor(struct crew *crew, int i, const char *mount)
+{
+	int orders[2], answers[2];
+	struct actor a = {.mount = mount, .desk = crew->desk};
+
+	memset(a.slots, -1, sizeof(a.slots));
+	if (pipe2(orders, O_CLOEXEC) < 0 || pipe2(answers, O_CLOEXEC) < 0)
+		return -errno;
+	crew->actors[i].pid = fork();
+	if (crew->actors[i].pid == 0) {
+		close(orders[1]);
+		run_actor(&a, orders[0], answers[1]);
+	}
+	close(orders[0]);
+	close(answers[1]);
+	crew->actors[i].orders = orders[1];
+	crew->actors[i].answers = answers[0];
+	return crew->actors[i].pid < 0 ? -errno : 0;
+}
+
+struct crew *crew_start(const char *mount)
+{
+	struct crew *crew = calloc(1, sizeof(*crew));
+
+	if (!crew)
+		return NULL;
+	crew->desk = mmap(NULL, sizeof(*crew->desk), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	for (int i = 0; i < ACTORS && crew->desk != MAP_FAILED; i++)
+		if (start_actor(crew, i, mount) < 0)
+			return NULL;
+	return crew->desk == MAP_FAILED ? NULL : crew;
+}
+
+const struct got *crew_call(struct crew *crew, const struct call *c)
+{
+	struct pollfd answer = {.fd = crew->actors[c->actor].answers, .events = POLLIN};
+	char turn = 0;
+
+	crew->desk->call = *c;
+	if (c->data) {
+		memcpy(crew->desk->payload, c->data, c->len);
+		crew->desk->payload[c->len] = '\0';
+	}
+	if (write(crew->actors[c->actor].orders, &turn, 1) != 1 || poll(&answer, 1, 60000) != 1 ||
+	    read(answer.fd, &turn, 1) != 1)
+		return NULL;
+	return &crew->desk->got;
+}
+
+void crew_stop(struct crew *crew)
+{
+	for (int i = 0; crew && i < ACTORS; i++) {
+		close(crew->actors[i].orders);
+		close(crew->actors[i].answers);
+	}
+	for (int i = 0; crew && i < ACTORS; i++)
+		waitpid(crew->actors[i].pid, NULL, 0);
+	if (crew)
+		munmap(crew->desk, sizeof(*crew->desk));
+	free(crew);
+}
