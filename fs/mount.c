@@ -107,6 +107,14 @@ void mount_settled(struct mount *m, const struct model *model, const char *name)
 	journal_settle(m->journal, path);
 }
 
+bool mount_cleans_up(struct mount *m, const struct actor *actor, const struct model *model, const char *name)
+{
+	char path[LIMIT_NAME * 4];
+
+	snprintf(path, sizeof(path), "%s/%s", model->name, name);
+	return journal_cleans_up(m->journal, actor->pid, path);
+}
+
 /* ---- attributes ---- */
 
 static void stat_times(struct stat *st, int64_t mtime_ns, int64_t ctime_ns)

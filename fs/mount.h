@@ -68,6 +68,9 @@ void mount_refused(struct mount *m, const struct actor *actor, const struct mode
 /* A save went through: the last refusal of the path is not the record's state any more. */
 void mount_settled(struct mount *m, const struct model *model, const char *name);
 
+/* Whether who asks removes the name because its save was refused just now; once for each refusal (hooks/journal.h). */
+bool mount_cleans_up(struct mount *m, const struct actor *actor, const struct model *model, const char *name);
+
 /* The key of a record by its number (of a NODE_RECORD); text in the arena. -ENOENT. */
 int mount_key(struct mount *m, const struct node *node, struct arena *a, struct value *key, struct err *e);
 /* The attributes of what a number stands for; -ENOENT. pid: whose drafts count, 0 for nobody's. */

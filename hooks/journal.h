@@ -5,6 +5,7 @@
 #ifndef ROWFS_JOURNAL_H
 #define ROWFS_JOURNAL_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "../store/buf.h"
@@ -25,5 +26,10 @@ void journal_print(struct journal *j, uid_t uid, struct buf *out);
 int journal_last(struct journal *j, uid_t uid, const char *path, struct buf *out);
 /* Forgets the sentence for the path (a save went through): journal_last then has none; the line stays. */
 void journal_settle(struct journal *j, const char *path);
+/*
+ * Whether the thread that now removes the path was refused a save of it within TIMEOUT_CLEANUP_MS, and nothing was saved
+ * there since: then it takes away what it believes to have half written. True once for each refusal.
+ */
+bool journal_cleans_up(struct journal *j, pid_t pid, const char *path);
 
 #endif

@@ -130,7 +130,7 @@ test_a_check_on_delete_sees_the_old_row() {
 	on pre_delete check ":old_qty <> 5" "Five stays"
 END
 	saves mnt/items/1.json '{"qty": 5}'
-	is "$(errno unlink mnt/items/1.json)" 'unlink: ECANCELED'
+	is "$(errno unlink mnt/items/1.json : unlink mnt/items/1.json)" 'unlink: ECANCELED, unlink: ECANCELED'
 	is "$(last_error)" 'Five stays'
 	saves mnt/items/1.json '{"qty": 6}'
 	rm mnt/items/1.json
