@@ -268,6 +268,7 @@ static int write_draft(struct mount *m, struct handle *h, const struct actor *ac
 	int before = h->draft.refused;
 	int rc = draft_write(&h->draft, data, len, offset, &save_now, e);
 
+	h->told = false;
 	if (rc == 0 && save_now)
 		rc = save_draft(m, h, actor, e);
 	note(m, h, actor, rc, before != 0 && h->draft.refused == before, e);
@@ -288,12 +289,13 @@ int handle_write(struct mount *m, struct handle *h, const struct actor *actor, c
 
 static int sync_draft(struct mount *m, struct handle *h, const struct actor *actor, struct err *e)
 {
-	bool save_now = false, repeated = h->draft.refused != 0;
+	bool save_now = false, repeated = h->draft.refused != 0 || h->told;
 	int rc = draft_sync(&h->draft, &save_now, e);
 
 	if (rc == 0 && save_now)
 		rc = save_draft(m, h, actor, e);
 	note(m, h, actor, rc, repeated, e);
+	h->told = rc < 0;
 	return rc;
 }
 
@@ -313,6 +315,7 @@ int handle_truncate(struct mount *m, struct handle *h, int64_t size, struct err 
 		return scratch_truncate(m, h->scratch, size, e);
 	pthread_mutex_lock(&h->lock);
 	int rc = draft_truncate(&h->draft, size, e);
+	h->told = false;
 	h->size = (int64_t)h->draft.text.len;
 	pthread_mutex_unlock(&h->lock);
 	return rc;
