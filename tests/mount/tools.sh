@@ -47,6 +47,7 @@ test_tools_that_write_in_place_do_what_the_table_says() { as_the_table_says plac
 test_tools_that_rename_do_what_the_table_says() { as_the_table_says renames; }
 test_tools_that_remove_first_do_what_the_table_says() { as_the_table_says removal; }
 test_editors_do_what_the_table_says() { as_the_table_says editors; }
+test_editors_on_a_terminal_do_what_the_table_says() { as_the_table_says terminals; }
 test_programs_in_other_languages_do_what_the_table_says() { as_the_table_says programs; }
 test_tools_that_read_or_remove_do_what_the_table_says() { as_the_table_says readers; }
 
