@@ -1,4 +1,6 @@
 ;;; edit.el --- saves in emacs --batch, with the error as one line: the debugger's cuts file names.
+(setq vc-handled-backends nil)
+
 (defmacro telling (&rest body)
   `(condition-case problem
        (progn ,@body)
