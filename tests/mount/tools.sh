@@ -4,17 +4,26 @@
 . "$(dirname "$0")/../lib.sh"
 
 setup() {
-	conf <<'CONF'
+	local hooks="
+	on pre_save check \":new_name <> 'refused'\" \"The name refused is refused\"
+	on pre_delete check \":old_name <> 'kept'\" \"The record named kept is kept\"
+	on post_save,post_delete sql \"insert into seen (verb, item) values (:verb, :key)\""
+	conf <<CONF
 store sqlite:shop.db
 model items {
 	fields {
 		id integer key
 		name string required
 		qty integer default 1
-	}
-	on pre_save check ":new_name <> 'refused'" "The name refused is refused"
-	on pre_delete check ":old_name <> 'kept'" "The record named kept is kept"
-	on post_save,post_delete sql "insert into seen (verb, item) values (:verb, :key)"
+	}$hooks
+}
+model large {
+	fields {
+		id integer key
+		name string required
+		qty integer default 1
+		note string
+	}$hooks
 }
 model seen {
 	fields {
@@ -48,7 +57,9 @@ test_tools_that_rename_do_what_the_table_says() { as_the_table_says renames; }
 test_tools_that_remove_first_do_what_the_table_says() { as_the_table_says removal; }
 test_editors_do_what_the_table_says() { as_the_table_says editors; }
 test_editors_on_a_terminal_do_what_the_table_says() { as_the_table_says terminals; }
-test_programs_in_other_languages_do_what_the_table_says() { as_the_table_says programs; }
+test_tools_do_with_large_records_what_the_table_says() { as_the_table_says large; }
+test_programs_in_python_do_what_the_table_says() { as_the_table_says python; }
+test_programs_on_node_do_what_the_table_says() { as_the_table_says node; }
 test_tools_that_read_or_remove_do_what_the_table_says() { as_the_table_says readers; }
 
 run "$@"

@@ -21,6 +21,9 @@ const ways = {
 	async stream() {
 		await pipeline(fs.createReadStream(fresh, { highWaterMark: 16 }), fs.createWriteStream(record));
 	},
+	async pieces() {
+		await pipeline(fs.createReadStream(fresh), fs.createWriteStream(record));
+	},
 	async copyFile() {
 		await fs.promises.copyFile(fresh, record);
 	},

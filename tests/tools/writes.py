@@ -1,5 +1,6 @@
 # writes.py HOW RECORD NEW - the ways in which Python programs write a file. With $cut set it dies in the middle.
 import errno
+import fcntl
 import mmap
 import os
 import pathlib
@@ -98,8 +99,8 @@ def mapped_private():
 def backwards():
     file = os.open(record, os.O_WRONLY | os.O_TRUNC)
     raw = text.encode()
-    for start in reversed(range(0, len(raw), 10)):
-        os.pwrite(file, raw[start : start + 10], start)
+    for start in reversed(range(0, len(raw), len(raw) // 7)):
+        os.pwrite(file, raw[start : start + len(raw) // 7], start)
     die()
     os.close(file)
 
@@ -138,6 +139,16 @@ def unnamed():
             if error.errno not in (errno.EOPNOTSUPP, errno.EISDIR):
                 raise
     replace()
+
+
+def locked():
+    with open(record, "r+") as file:
+        fcntl.lockf(file, fcntl.LOCK_EX)
+        file.truncate(0)
+        file.write(text)
+        file.flush()
+        die()
+        fcntl.lockf(file, fcntl.LOCK_UN)
 
 
 def allocated():
