@@ -258,7 +258,7 @@ static int save_draft(struct mount *m, struct handle *h, const struct actor *act
 static void note(struct mount *m, struct handle *h, const struct actor *actor, int rc, bool repeated, struct err *e)
 {
 	if (rc < 0 && !repeated)
-		mount_refused(m, actor, h->model, h->name, e);
+		mount_refused_text(m, actor, h->model, h->name, e);
 }
 
 static int write_draft(struct mount *m, struct handle *h, const struct actor *actor, const char *data, size_t len,

@@ -64,6 +64,9 @@ void mount_reply_error(fuse_req_t req, int rc);
 /* Notes a refusal for .errors and the log; path is MODEL/NAME. */
 void mount_refused(struct mount *m, const struct actor *actor, const struct model *model, const char *name,
                    const struct err *e);
+/* The same for the text of a file, which who wrote it may want to remove now. */
+void mount_refused_text(struct mount *m, const struct actor *actor, const struct model *model, const char *name,
+                        const struct err *e);
 
 /* A save went through: the last refusal of the path is not the record's state any more. */
 void mount_settled(struct mount *m, const struct model *model, const char *name);

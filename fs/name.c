@@ -72,14 +72,10 @@ static int unlink_record(struct mount *m, const struct actor *actor, const struc
 {
 	struct request request = {.kind = REQUEST_DELETE, .model = end->entry.model, .key = end->entry.key,
 				  .expect = EXPECT_RECORD};
-	int rc;
 
 	if (mount_cleans_up(m, actor, end->entry.model, end->name))
 		return err_set(e, EBUSY, "The save was refused and %s is as it was; remove it again to delete it", end->name);
-	rc = save_one(m, actor, &request, end, a, e);
-	if (rc < 0)
-		mount_cleans_up(m, actor, end->entry.model, end->name); /* a refused removal leaves nothing to clean up */
-	return rc;
+	return save_one(m, actor, &request, end, a, e);
 }
 
 static int unlink_entry(struct mount *m, const struct actor *actor, const struct end *end, struct arena *a,

@@ -19,10 +19,9 @@
 
 struct entry {
 	uid_t uid;
-	pid_t pid;
+	pid_t writer;  /* whose text was refused, 0 if it was something else or the writer has cleaned up since */
 	int64_t added; /* ms of CLOCK_MONOTONIC */
 	bool settled;
-	bool cleaned_up;
 	char *path; /* one allocation with what follows */
 	char *sentence;
 	char *line;
@@ -125,11 +124,11 @@ static bool make_entry(struct entry *out, const char *path, const char *sentence
 	return true;
 }
 
-void journal_add(struct journal *j, uid_t uid, pid_t pid, const char *path, const struct err *e)
+static void add(struct journal *j, struct entry made, pid_t pid, const char *path, const struct err *e)
 {
 	buf_auto line = BUF_INIT;
-	struct entry made = {.uid = uid, .pid = pid, .added = monotonic_ms()};
-	write_line(&line, uid, pid, path, e);
+	made.added = monotonic_ms();
+	write_line(&line, made.uid, pid, path, e);
 	if (buf_failed(&line) || !make_entry(&made, path, e->text, &line))
 		return;
 	pthread_mutex_lock(&j->lock);
@@ -138,6 +137,16 @@ void journal_add(struct journal *j, uid_t uid, pid_t pid, const char *path, cons
 	*at = made;
 	pthread_mutex_unlock(&j->lock);
 	free(dropped);
+}
+
+void journal_add(struct journal *j, uid_t uid, pid_t pid, const char *path, const struct err *e)
+{
+	add(j, (struct entry){.uid = uid}, pid, path, e);
+}
+
+void journal_add_text(struct journal *j, uid_t uid, pid_t pid, const char *path, const struct err *e)
+{
+	add(j, (struct entry){.uid = uid, .writer = pid}, pid, path, e);
 }
 
 /* ---- reading ---- */
@@ -191,10 +200,10 @@ bool journal_cleans_up(struct journal *j, pid_t pid, const char *path)
 		if (entry->path && strcmp(entry->path, path) == 0)
 			newest = entry;
 	}
-	bool cleans_up = newest && newest->pid == pid && !newest->settled && !newest->cleaned_up &&
+	bool cleans_up = newest && newest->writer == pid && !newest->settled &&
 			 monotonic_ms() - newest->added < TIMEOUT_CLEANUP_MS;
 	if (cleans_up)
-		newest->cleaned_up = true;
+		newest->writer = 0;
 	pthread_mutex_unlock(&j->lock);
 	return cleans_up;
 }

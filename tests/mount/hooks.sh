@@ -554,6 +554,17 @@ END
 	eventually grep -q 'The mail server is away' mnt/.errors
 }
 
+test_a_record_whose_after_commit_program_failed_may_be_removed_by_its_writer() {
+	allow_log 'false ended'
+	with <<'END'
+	on after_commit create run false
+END
+	timeout 20 perl -e '
+		open(F, ">", "mnt/items/1.json") and print F "{\"name\": \"a\"}" and close(F) or die "$!";
+		select(undef, undef, undef, 0.02) until `cat mnt/.errors` =~ m{items/1.json};
+		unlink("mnt/items/1.json") or die "$!"'
+}
+
 test_after_commit_runs_after_the_record_can_be_read() {
 	program hooks/after <<'END'
 #!/bin/sh
