@@ -42,10 +42,12 @@ MAN1    := $(wildcard man/*.1)
 MAN5    := $(wildcard man/*.5)
 
 DEPS_RUN  = gcc libc6-dev make pkg-config libfuse3-dev fuse3 libsqlite3-dev sqlite3 libjansson-dev jq
-DEPS_TEST = check mandoc attr util-linux procps vim rsync python3 perl git
+DEPS_TEST = check mandoc attr util-linux procps vim rsync python3 perl \
+	    busybox curl ed emacs-nox gawk git joe libglib2.0-bin logrotate mawk mksh moreutils nano neovim nodejs \
+	    patch unzip xxd zip zsh
 DEPS_CI   = clang shellcheck
 
-.PHONY: all help deps deps-test deps-ci run stop test test-asan test-tsan programs bench checker soak soak-checker lint install uninstall clean
+.PHONY: all help deps deps-test deps-ci run stop test test-asan test-tsan tools-table programs bench checker soak soak-checker lint install uninstall clean
 .DELETE_ON_ERROR:
 
 all: $(BUILD)/rowfs
@@ -57,6 +59,7 @@ help:
 	@echo 'test       unit tests and mount tests (test-asan, test-tsan: instrumented)'
 	@echo 'bench      measure against raw SQLite and ext4; BENCHFLAGS are its options'
 	@echo 'checker    random operations against a model in memory: OPS=$(OPS), SEED=$(SEED), CHECKERFLAGS'
+	@echo 'tools-table write tests/tools/TABLE.md anew: what some 150 programs do to records'
 	@echo 'soak       the mount tests over and over, ROUNDS=10 times'
 	@echo 'soak-checker  the checker, 1,000,000 operations over 20 seeds'
 	@echo 'lint       man pages and shell scripts'
@@ -148,6 +151,12 @@ test-tsan: deps-test
 	@$(MAKE) --no-print-directory SANITIZE=thread programs
 	@BUILD=build/tsan tests/run -j $(JOBS) $(or $(TESTS),unit/.*threads unit/.*store unit/.*job unit/.*save concurrent checker/four checker/a_crowd)
 
+# What real programs do to records, written anew; the tests compare with it.
+tools-table: deps-test
+	@$(MAKE) --no-print-directory programs
+	@BUILD=$(BUILD) tests/tools/page >$(BUILD)/TABLE.md
+	mv $(BUILD)/TABLE.md tests/tools/TABLE.md
+
 bench: deps
 	@$(MAKE) --no-print-directory all build/bench
 	build/bench $(BENCHFLAGS)
@@ -171,7 +180,7 @@ soak: deps-test
 
 lint:
 	mandoc -T lint -W warning $(MAN1) $(MAN5)
-	if command -v shellcheck >/dev/null; then shellcheck -x -S warning tests/run tests/deps tests/tour tests/*.sh tests/*/*.sh .ci/run; fi
+	if command -v shellcheck >/dev/null; then shellcheck -x -S warning tests/run tests/deps tests/tour tests/*.sh tests/*/*.sh tests/tools/page tests/tools/repository .ci/run; fi
 
 clean:
 	rm -rf build

@@ -298,7 +298,7 @@ static int save_draft(struct mount *m, struct handle *h, const struct actor *act
 static void note(struct mount *m, struct handle *h, const struct actor *actor, int rc, bool repeated, struct err *e)
 {
 	if (rc < 0 && !repeated)
-		mount_refused(m, actor, h->model, h->name, &h->draft.text, e);
+		mount_refused_write(m, actor, h->model, h->name, &h->draft.text, e);
 }
 
 static int write_draft(struct mount *m, struct handle *h, const struct actor *actor, const char *data, size_t len,
@@ -312,6 +312,7 @@ static int write_draft(struct mount *m, struct handle *h, const struct actor *ac
 		offset = (int64_t)h->draft.text.len;
 	int rc = draft_write(&h->draft, data, len, offset, &save_now, e);
 
+	h->told = false;
 	if (rc == 0 && save_now)
 		rc = save_draft(m, h, actor, e);
 	note(m, h, actor, rc, before != 0 && h->draft.refused == before, e);
@@ -332,13 +333,14 @@ int handle_write(struct mount *m, struct handle *h, const struct actor *actor, c
 
 static int sync_draft(struct mount *m, struct handle *h, const struct actor *actor, struct err *e)
 {
-	bool save_now = false, repeated = h->draft.refused != 0;
+	bool save_now = false, repeated = h->draft.refused != 0 || h->told;
 	int rc = draft_sync(&h->draft, &save_now, e);
 
 	if (rc == 0 && save_now)
 		rc = save_draft(m, h, actor, e);
 	note(m, h, actor, rc, repeated, e);
 	note_size(h);
+	h->told = rc < 0;
 	return rc;
 }
 
@@ -386,6 +388,7 @@ int handle_truncate(struct mount *m, struct handle *h, int64_t size, struct err 
 	if (h->scratch)
 		return scratch_truncate(m, h->scratch, size, e);
 	pthread_mutex_lock(&h->lock);
+	h->told = false;
 	if (h->draft.mode == DRAFT_APPEND && size > 0 && size <= LIMIT_RECORD)
 		rc = truncate_appended(m, h, size, e);
 	else

@@ -26,6 +26,7 @@ struct handle {
 	pid_t pid;                    /* of the thread that opened it */
 	bool unsaved;                 /* no record had the name when it was opened; mount.lock */
 	bool saved;                   /* a save went through */
+	bool told;                    /* the draft as it stands is incomplete, and .errors says so */
 	bool gone;                    /* the unsaved name was removed; mount.lock */
 	struct scratch *scratch;
 	pthread_mutex_t lock;

@@ -101,16 +101,30 @@ void mount_reply_error(fuse_req_t req, int rc)
 	fuse_reply_err(req, rc ? err_clamp(-rc) : 0);
 }
 
-void mount_refused(struct mount *m, const struct actor *actor, const struct model *model, const char *name,
-                   const struct buf *text, const struct err *e)
+typedef void note_function(struct journal *j, uid_t uid, pid_t pid, const char *path, const struct err *e);
+
+static void note_refusal(note_function *note, struct mount *m, const struct actor *actor, const struct model *model,
+                         const char *name, const struct buf *text, const struct err *e)
 {
 	char path[LIMIT_NAME * 4];
 
 	snprintf(path, sizeof(path), "%s/%s", model ? model->name : "", name ? name : "");
-	journal_add(m->journal, actor->uid, actor->pid, path, e);
+	note(m->journal, actor->uid, actor->pid, path, e);
 	if (text)
 		rejected_keep(m, actor->uid, model, name, buf_text(text), text->len);
 	log_info("%s refused: %s: %s", path, err_name(err_clamp(e->code)), e->text);
+}
+
+void mount_refused(struct mount *m, const struct actor *actor, const struct model *model, const char *name,
+                   const struct buf *text, const struct err *e)
+{
+	note_refusal(journal_add, m, actor, model, name, text, e);
+}
+
+void mount_refused_write(struct mount *m, const struct actor *actor, const struct model *model, const char *name,
+                         const struct buf *text, const struct err *e)
+{
+	note_refusal(journal_add_text, m, actor, model, name, text, e);
 }
 
 void mount_settled(struct mount *m, const struct actor *actor, const struct model *model, const char *name,
@@ -123,6 +137,14 @@ void mount_settled(struct mount *m, const struct actor *actor, const struct mode
 	rejected_drop(m, actor->uid, model, name);
 	if (outcome)
 		answered_keep(m, actor->uid, model, outcome);
+}
+
+bool mount_cleans_up(struct mount *m, const struct actor *actor, const struct model *model, const char *name)
+{
+	char path[LIMIT_NAME * 4];
+
+	snprintf(path, sizeof(path), "%s/%s", model->name, name);
+	return journal_cleans_up(m->journal, actor->pid, path);
 }
 
 /* ---- attributes ---- */

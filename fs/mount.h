@@ -73,6 +73,9 @@ void mount_reply_error(fuse_req_t req, int rc);
 /* Notes a refusal for .errors and the log, and keeps the refused text (NULL: there is none) in .rejected. */
 void mount_refused(struct mount *m, const struct actor *actor, const struct model *model, const char *name,
                    const struct buf *text, const struct err *e);
+/* The same for the text of a file, which who wrote it may want to remove now. */
+void mount_refused_write(struct mount *m, const struct actor *actor, const struct model *model, const char *name,
+                         const struct buf *text, const struct err *e);
 
 /*
  * A save went through: the last refusal of the path is not the record's state any more. outcome is what .answer keeps;
@@ -80,6 +83,9 @@ void mount_refused(struct mount *m, const struct actor *actor, const struct mode
  */
 void mount_settled(struct mount *m, const struct actor *actor, const struct model *model, const char *name,
                    const struct outcome *outcome);
+
+/* Whether who asks removes the name because its save was refused just now; once for each refusal (hooks/journal.h). */
+bool mount_cleans_up(struct mount *m, const struct actor *actor, const struct model *model, const char *name);
 
 /* The key of a record by its number (of a NODE_RECORD); text in the arena. -ENOENT. */
 int mount_key(struct mount *m, const struct node *node, struct arena *a, struct value *key, struct err *e);

@@ -79,18 +79,29 @@ static int save_one(struct mount *m, const struct actor *actor, struct request *
 
 /* ---- unlink ---- */
 
-static int unlink_entry(struct mount *m, const struct actor *actor, const struct end *end, struct arena *a,
-                        struct err *e)
+/*
+ * Programs that could not write a file remove it, to leave no half one: libuv's copyfile, vim 9.0 and neovim before they
+ * put a backup back. Here the record is as it was and must stay, so their first unlink fails, which they don't mind.
+ */
+static int unlink_record(struct mount *m, const struct actor *actor, const struct end *end, struct arena *a,
+                         struct err *e)
 {
 	struct request request = {.kind = REQUEST_DELETE, .model = end->entry.model, .key = end->entry.key,
 				  .expect = EXPECT_RECORD};
 
-	if (end->entry.kind == ENTRY_RECORD) {
-		int rc = save_one(m, actor, &request, NULL, end, a, e);
-		if (rc == 0)
-			handle_remove_unsaved(m, end->entry.model, end->name);
-		return rc;
-	}
+	if (mount_cleans_up(m, actor, end->entry.model, end->name))
+		return err_set(e, EBUSY, "The save was refused and %s is as it was; remove it again to delete it", end->name);
+	int rc = save_one(m, actor, &request, NULL, end, a, e);
+	if (rc == 0)
+		handle_remove_unsaved(m, end->entry.model, end->name);
+	return rc;
+}
+
+static int unlink_entry(struct mount *m, const struct actor *actor, const struct end *end, struct arena *a,
+                        struct err *e)
+{
+	if (end->entry.kind == ENTRY_RECORD)
+		return unlink_record(m, actor, end, a, e);
 	if (end->entry.kind == ENTRY_SCRATCH)
 		return scratch_unlink(m, end->entry.model, end->name);
 	if (end->entry.kind == ENTRY_REJECTED)

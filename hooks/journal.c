@@ -19,6 +19,8 @@
 
 struct entry {
 	uid_t uid;
+	pid_t writer;  /* whose text was refused, 0 if it was something else or the writer has cleaned up since */
+	int64_t added; /* ms of CLOCK_MONOTONIC */
 	bool settled;
 	char *path; /* one allocation with what follows */
 	char *sentence;
@@ -99,25 +101,35 @@ static void write_line(struct buf *b, uid_t uid, pid_t pid, const char *path, co
 	buf_str(b, "]}\n");
 }
 
-static bool make_entry(struct entry *out, uid_t uid, const char *path, const char *sentence, const struct buf *line)
+static int64_t monotonic_ms(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static bool make_entry(struct entry *out, const char *path, const char *sentence, const struct buf *line)
 {
 	size_t path_size = strlen(path) + 1, sentence_size = strlen(sentence) + 1;
 	char *memory = malloc(path_size + sentence_size + line->len);
 	if (!memory)
 		return false;
-	*out = (struct entry){uid, false, memory, memory + path_size, memory + path_size + sentence_size, line->len};
+	out->path = memory;
+	out->sentence = memory + path_size;
+	out->line = memory + path_size + sentence_size;
+	out->line_len = line->len;
 	memcpy(out->path, path, path_size);
 	memcpy(out->sentence, sentence, sentence_size);
 	memcpy(out->line, line->data, line->len);
 	return true;
 }
 
-void journal_add(struct journal *j, uid_t uid, pid_t pid, const char *path, const struct err *e)
+static void add(struct journal *j, struct entry made, pid_t pid, const char *path, const struct err *e)
 {
 	buf_auto line = BUF_INIT;
-	struct entry made;
-	write_line(&line, uid, pid, path, e);
-	if (buf_failed(&line) || !make_entry(&made, uid, path, e->text, &line))
+	made.added = monotonic_ms();
+	write_line(&line, made.uid, pid, path, e);
+	if (buf_failed(&line) || !make_entry(&made, path, e->text, &line))
 		return;
 	pthread_mutex_lock(&j->lock);
 	struct entry *at = &j->entries[j->next++ % LIMIT_ERRORS];
@@ -125,6 +137,16 @@ void journal_add(struct journal *j, uid_t uid, pid_t pid, const char *path, cons
 	*at = made;
 	pthread_mutex_unlock(&j->lock);
 	free(dropped);
+}
+
+void journal_add(struct journal *j, uid_t uid, pid_t pid, const char *path, const struct err *e)
+{
+	add(j, (struct entry){.uid = uid}, pid, path, e);
+}
+
+void journal_add_text(struct journal *j, uid_t uid, pid_t pid, const char *path, const struct err *e)
+{
+	add(j, (struct entry){.uid = uid, .writer = pid}, pid, path, e);
 }
 
 /* ---- reading ---- */
@@ -167,4 +189,21 @@ void journal_settle(struct journal *j, const char *path)
 		if (j->entries[i].path && strcmp(j->entries[i].path, path) == 0)
 			j->entries[i].settled = true;
 	pthread_mutex_unlock(&j->lock);
+}
+
+bool journal_cleans_up(struct journal *j, pid_t pid, const char *path)
+{
+	struct entry *newest = NULL;
+	pthread_mutex_lock(&j->lock);
+	for (size_t i = 1; i <= LIMIT_ERRORS && !newest; i++) {
+		struct entry *entry = &j->entries[(j->next - i) % LIMIT_ERRORS];
+		if (entry->path && strcmp(entry->path, path) == 0)
+			newest = entry;
+	}
+	bool cleans_up = newest && newest->writer == pid && !newest->settled &&
+			 monotonic_ms() - newest->added < TIMEOUT_CLEANUP_MS;
+	if (cleans_up)
+		newest->writer = 0;
+	pthread_mutex_unlock(&j->lock);
+	return cleans_up;
 }

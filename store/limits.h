@@ -39,6 +39,7 @@ enum {
 	TIMEOUT_AFTER_MS = 60000,       /* program after the commit */
 	TIMEOUT_JOB_MS = 600000,        /* job, unless the queue says otherwise */
 	TIMEOUT_TERM_MS = 1000,         /* between TERM and KILL */
+	TIMEOUT_CLEANUP_MS = 10000,     /* between a refused save and the removal of what is believed to be half written */
 	TIMEOUT_DRAIN_MS = 10000,       /* running jobs at unmount */
 	TIMEOUT_DELETED_MS = 86400000,  /* how long a deleted record is kept */
 	TIMEOUT_AGAIN_MS = 60000,       /* and how long a create of its key takes from it what no file shows */

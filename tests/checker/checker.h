@@ -101,6 +101,7 @@ struct record {
 	int64_t mtime;   /* last seen */
 	bool changed;    /* since then: it must be later now */
 	int born;        /* of a text key: how often it came anew, for its number is another one then */
+	bool refused;    /* a text, since the last save: who removes the name now may be cleaning up, and is told EBUSY */
 };
 
 struct scratch {

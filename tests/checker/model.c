@@ -74,9 +74,16 @@ struct handle *call_handle(struct world *w, const struct call *c, struct expecte
 	return x->skip ? NULL : h;
 }
 
+static int note_refusal(struct world *w, const struct handle *h, int rc)
+{
+	if (rc < 0)
+		w->records[h->model][h->key].refused = true;
+	return rc;
+}
+
 static int sync_handle(struct world *w, struct handle *h)
 {
-	return h->scratch ? 0 : draft_sync(w, h);
+	return h->scratch ? 0 : note_refusal(w, h, draft_sync(w, h));
 }
 
 static void expect_close(struct world *w, const struct call *c, struct expected *x)
@@ -127,7 +134,7 @@ static int write_handle(struct world *w, struct handle *h, const char *data, siz
 	int rc;
 
 	if (!h->scratch) {
-		rc = draft_write(w, h, data, len, offset);
+		rc = note_refusal(w, h, draft_write(w, h, data, len, offset));
 		return rc < 0 ? rc : (int)len;
 	}
 	if (h->flags & O_APPEND)

@@ -214,6 +214,8 @@ int save_text(struct world *w, int model, int key, enum save_kind kind, enum exp
 		return -EBADMSG;
 	rc = save_document(w, model, key, kind, expect, document, true);
 	json_decref(document);
+	if (rc == 0)
+		w->records[model][key].refused = false;
 	return rc;
 }
 

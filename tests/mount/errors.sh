@@ -41,6 +41,15 @@ test_errors_are_json_lines_newest_last() {
 	is "$(jq -r .path mnt/.errors)" $'items/1.json\nitems/2.json'
 }
 
+test_an_incomplete_text_stands_in_errors_once_however_often_it_is_closed() {
+	is "$(errno open mnt/items/1.json wct : write '{"name":' : dupclose : fsync : close)" \
+		'dupclose: EBADMSG, fsync: EBADMSG, close: EBADMSG'
+	is "$(wc -l <mnt/.errors)" 1
+	is "$(errno open mnt/items/1.json wct : write '{' : dupclose : write '"name":' : close)" \
+		'dupclose: EBADMSG, close: EBADMSG'
+	is "$(wc -l <mnt/.errors)" 3
+}
+
 test_the_last_256_errors_are_kept() {
 	local i
 	for i in {1..260}; do save "mnt/items/$i.json" '{}' >/dev/null; done

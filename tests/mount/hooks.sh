@@ -130,7 +130,7 @@ test_a_check_on_delete_sees_the_old_row() {
 	on pre_delete check ":old_qty <> 5" "Five stays"
 END
 	saves mnt/items/1.json '{"qty": 5}'
-	is "$(errno unlink mnt/items/1.json)" 'unlink: ECANCELED'
+	is "$(errno unlink mnt/items/1.json : unlink mnt/items/1.json)" 'unlink: ECANCELED, unlink: ECANCELED'
 	is "$(last_error)" 'Five stays'
 	saves mnt/items/1.json '{"qty": 6}'
 	rm mnt/items/1.json
@@ -552,6 +552,17 @@ END
 	saves mnt/items/1.json '{"name": "a"}'
 	is "$(value mnt/items/1.json .name)" a
 	eventually grep -q 'The mail server is away' mnt/.errors
+}
+
+test_a_record_whose_after_commit_program_failed_may_be_removed_by_its_writer() {
+	allow_log 'false ended'
+	with <<'END'
+	on after_commit create run false
+END
+	timeout 20 perl -e '
+		open(F, ">", "mnt/items/1.json") and print F "{\"name\": \"a\"}" and close(F) or die "$!";
+		select(undef, undef, undef, 0.02) until `cat mnt/.errors` =~ m{items/1.json};
+		unlink("mnt/items/1.json") or die "$!"'
 }
 
 test_after_commit_runs_after_the_record_can_be_read() {

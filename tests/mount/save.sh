@@ -272,6 +272,37 @@ test_mv_onto_a_record_reports_a_refusal_and_keeps_both_files() {
 	is "$(cat mnt/items/tmp)" '{"qty": 1}'
 }
 
+test_a_program_that_removes_what_it_could_not_write_removes_no_record() {
+	is "$(errno open mnt/items/1.json wct : write '{"qty":1}' : close : unlink mnt/items/1.json)" \
+		'write: EBADMSG, close: EBADMSG, unlink: EBUSY'
+	is "$(name)" a
+}
+
+test_a_second_removal_after_a_refusal_is_meant() {
+	is "$(errno open mnt/items/1.json wct : write '{"qty":1}' : unlink mnt/items/1.json : unlink mnt/items/1.json)" \
+		'write: EBADMSG, unlink: EBUSY'
+	is "$(errno stat mnt/items/1.json)" 'stat: ENOENT'
+}
+
+test_a_removal_after_a_refusal_and_a_save_is_meant() {
+	is "$(errno open mnt/items/1.json wct : write '{"qty":1}' : pwrite 0 '{"name":"b"}' : unlink mnt/items/1.json)" \
+		'write: EBADMSG'
+	is "$(errno stat mnt/items/1.json)" 'stat: ENOENT'
+}
+
+test_another_process_may_remove_what_was_refused() {
+	refuses EBADMSG mnt/items/1.json '{"qty": 1}'
+	rm mnt/items/1.json
+}
+
+test_vim_puts_its_backup_back_without_a_delete() {
+	local before
+	before=$(rows)
+	fails vim -N -u NONE -es -c 'set backup backupcopy=no' -c '%s/"a"/5/' -c wq mnt/items/1.json
+	is "$(rows)" "$before"
+	is "$(ls mnt/items)" 1.json
+}
+
 test_vim_reports_a_refusal_and_the_record_stays() {
 	fails vim -N -u NONE -es -c '%s/"a"/5/' -c wq mnt/items/1.json
 	is "$(name)" a

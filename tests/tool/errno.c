@@ -157,6 +157,16 @@ static int step_map(char **args)
 	return mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) == MAP_FAILED ? -1 : 0;
 }
 
+static int step_private(char **args)
+{
+	struct stat st;
+	(void)args;
+	if (fstat(fd, &st))
+		return -1;
+	char *text = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+	return text == MAP_FAILED ? -1 : print(text, st.st_size);
+}
+
 static int step_rename(char **args)
 {
 	return rename(args[0], args[1]);
@@ -236,8 +246,9 @@ static const struct step {
     {"close", 0, step_close},         {"dupclose", 0, step_dupclose},
     {"ftruncate", 1, step_ftruncate}, {"truncate", 2, step_truncate},
     {"allocate", 1, step_allocate},   {"map", 0, step_map},
-    {"rename", 2, step_rename},       {"noreplace", 2, step_noreplace},
-    {"exchange", 2, step_exchange},   {"link", 2, step_link},
+    {"private", 0, step_private},     {"rename", 2, step_rename},
+    {"noreplace", 2, step_noreplace}, {"exchange", 2, step_exchange},
+    {"link", 2, step_link},
     {"symlink", 2, step_symlink},     {"unlink", 1, step_unlink},
     {"mkdir", 1, step_mkdir},         {"rmdir", 1, step_rmdir},
     {"mknod", 1, step_mknod},         {"chmod", 1, step_chmod},
