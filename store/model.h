@@ -57,6 +57,15 @@ struct relation {
 	const struct field *by;     /* the child's reference to this model */
 	long limit;                 /* shown at most */
 };
+/* Part of the parent's file: written, validated, hooked and committed with it. */
+static inline bool relation_embeds(const struct relation *r)
+{
+	return r->kind == EMBEDS_MANY || r->kind == EMBEDS_ONE;
+}
+static inline bool relation_many(const struct relation *r)
+{
+	return r->kind == HAS_MANY || r->kind == EMBEDS_MANY;
+}
 
 /* A queue is a model whose records are jobs; its own fields come first, then these. */
 enum queue_field {
@@ -93,6 +102,7 @@ struct model {
 	const struct field *key;
 	struct relation *relations;
 	size_t nrelations;
+	bool embeds;                /* one of its relations does */
 	struct queue *queue;        /* NULL: not a queue */
 	bool read_only, hidden;
 	mode_t mode, dir_mode;      /* default 0644, 0755 */

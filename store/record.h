@@ -28,6 +28,9 @@ struct bind {
 	bool trusted;               /* the server itself, a hook or the job runner: read-only and immutable fields may be set */
 	struct timespec now;        /* for defaults */
 	uid_t uid;                  /* for defaults */
+	const char *pointer;        /* of the document inside a larger one; NULL: it is the whole */
+	const struct field *by;     /* of an embedded record: its reference to the parent; NULL: it is not embedded */
+	struct value parent;        /* the parent's key; VALUE_NULL while it has none */
 };
 
 /*
@@ -36,8 +39,9 @@ struct bind {
  * filled in. For VERB_REPLACE an absent member gets its default or null, but hidden, write-only and read-only fields and
  * the key keep their value. For VERB_PATCH document is an RFC 7396 merge patch of the record's shown members (null sets
  * null). On a create, read-only members are ignored unless trusted. Members of has-many and has-one relations are
- * ignored, but an entry without a key is a problem with EPERM. Fills row[0..nfields-1]; texts are borrowed from the
- * document or lie in the arena; the key may be VALUE_NULL when it is to be given by the store.
+ * ignored, but an entry without a key is a problem with EPERM; of embeds-many and embeds-one only the shape is judged.
+ * Fills row[0..nfields-1]; texts are borrowed from the document or lie in the arena; the key may be VALUE_NULL when it is
+ * to be given by the store.
  * What only the database knows (references, unique, check) is store_check's.
  */
 int record_bind(const struct bind *b, const json_t *document, struct value *row, struct arena *a, struct err *e);
