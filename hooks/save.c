@@ -28,8 +28,7 @@ struct order {
 	json_t **documents;       /* by request */
 	struct change **results;  /* by request: the change that stands for it */
 	struct change *early;     /* resolved on a snapshot, its first programs have run */
-	uint64_t planned;         /* keys of embedded records that those programs were told */
-	int64_t *planned_later;   /* saving.planned after them */
+	int64_t *planned;         /* saving.planned of those programs */
 	bool nothing;             /* the snapshot has the content already */
 	const struct request *at; /* being carried out: its text has the places of problems */
 	struct task *tasks;       /* programs of after_commit */
@@ -159,14 +158,13 @@ static int run_early(struct order *o, struct err *e)
 	v->conn = NULL;
 	if (result < 0)
 		return result;
-	o->planned = tree_planned(v);
 	const struct hook *h;
 	for (size_t at; c->changed && (h = next_program(v, c, &at)); c->pre_at = at)
 		if (act(v, h, c, e) < 0)
 			return -e->code;
 	o->nothing = !c->changed;
 	o->results[0] = o->early = c;
-	o->planned_later = v->planned;
+	o->planned = v->planned;
 	v->planned = NULL;
 	return 0;
 }
@@ -174,9 +172,9 @@ static int run_early(struct order *o, struct err *e)
 /* What was prepared holds when the row is still what the programs saw; otherwise they run again. */
 static void take_early(struct order *o, struct change *c)
 {
-	if (!o->early || !c->changed || !change_same(o->early, c) || o->planned != tree_planned(&o->v))
+	if (!o->early || !c->changed || !change_same(o->early, c) || !tree_fits(&o->v, o->early))
 		return;
-	o->v.planned = o->planned_later;
+	o->v.planned = o->planned;
 	c->row = o->early->row;
 	c->pre_at = o->early->pre_at;
 	c->edited = o->early->edited;
@@ -263,7 +261,9 @@ static int carry_resolved(struct saving *v, size_t from, struct err *e)
 	size_t first;
 	if ((c->verb != VERB_DELETE && prepare_tree(v, c, e) < 0) || prepare_deletes(v, from, &first, e) < 0)
 		return -e->code;
-	return apply_all(v, from, first, v->n, e);
+	if (apply_all(v, from, first, v->n, e) < 0)
+		return -e->code;
+	return c->model->embedded && c->row ? tree_check_above(v, c->model, c->row, e) : 0;
 }
 
 /* What a hook has caused: its own post hooks run at once. */

@@ -168,9 +168,19 @@ int tree_resolve(struct saving *v, struct change *c, struct err *e)
 	return tree_settle(v, c, e);
 }
 
+/* Before the transaction there is no connection: the answer's keys are looked up in a snapshot of their own. */
 int tree_edit(struct saving *v, struct change *c, const json_t *document, struct err *e)
 {
-	return tree_bind(v, c, document, LAY_EDIT, true, e) < 0 ? -e->code : tree_settle(v, c, e);
+	bool early = !v->conn;
+	if (early && !(v->conn = store_read_begin(v->saver->store, e)))
+		return -e->code;
+	if (tree_bind(v, c, document, LAY_EDIT, true, e) == 0)
+		tree_settle(v, c, e);
+	if (early) {
+		store_read_end(v->conn);
+		v->conn = NULL;
+	}
+	return -e->code;
 }
 
 bool tree_same(const struct change *a, const struct change *b)
@@ -184,12 +194,18 @@ bool tree_same(const struct change *a, const struct change *b)
 	return same;
 }
 
-uint64_t tree_planned(const struct saving *v)
+bool tree_fits(struct saving *v, const struct change *c)
 {
-	uint64_t hash = 0;
-	for (size_t i = 0; v->planned && i < v->saver->schema->nmodels; i++)
-		hash = (hash ^ (uint64_t)v->planned[i]) * 1099511628211U + 1;
-	return hash;
+	for (size_t i = 0; i < c->children.n; i++) {
+		const struct change *child = c->children.of[i];
+		struct value *taken = NULL;
+		err_auto why = ERR_INIT;
+		if (!child->old && (saving_read(v, child->model, &child->key, &taken, &why) < 0 || taken))
+			return false;
+		if (!tree_fits(v, child))
+			return false;
+	}
+	return true;
 }
 
 /* ---- what only the database knows ---- */
@@ -264,6 +280,35 @@ int change_check(struct saving *v, struct change *c, struct err *e)
 	if ((!c->model->embeds && !c->relation) || (result < 0 && e->nproblems == 0))
 		return result;
 	return check_rows(v, c, e) < 0 ? -e->code : check_size(top_of(c), e);
+}
+
+static int check_parent(struct saving *v, const struct model *parent, const struct value *key, struct err *e)
+{
+	struct value *row;
+	buf_auto text = BUF_INIT;
+	int result = store_show(v->conn, parent, key, &text, NULL, e);
+	if (result == 0 && parent->embedded) {
+		result = saving_read(v, parent, key, &row, e);
+		if (result == 0 && row)
+			result = tree_check_above(v, parent, row, e);
+	}
+	return result;
+}
+
+int tree_check_above(struct saving *v, const struct model *m, const struct value *row, struct err *e)
+{
+	const struct schema *schema = v->saver->schema;
+	for (size_t i = 0; i < schema->nmodels; i++) {
+		const struct model *parent = &schema->models[i];
+		for (size_t j = 0; parent->embeds && j < parent->nrelations; j++) {
+			const struct relation *r = &parent->relations[j];
+			if (r->child != m || !relation_embeds(r) || row[r->by->index].kind == VALUE_NULL)
+				continue;
+			if (check_parent(v, parent, &row[r->by->index], e) < 0)
+				return -e->code;
+		}
+	}
+	return 0;
 }
 
 /* ---- as text ---- */

@@ -38,12 +38,14 @@ int tree_settle(struct saving *v, struct change *c, struct err *e);
 int tree_resolve(struct saving *v, struct change *c, struct err *e);
 /* For the answer of a hook of c. */
 int tree_edit(struct saving *v, struct change *c, const json_t *document, struct err *e);
+/* Whether the files that a row is part of, which has been saved by its own file, have become too long by it. */
+int tree_check_above(struct saving *v, const struct model *m, const struct value *row, struct err *e);
 /* True where one of the embedded records changes. */
 bool tree_changed(const struct change *c);
 /* True when both trees have the same records, stored alike. */
 bool tree_same(const struct change *a, const struct change *b);
-/* A number that differs where other keys were given to new embedded records; 0: none were. */
-uint64_t tree_planned(const struct saving *v);
+/* False where a key of a new embedded record has been taken since it was given. */
+bool tree_fits(struct saving *v, const struct change *c);
 /*
  * What the file shows of its fields and of what it embeds, as a document for another model: without keys that are given
  * anew, and without members that have nothing. NULL with *e; the saving keeps it.

@@ -103,6 +103,7 @@ struct model {
 	struct relation *relations;
 	size_t nrelations;
 	bool embeds;                /* one of its relations does */
+	bool embedded;              /* by another model */
 	struct queue *queue;        /* NULL: not a queue */
 	bool read_only, hidden;
 	mode_t mode, dir_mode;      /* default 0644, 0755 */

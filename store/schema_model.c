@@ -262,6 +262,7 @@ static void read_relation(struct reader *r, const struct directive *d, enum rela
 	} else if (new.by && (!relation_embeds(&new) || check_embeds(r, d, &new))) {
 		r->model->relations[r->model->nrelations++] = new;
 		r->model->embeds |= relation_embeds(&new);
+		r->s->models[new.child->index].embedded |= relation_embeds(&new);
 	}
 }
 
