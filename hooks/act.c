@@ -312,7 +312,8 @@ static void session_ended(void *data, pid_t id)
 static int act_run(struct saving *v, const struct hook *h, struct change *c, struct err *e)
 {
 	struct waiting waiting = {.saver = v->saver};
-	struct event_object event = {event_name(h->event), c->verb, c->model, change_key(c), c->old, c->row, v->actor, c};
+	struct event_object event = {
+	    event_name(h->event), c->verb, c->model, change_key(c), c->old, c->row, v->actor, c};
 	struct program p = {
 	    .argv = h->argv,
 	    .timeout_ms = h->timeout_ms,

@@ -374,8 +374,14 @@ static int prepare_after(struct order *o, struct err *e)
 		const struct hook *h;
 		for (size_t at = 0;
 		     c->changed && (h = hooks_next(v->saver->hooks, EVENT_AFTER_COMMIT, c->verb, c->model, &at));) {
-			struct event_object event = {
-			    event_name(EVENT_AFTER_COMMIT), c->verb, c->model, change_key(c), c->old, c->row, v->actor, c};
+			struct event_object event = {event_name(EVENT_AFTER_COMMIT),
+						     c->verb,
+						     c->model,
+						     change_key(c),
+						     c->old,
+						     c->row,
+						     v->actor,
+						     c};
 			if (h->kind == HOOK_RUN && after_prepare(&o->tasks, v->saver, h, &event, e) < 0)
 				return -e->code;
 		}

@@ -1,8 +1,8 @@
 /*
  * tree.c - what a record embeds: read from the database, given keys, checked, printed. Documents are tree_bind.c's.
  *
- * A child that is stored has `old`; `row` is what it will be, the same where nothing changes, NULL where it goes. A child
- * without `old` is new.
+ * A child that is stored has `old`; `row` is what it will be, the same where nothing changes, NULL where it goes. A
+ * child without `old` is new.
  */
 #include <errno.h>
 #include <string.h>
@@ -143,8 +143,7 @@ static int settle(struct saving *v, struct change *c, struct err *e)
 			continue;
 		if (settle_child(v, child, e) < 0 || settle(v, child, e) < 0)
 			return -e->code;
-		child->changed =
-		    !child->old || !row_equal(child->model, child->old, child->row) || tree_changed(child);
+		child->changed = !child->old || !row_equal(child->model, child->old, child->row) || tree_changed(child);
 	}
 	return 0;
 }
@@ -343,8 +342,7 @@ static void write_member(struct buf *b, const struct change *c, const struct rel
 	buf_str(b, many ? "]" : n ? "" : "null");
 }
 
-void tree_write(struct buf *b, const struct change *c, bool old, enum show show, int indent,
-		const struct field *except)
+void tree_write(struct buf *b, const struct change *c, bool old, enum show show, int indent, const struct field *except)
 {
 	size_t members = record_open(b, c->model, old ? c->old : c->row, show, indent, except);
 	for (size_t i = 0; i < c->model->nrelations; i++) {
@@ -374,8 +372,7 @@ static void strip(json_t *document, const struct model *m)
 		else if (json_is_object(member))
 			strip(member, child);
 		else
-			json_array_foreach(member, at, entry)
-				strip(entry, child);
+			json_array_foreach(member, at, entry) strip(entry, child);
 	}
 	if (is_given(m->key))
 		json_object_del(document, m->key->name);

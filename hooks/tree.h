@@ -1,8 +1,9 @@
 /*
  * tree.h - a record and what it embeds: a change whose children are changes.
  *
- * The tree has all embedded records, also those that stay as they are (`changed` is false). It is read from the database,
- * then a document is laid over it; a hook's answer may be laid over it again. save.c decides when its changes happen.
+ * The tree has all embedded records, also those that stay as they are (`changed` is false). It is read from the
+ * database, then a document is laid over it; a hook's answer may be laid over it again. save.c decides when its changes
+ * happen.
  */
 #ifndef ROWFS_TREE_H
 #define ROWFS_TREE_H

@@ -1,8 +1,8 @@
 /*
  * tree_bind.c - a document laid over a tree: which entry stands for which embedded record, and what goes.
  *
- * Documents are bound level by level, each entry by record_bind with its own pointer, so that every problem of the whole
- * text is told; only then tree_settle gives keys.
+ * Documents are bound level by level, each entry by record_bind with its own pointer, so that every problem of the
+ * whole text is told; only then tree_settle gives keys.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -378,8 +378,8 @@ static int bind_entry(struct binding *x, const struct relation *r, const json_t 
 }
 
 /*
- * What a file says about its children is ignored, but a child that has no key yet would be lost in silence. Embedded ones
- * are bound as documents of their own, each with its own call of record_bind.
+ * What a file says about its children is ignored, but a child that has no key yet would be lost in silence. Embedded
+ * ones are bound as documents of their own, each with its own call of record_bind.
  */
 static int bind_relation(struct binding *x, const struct relation *r, const json_t *json)
 {
@@ -425,7 +425,8 @@ static int check_text_size(struct binding *x)
 	buf_release(&text);
 	if (!failed)
 		return 0;
-	return err_problem(x->e, EFBIG, x->bind->pointer ? x->bind->pointer : "", "the record's text would have more than %d bytes", LIMIT_RECORD);
+	return err_problem(x->e, EFBIG, x->bind->pointer ? x->bind->pointer : "",
+			   "the record's text would have more than %d bytes", LIMIT_RECORD);
 }
 
 static int bind_all(struct binding *x, json_t *document)

@@ -2,8 +2,8 @@
  * jsonschema.c - JSON Schema (2020-12) of the documents that a model takes and shows, for editors and form builders.
  *
  * What only rowfs knows (references, unique, check, immutable) is left out, so that a document which the schema
- * refuses is always refused. Write-only fields are never required: a file that is saved back doesn't have them. Embedded
- * records are documents inside the document.
+ * refuses is always refused. Write-only fields are never required: a file that is saved back doesn't have them.
+ * Embedded records are documents inside the document.
  */
 #include <string.h>
 

@@ -171,7 +171,7 @@ static bool name_is_taken(const struct model *m, const struct relation *new)
 	char total[LIMIT_NAME + 8];
 
 	snprintf(total, sizeof total, "%s_total", new->child->name);
-	if (model_field(m, new->child->name) || (new->kind == HAS_MANY && model_field(m, total)))
+	if (model_field(m, new->child->name) || (new->kind == HAS_MANY &&model_field(m, total)))
 		return true;
 	for (size_t i = 0; i < m->nrelations; i++)
 		if (m->relations[i].child == new->child)
@@ -231,14 +231,14 @@ static bool check_embeds(struct reader *r, const struct directive *d, const stru
 
 	if (new->child->queue)
 		conf_mistake(r->c, child, "'%s' is a queue, whose jobs can't be part of another file", child->text);
-	else if (new->kind == EMBEDS_MANY && new->by == new->child->key)
+	else if (new->kind == EMBEDS_MANY &&new->by == new->child->key)
 		conf_mistake(r->c, by, "'%s' is the key of '%s', so that there can be only one: use embeds-one",
 			     by->text, child->text);
-	else if (new->kind == EMBEDS_MANY && new->by->unique)
+	else if (new->kind == EMBEDS_MANY &&new->by->unique)
 		conf_mistake(r->c, by, "'%s' of '%s' is unique, so that there can be only one: use embeds-one",
 			     by->text, child->text);
 	else {
-		field->unique |= new->kind == EMBEDS_ONE && new->by != new->child->key;
+		field->unique |= new->kind == EMBEDS_ONE &&new->by != new->child->key;
 		return true;
 	}
 	return false;
@@ -302,9 +302,8 @@ static int embedding_depth(const struct model *top, const struct model *m, int l
 	for (size_t i = 0; left > 0 && i < m->nrelations; i++) {
 		if (!relation_embeds(&m->relations[i]))
 			continue;
-		int below = m->relations[i].child == top
-				? EMBEDS_ITSELF
-				: embedding_depth(top, m->relations[i].child, left - 1);
+		int below = m->relations[i].child == top ? EMBEDS_ITSELF
+							 : embedding_depth(top, m->relations[i].child, left - 1);
 		if (below == EMBEDS_ITSELF)
 			return EMBEDS_ITSELF;
 		deepest = below + 1 > deepest ? below + 1 : deepest;

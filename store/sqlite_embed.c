@@ -1,8 +1,8 @@
 /*
  * sqlite_embed.c - reading what a record embeds: as the member of its file, and as rows.
  *
- * One statement a level and relation, which stays on its row while deeper ones run: no model embeds itself, so that none
- * of them is needed twice at once.
+ * One statement a level and relation, which stays on its row while deeper ones run: no model embeds itself, so that
+ * none of them is needed twice at once.
  */
 #include "sqlite.h"
 

@@ -169,7 +169,8 @@ static int show_relation(struct conn *c, const struct relation *relation, const 
 	record_member(out, relation->child->name, members, 0);
 	if (relation->kind == HAS_MANY)
 		return show_many(c, relation, key, relation->limit >> shorter, members, out, e);
-	int r = relation_embeds(relation) ? embedded_show(c, relation, key, out, e) : show_one(c, relation, key, out, e);
+	int r =
+	    relation_embeds(relation) ? embedded_show(c, relation, key, out, e) : show_one(c, relation, key, out, e);
 	return r < 0 ? r : 1;
 }
 

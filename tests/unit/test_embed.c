@@ -12,8 +12,7 @@ static struct saved s;
 
 /* Orders embed lines, which embed parts, and one address with a key of its own; notes and holds refer to lines. */
 #define SHOP                                                                                                           \
-	"store sqlite:shop.db\ndurability off\n" LOG                                                                   \
-	"model users { fields { id integer key } }\n"                                                                  \
+	"store sqlite:shop.db\ndurability off\n" LOG "model users { fields { id integer key } }\n"                     \
 	"model orders { fields { id integer key; name string required max 20; total integer\n"                         \
 	"  user_id integer references users on-delete cascade }\n"                                                     \
 	"  embeds-many lines by order_id; has-many notes by order_id; embeds-one address by order_id\n ORDERS }\n"     \
@@ -22,7 +21,8 @@ static struct saved s;
 	"  made datetime default now read-only; place string default here hidden }\n"                                  \
 	"  embeds-many parts by line_id\n LINES }\n"                                                                   \
 	"model parts { fields { id integer key; line_id integer references lines; name string required } PARTS }\n"    \
-	"model address { fields { code string key max 5; order_id integer references orders; city string required } }\n" \
+	"model address { fields { code string key max 5; order_id integer references orders; city string required } "  \
+	"}\n"                                                                                                          \
 	"model notes { fields { id integer key; order_id integer references orders on-delete cascade\n"                \
 	"  line_id integer references lines on-delete set-null } }\n"                                                  \
 	"model holds { fields { id integer key; line_id integer references lines } }\n"                                \
@@ -68,8 +68,7 @@ static const char *show_key(const char *model, struct value key)
 		return result == -ENOENT ? "" : arena_copy(&s.arena, e.text, strlen(e.text));
 	json_t *json = json_loads(buf_text(&out), 0, NULL), *line;
 	size_t i;
-	json_array_foreach(json_object_get(json, "lines"), i, line)
-		json_object_del(line, "made");
+	json_array_foreach(json_object_get(json, "lines"), i, line) json_object_del(line, "made");
 	json_object_del(json, "made");
 	char *text = json_dumps(json, JSON_COMPACT);
 	const char *copy = arena_copy(&s.arena, text, strlen(text));
@@ -121,7 +120,8 @@ static const char *problems(void)
 
 #define TWO "{\"name\":\"a\",\"lines\":[{\"sku\":\"x\"},{\"sku\":\"y\",\"parts\":[{\"name\":\"p\"}]}]}"
 #define TWO_SHOWN                                                                                                      \
-	"{\"id\":1,\"name\":\"a\",\"total\":null,\"user_id\":null,\"lines\":[{\"id\":1,\"sku\":\"x\",\"qty\":1,\"parts\":[]}," \
+	"{\"id\":1,\"name\":\"a\",\"total\":null,\"user_id\":null,\"lines\":[{\"id\":1,\"sku\":\"x\",\"qty\":1,"       \
+	"\"parts\":[]},"                                                                                               \
 	"{\"id\":2,\"sku\":\"y\",\"qty\":1,\"parts\":[{\"id\":1,\"name\":\"p\"}]}],\"notes\":[],\"address\":null}"
 
 /* ---- creating ---- */
@@ -209,7 +209,8 @@ START_TEST(equal_content_does_nothing)
 	put(TWO);
 	int64_t before = mtime("orders", 1);
 	const char *log = saved_log(&s);
-	put("{\"name\":\"a\",\"lines\":[{\"id\":2,\"sku\":\"y\",\"parts\":[{\"id\":1,\"name\":\"p\"}]},{\"id\":1,\"sku\":\"x\"}]}");
+	put("{\"name\":\"a\",\"lines\":[{\"id\":2,\"sku\":\"y\",\"parts\":[{\"id\":1,\"name\":\"p\"}]},{\"id\":1,"
+	    "\"sku\":\"x\"}]}");
 	ck_assert(!s.outcome.changed);
 	ck_assert_str_eq(saved_log(&s), log);
 	ck_assert_int_eq(mtime("orders", 1), before);
@@ -219,7 +220,8 @@ END_TEST
 START_TEST(a_put_that_leaves_a_member_out_deletes_what_it_has)
 {
 	open_shop("", "", "");
-	put("{\"name\":\"a\",\"lines\":[{\"sku\":\"x\",\"parts\":[{\"name\":\"p\"}]}],\"address\":{\"code\":\"c\",\"city\":\"d\"}}");
+	put("{\"name\":\"a\",\"lines\":[{\"sku\":\"x\",\"parts\":[{\"name\":\"p\"}]}],\"address\":{\"code\":\"c\","
+	    "\"city\":\"d\"}}");
 	put("{\"name\":\"a\"}");
 	ck_assert(s.outcome.changed);
 	ck_assert_int_eq(saved_count(&s, "lines") + saved_count(&s, "parts") + saved_count(&s, "address"), 0);
@@ -292,8 +294,9 @@ START_TEST(a_unique_value_that_another_keeps_is_EEXIST_at_its_place)
 	put(TWO);
 	ck_refused(EEXIST, "{\"name\":\"a\",\"lines\":[{\"id\":1,\"sku\":\"x\"},{\"id\":2,\"sku\":\"x\"}]}",
 		   "/lines/1/sku is already the value of lines 1");
-	ck_assert_int_eq(saved_do(&s, REQUEST_PUT, "orders", 2, "{\"name\":\"b\",\"lines\":[{\"sku\":\"new\"},{\"sku\":\"new\"}]}"),
-			 -EEXIST);
+	ck_assert_int_eq(
+	    saved_do(&s, REQUEST_PUT, "orders", 2, "{\"name\":\"b\",\"lines\":[{\"sku\":\"new\"},{\"sku\":\"new\"}]}"),
+	    -EEXIST);
 	ck_assert_str_eq(s.error.problems[0].pointer, "/lines/1/sku");
 	ck_assert_str_eq(show("orders", 1), TWO_SHOWN);
 	ck_assert_str_eq(show("orders", 2), "");
@@ -340,12 +343,13 @@ END_TEST
 START_TEST(all_problems_of_all_levels_are_told)
 {
 	open_shop("", "", "");
-	ck_refused(EBADMSG,
-		   "{\"lines\":[{\"qty\":0,\"x\":1},1,{\"sku\":\"y\",\"parts\":[{\"name\":2}]},{\"sku\":\"z\",\"parts\":{}}],"
-		   "\"address\":[]}",
-		   "/lines/1 must be an object; /address must be an object; /name is required; "
-		   "/lines/0/qty must be at least 1, it is 0; /lines/0/x is no field of lines; /lines/0/sku is required; "
-		   "/lines/2/parts/0/name must be a string; /lines/3/parts must be a list");
+	ck_refused(
+	    EBADMSG,
+	    "{\"lines\":[{\"qty\":0,\"x\":1},1,{\"sku\":\"y\",\"parts\":[{\"name\":2}]},{\"sku\":\"z\",\"parts\":{}}],"
+	    "\"address\":[]}",
+	    "/lines/1 must be an object; /address must be an object; /name is required; "
+	    "/lines/0/qty must be at least 1, it is 0; /lines/0/x is no field of lines; /lines/0/sku is required; "
+	    "/lines/2/parts/0/name must be a string; /lines/3/parts must be a list");
 	ck_assert_int_eq(saved_count(&s, "orders") + saved_count(&s, "lines"), 0);
 }
 END_TEST
@@ -363,14 +367,15 @@ START_TEST(a_key_that_is_not_this_records_is_refused)
 {
 	open_shop("", "", "");
 	put(TWO);
-	ck_assert_int_eq(saved_do(&s, REQUEST_PUT, "orders", 2, "{\"name\":\"b\",\"lines\":[{\"id\":1,\"sku\":\"x\"}]}"),
-			 -EBADMSG);
+	ck_assert_int_eq(
+	    saved_do(&s, REQUEST_PUT, "orders", 2, "{\"name\":\"b\",\"lines\":[{\"id\":1,\"sku\":\"x\"}]}"), -EBADMSG);
 	ck_assert_str_eq(problems(), "/lines/0/id is the key of a record that is not part of this one");
 	ck_refused(EBADMSG, "{\"name\":\"a\",\"lines\":[{\"id\":1,\"sku\":\"x\"},{\"id\":1,\"sku\":\"z\"}]}",
 		   "/lines/1/id is the key of an entry before this one");
 	ck_refused(EBADMSG, "{\"name\":\"a\",\"lines\":[{\"id\":9,\"sku\":\"x\"},{\"id\":9,\"sku\":\"z\"}]}",
 		   "/lines/1/id is the key of an entry before this one");
-	ck_refused(EBADMSG, "{\"name\":\"a\",\"lines\":[{\"id\":\"x\",\"sku\":\"x\"}]}", "/lines/0/id must be an integer");
+	ck_refused(EBADMSG, "{\"name\":\"a\",\"lines\":[{\"id\":\"x\",\"sku\":\"x\"}]}",
+		   "/lines/0/id must be an integer");
 }
 END_TEST
 
@@ -480,8 +485,9 @@ START_TEST(parts_move_to_a_model_that_embeds_them_too_and_get_new_keys)
 		       "basket_id integer references baskets; sku string unique } }\n");
 	put("{\"name\":\"a\",\"lines\":[{\"sku\":null},{\"sku\":null}]}");
 	ck_assert_int_eq(move("baskets", 5), 0);
-	ck_assert_str_eq(show("baskets", 5), "{\"id\":5,\"name\":\"a\",\"lines\":[{\"id\":3,\"order_id\":null,\"sku\":null},"
-					     "{\"id\":4,\"order_id\":null,\"sku\":null}]}");
+	ck_assert_str_eq(show("baskets", 5),
+			 "{\"id\":5,\"name\":\"a\",\"lines\":[{\"id\":3,\"order_id\":null,\"sku\":null},"
+			 "{\"id\":4,\"order_id\":null,\"sku\":null}]}");
 	ck_assert_int_eq(saved_count(&s, "lines"), 2);
 }
 END_TEST
@@ -494,7 +500,8 @@ START_TEST(the_key_of_an_only_child_may_be_its_reference)
 	put("{\"name\":\"a\",\"infos\":{\"what\":\"x\"}}");
 	put("{\"name\":\"a\",\"infos\":{\"what\":\"y\",\"order_id\":1}}");
 	ck_assert_str_eq(show("orders", 1), "{\"id\":1,\"name\":\"a\",\"infos\":{\"what\":\"y\"}}");
-	ck_assert_int_eq(saved_do(&s, REQUEST_PUT, "orders", 1, "{\"infos\":{\"what\":\"y\",\"order_id\":2}}"), -EBADMSG);
+	ck_assert_int_eq(saved_do(&s, REQUEST_PUT, "orders", 1, "{\"infos\":{\"what\":\"y\",\"order_id\":2}}"),
+			 -EBADMSG);
 	ck_assert_str_eq(problems(), "/infos/order_id must be 1, the key of the record that it is part of");
 	saved_ok(&s, REQUEST_PUT, "orders", -1, "{\"infos\":{\"what\":\"z\"}}");
 	ck_assert_str_eq(show("infos", 2), "{\"order_id\":2,\"what\":\"z\"}");
@@ -525,9 +532,11 @@ START_TEST(what_has_grown_too_long_elsewhere_says_so)
 	put(TWO);
 	struct txn t;
 	struct sql *sql;
-	ck_assert_int_eq(sql_prepare(s.store, "INSERT INTO parts (line_id, name) SELECT 2, 'part' FROM (WITH RECURSIVE n(i) AS "
-					      "(SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 30000) SELECT i FROM n)",
-				     NULL, NULL, &sql, &s.error), 0);
+	ck_assert_int_eq(sql_prepare(s.store,
+				     "INSERT INTO parts (line_id, name) SELECT 2, 'part' FROM (WITH RECURSIVE n(i) AS "
+				     "(SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 30000) SELECT i FROM n)",
+				     NULL, NULL, &sql, &s.error),
+			 0);
 	ck_assert_int_eq(txn_begin(s.store, &t, &s.error), 0);
 	ck_assert_int_eq(sql_run(&t, sql, NULL, NULL, NULL, &s.error), 0);
 	ck_assert_int_eq(txn_commit(&t, &s.error), 0);

@@ -1,5 +1,6 @@
 /*
- * test_embed_hooks.c - hooks of records and of what is embedded in them: their order, what they are told, edit and refuse.
+ * test_embed_hooks.c - hooks of records and of what is embedded in them: their order, what they are told, edit and
+ * refuse.
  */
 #include <jansson.h>
 #include <pthread.h>
@@ -202,7 +203,8 @@ START_TEST(what_an_answer_leaves_out_is_left_alone)
 	open_shop("on pre_save run ./hook", "");
 	put(TWO);
 	ck_assert_str_eq(lines(), "1:x:1 2:y:1");
-	saved_script(&s, "hook", "jq -c '{new: (.new | .lines[].parts |= empty)}' 2>/dev/null || jq -c '{new: {name: \"c\"}}'");
+	saved_script(&s, "hook",
+		     "jq -c '{new: (.new | .lines[].parts |= empty)}' 2>/dev/null || jq -c '{new: {name: \"c\"}}'");
 	put("{\"name\":\"a\",\"lines\":[{\"id\":2,\"sku\":\"z\",\"parts\":[{\"id\":1,\"name\":\"p\"}]}]}");
 	ck_assert_str_eq(lines(), "2:z:1");
 	ck_assert_int_eq(saved_count(&s, "parts"), 1);
@@ -233,8 +235,9 @@ START_TEST(an_embedded_record_can_not_be_edited_away_from_its_parent)
 	open_shop("", "on pre_save sql \"SELECT 2 AS order_id\"");
 	saved_do(&s, REQUEST_PUT, "orders", 1, TWO);
 	ck_assert_int_eq(s.error.code, ECANCELED);
-	ck_assert_str_eq(s.error.text, "an sql hook edits the record: /lines/0/order_id: must be 1, the key of the record "
-				       "that it is part of");
+	ck_assert_str_eq(s.error.text,
+			 "an sql hook edits the record: /lines/0/order_id: must be 1, the key of the record "
+			 "that it is part of");
 }
 END_TEST
 
@@ -260,11 +263,13 @@ START_TEST(a_program_runs_again_when_a_part_changed_or_a_key_was_taken_meanwhile
 	open_shop("on pre_save run ./hook", "");
 	saved_script(&s, "hook", "");
 	put(TWO);
-	saved_script(&s, "hook", "echo run >> runs; cp runs started; while [ ! -e go ]; do sleep 0.01; done\n"
-				 "jq -c '{new: (.new | .name = (.lines | map(.id) | @text))}'");
+	saved_script(&s, "hook",
+		     "echo run >> runs; cp runs started; while [ ! -e go ]; do sleep 0.01; done\n"
+		     "jq -c '{new: (.new | .name = (.lines | map(.id) | @text))}'");
 	pthread_t thread;
 	void *result;
-	pthread_create(&thread, NULL, put_other, "{\"name\":\"b\",\"lines\":[{\"id\":1,\"sku\":\"n\"},{\"sku\":\"m\"}]}");
+	pthread_create(&thread, NULL, put_other,
+		       "{\"name\":\"b\",\"lines\":[{\"id\":1,\"sku\":\"n\"},{\"sku\":\"m\"}]}");
 	wait_for_file("started");
 	saved_ok(&s, REQUEST_PUT, "lines", 3, "{\"order_id\":1,\"sku\":\"k\"}");
 	saved_file(&s, "go", "", 0600);
