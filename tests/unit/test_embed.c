@@ -464,6 +464,20 @@ START_TEST(a_key_change_takes_parts_along)
 }
 END_TEST
 
+START_TEST(a_key_change_onto_a_record_deletes_what_that_one_had)
+{
+	open_shop("", "", NOTE("post_delete", "'part' || :key"));
+	put(TWO);
+	saved_ok(&s, REQUEST_PUT, "orders", 2,
+		 "{\"name\":\"b\",\"lines\":[{\"sku\":\"z\",\"parts\":[{\"name\":\"q\"}]}]}");
+	ck_assert_int_eq(move(NULL, 2), 0);
+	ck_assert_str_eq(strchr(show("orders", 2), ','), strchr(TWO_SHOWN, ','));
+	ck_assert_str_eq(show("orders", 1), "");
+	ck_assert_int_eq(saved_count(&s, "lines"), 2);
+	ck_assert_str_eq(saved_log(&s), "part2");
+}
+END_TEST
+
 START_TEST(a_model_without_the_parts_does_not_take_a_record_that_has_some)
 {
 	open_shop("", "", "");
@@ -566,6 +580,114 @@ START_TEST(a_part_that_makes_the_file_above_it_too_long_is_refused)
 }
 END_TEST
 
+/* ---- at random ---- */
+
+static json_t *shown_order(void)
+{
+	json_t *order = json_loads(show("orders", 1), 0, NULL);
+	ck_assert_ptr_nonnull(order);
+	json_object_del(order, "notes");
+	return order;
+}
+
+/* Takes away, changes, moves and adds entries; the names of new ones are `fresh` and a number. */
+static void shake(json_t *list, const char *name, int *fresh)
+{
+	for (size_t i = json_array_size(list); i-- > 0;) {
+		json_t *entry = json_array_get(list, i), *parts = json_object_get(entry, "parts");
+		char text[16];
+		snprintf(text, sizeof text, "f%d", ++*fresh % 1000);
+		switch (rand() % 6) {
+		case 0:
+			json_array_remove(list, i);
+			continue;
+		case 1:
+			json_object_set_new(entry, name, json_string(text));
+			break;
+		case 2:
+			json_array_append(list, entry);
+			json_array_remove(list, i);
+			continue;
+		}
+		if (parts)
+			shake(parts, "name", fresh);
+	}
+	for (int i = rand() % 3; i > 0; i--) {
+		char text[16];
+		snprintf(text, sizeof text, "f%d", ++*fresh % 1000);
+		bool line = strcmp(name, "sku") == 0;
+		json_array_append_new(list, line ? json_pack("{ss s[]}", name, text, "parts")
+						 : json_pack("{ss}", name, text));
+		if (line)
+			shake(json_object_get(json_array_get(list, json_array_size(list) - 1), "parts"), "name", fresh);
+	}
+}
+
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* "sku(name name) sku()", sorted: entries without their keys. */
+static const char *summary(const json_t *list)
+{
+	enum { MOST = 400 };
+	const char *texts[MOST];
+	buf_auto out = BUF_INIT;
+	size_t i, n = 0;
+	json_t *entry;
+	json_array_foreach((json_t *)list, i, entry)
+	{
+		const json_t *sku = json_object_get(entry, "sku"), *parts = json_object_get(entry, "parts");
+		const char *name = json_string_value(sku ? sku : json_object_get(entry, "name"));
+		ck_assert_uint_lt(n, MOST);
+		texts[n++] = arena_printf(&s.arena, "%s(%s)", name, parts ? summary(parts) : "");
+	}
+	qsort(texts, n, sizeof *texts, by_text);
+	for (i = 0; i < n; i++)
+		buf_printf(&out, "%s ", texts[i]);
+	return arena_copy(&s.arena, buf_text(&out), out.len);
+}
+
+/* A unique value may stand twice for a moment, and such a save is refused: then all is as it was. */
+static void save_shaken(json_t *order)
+{
+	char *text = json_dumps(order, JSON_COMPACT);
+	const char *before = show("orders", 1);
+	if (saved_do(&s, REQUEST_PUT, "orders", 1, text) < 0) {
+		ck_assert_int_eq(s.error.code, EEXIST);
+		ck_assert_str_eq(show("orders", 1), before);
+	} else {
+		json_t *stored = shown_order();
+		ck_assert_str_eq(summary(json_object_get(stored, "lines")), summary(json_object_get(order, "lines")));
+		json_decref(stored);
+	}
+	free(text);
+}
+
+START_TEST(what_is_shown_is_what_was_saved_whatever_changed)
+{
+	int fresh = 0;
+	open_shop("", "", "");
+	put(TWO);
+	srand((unsigned)_i);
+	for (int round = 0; round < 60; round++) {
+		json_t *order = shown_order();
+		shake(json_object_get(order, "lines"), "sku", &fresh);
+		save_shaken(order);
+		json_decref(order);
+		order = shown_order();
+		char *same = json_dumps(order, JSON_COMPACT);
+		put(same);
+		ck_assert(!s.outcome.changed);
+		free(same);
+		json_decref(order);
+	}
+	saved_ok(&s, REQUEST_DELETE, "orders", 1, NULL);
+	ck_assert_int_eq(saved_count(&s, "lines") + saved_count(&s, "parts"), 0);
+}
+END_TEST
+
 #define add(name) tcase_add_test(tc, name)
 
 static void add_documents(TCase *tc)
@@ -600,10 +722,12 @@ static void add_others(TCase *tc)
 	add(a_cascade_takes_parts_along_too);
 	add(a_part_that_refuses_to_go_keeps_all);
 	add(a_key_change_takes_parts_along);
+	add(a_key_change_onto_a_record_deletes_what_that_one_had);
 	add(a_model_without_the_parts_does_not_take_a_record_that_has_some);
 	add(parts_move_to_a_model_that_embeds_them_too_and_get_new_keys);
 	add(the_key_of_an_only_child_may_be_its_reference);
 	add(a_part_saved_by_its_own_file_moves_the_times_above_it_and_runs_its_own_hooks);
+	tcase_add_loop_test(tc, what_is_shown_is_what_was_saved_whatever_changed, 0, 8);
 	add(what_has_grown_too_long_elsewhere_says_so);
 	add(a_part_that_makes_the_file_above_it_too_long_is_refused);
 }
