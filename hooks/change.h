@@ -62,7 +62,7 @@ struct change {
 	const char *pointer;    /* to it in the document; NULL: the document does not have it */
 	size_t place;           /* among the entries of its list */
 	struct family stored;   /* what it embeds, as stored */
-	struct family children; /* the same and new ones, relation by relation in the order of the document, then what goes */
+	struct family children; /* the same and new ones, by relation in the order of the document, then what goes */
 	bool has_tree;          /* they have been read */
 };
 
@@ -86,7 +86,7 @@ struct saving {
 	struct change **index; /* of a cascade: open addressing by model and key */
 	size_t nindex, index_room;
 	struct kept *kept;
-	int64_t *planned; /* by model index: above the keys of embedded records that are not written yet; NULL: none are */
+	int64_t *planned; /* by model index: above the keys given to new embedded records; NULL: there are none */
 	struct arena arena;
 };
 
@@ -123,8 +123,8 @@ int change_check(struct saving *v, struct change *c, struct err *e);
  */
 int change_edit(struct saving *v, struct change *c, json_t *document, enum verb verb, struct err *e);
 /*
- * Appends what goes with the deletes that stand in the list from there on: what they embed, what references ask for, and
- * what those ask for, parents first.
+ * Appends what goes with the deletes that stand in the list from there on: what they embed, what references ask for,
+ * and what those ask for, parents first.
  */
 int change_cascade(struct saving *v, size_t from, struct err *e);
 /* What change_cascade appended is read here, after its parent's hooks; the record may have left its parent meanwhile.

@@ -92,6 +92,8 @@ static bool is_decoration(const struct binding *x, const char *name)
 		return false;
 	for (size_t i = 0; i < x->model->nrelations; i++) {
 		const char *child = x->model->relations[i].child->name;
+		if (relation_embeds(&x->model->relations[i]))
+			continue;
 		if (strlen(child) == len - tail && memcmp(child, name, len - tail) == 0)
 			return true;
 	}

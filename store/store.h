@@ -79,8 +79,8 @@ int store_key_of(struct conn *c, const struct model *m, int64_t serial, struct a
                  struct err *e);
 /*
  * Prints the record as its file shows it (record.h), relations included, with the newline at its end. stamp may be NULL.
- * -ENOENT. The text never exceeds LIMIT_RECORD because of its has-many members: fewer are shown. Of embedded records all
- * are; -EFBIG where they are too many.
+ * -ENOENT. The text never exceeds LIMIT_RECORD because of its has-many members: fewer are shown. Of embedded records
+ * all are; -EFBIG where they are too many.
  */
 int store_show(struct conn *c, const struct model *m, const struct value *key, struct buf *out, struct stamp *stamp,
                struct err *e);
