@@ -328,8 +328,8 @@ START_TEST(after_commit_comes_for_each_record_that_changed)
 	open_shop("on after_commit run ./hook", "on after_commit run ./hook");
 	put(TWO);
 	put("{\"name\":\"a\",\"lines\":[{\"id\":1,\"sku\":\"x\"},{\"id\":2,\"sku\":\"z\"}]}");
-	saver_free(s.saver);
-	s.saver = NULL;
+	while (strcmp(shell("grep -c . order"), "5") != 0)
+		usleep(1000);
 	ck_assert_str_eq(shell("echo $(cat order)"), "orders1 lines1 lines2 orders1 lines2");
 }
 END_TEST
