@@ -312,7 +312,8 @@ static void session_ended(void *data, pid_t id)
 static int act_run(struct saving *v, const struct hook *h, struct change *c, struct err *e)
 {
 	struct waiting waiting = {.saver = v->saver};
-	struct event_object event = {event_name(h->event), c->verb, c->model, change_key(c), c->old, c->row, v->actor};
+	struct event_object event = {
+	    event_name(h->event), c->verb, c->model, change_key(c), c->old, c->row, v->actor, c};
 	struct program p = {
 	    .argv = h->argv,
 	    .timeout_ms = h->timeout_ms,
@@ -380,7 +381,11 @@ static int (*const acts[HOOK_KIND_COUNT])(struct saving *, const struct hook *, 
     [HOOK_ENQUEUE] = act_enqueue,
 };
 
+/* Problems with an embedded record stand where its entry does. */
 int act(struct saving *v, const struct hook *h, struct change *c, struct err *e)
 {
-	return acts[h->kind](v, h, c, e);
+	err_auto why = ERR_INIT;
+	if (!c->pointer)
+		return acts[h->kind](v, h, c, e);
+	return acts[h->kind](v, h, c, &why) < 0 ? err_graft(e, &why, c->pointer) : 0;
 }

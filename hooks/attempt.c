@@ -255,7 +255,7 @@ static void last_line(const struct buf *text, struct err *why, struct program_re
 
 static void run_program(struct attempt *a, struct program_result *r, struct err *why)
 {
-	struct event_object event = {"job", VERB_CREATE, a->queue, &a->key, NULL, a->row, a->actor};
+	struct event_object event = {"job", VERB_CREATE, a->queue, &a->key, NULL, a->row, a->actor, NULL};
 	struct program p = {
 	    .argv = a->queue->queue->argv,
 	    .timeout_ms = a->queue->queue->timeout_ms,

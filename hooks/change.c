@@ -11,6 +11,7 @@
 #include "../store/limits.h"
 #include "change.h"
 #include "deleted.h"
+#include "tree.h"
 
 /* ---- the saving ---- */
 
@@ -35,7 +36,7 @@ int saving_keep(struct saving *v, json_t *json, struct err *e)
 	return 0;
 }
 
-static struct value *row_new(struct saving *v, const struct model *m, const struct value *from)
+struct value *row_new(struct saving *v, const struct model *m, const struct value *from)
 {
 	struct value *row = arena_alloc(&v->arena, m->nfields * sizeof *row);
 	if (row && from)
@@ -43,7 +44,7 @@ static struct value *row_new(struct saving *v, const struct model *m, const stru
 	return row;
 }
 
-static bool row_equal(const struct model *m, const struct value *a, const struct value *b)
+bool row_equal(const struct model *m, const struct value *a, const struct value *b)
 {
 	for (size_t i = 0; i < m->nfields; i++)
 		if (!value_equal(&a[i], &b[i]))
@@ -108,7 +109,7 @@ int change_add(struct saving *v, struct change *c, struct err *e)
 bool change_same(const struct change *a, const struct change *b)
 {
 	return a->verb == b->verb && value_equal(&a->key, &b->key) && !a->old == !b->old &&
-	       (!a->old || row_equal(a->model, a->old, b->old));
+	       (!a->old || row_equal(a->model, a->old, b->old)) && tree_same(a, b);
 }
 
 static int check_expect(struct saving *v, const struct change *c, struct err *e)
@@ -121,7 +122,7 @@ static int check_expect(struct saving *v, const struct change *c, struct err *e)
 	return 0;
 }
 
-static int bind(struct saving *v, const struct change *c, const struct value *old, enum verb verb, bool trusted,
+int change_bind(struct saving *v, const struct change *c, const struct value *old, enum verb verb, bool trusted,
 		const json_t *document, struct value *row, struct err *e)
 {
 	const struct value *key = c->row ? change_key(c) : &c->key;
@@ -134,8 +135,25 @@ static int bind(struct saving *v, const struct change *c, const struct value *ol
 	    .trusted = trusted,
 	    .now = v->now,
 	    .uid = v->actor->uid,
+	    .pointer = c->pointer,
+	    .by = c->relation ? c->relation->by : NULL,
+	    .parent = c->relation ? *change_key(c->parent) : value_null(),
 	};
 	return record_bind(&b, document, row, &v->arena, e);
+}
+
+int saving_next_key(struct saving *v, const struct model *m, struct value *key, struct err *e)
+{
+	int result = store_next_key(v->conn, m, key, e);
+	if (result < 0 || !v->planned)
+		return result;
+	int64_t *planned = &v->planned[m->index];
+	if (key->integer < *planned)
+		key->integer = *planned;
+	if (key->integer > KEY_MAX)
+		return err_set(e, ENOSPC, "%s has no keys left: %lld is in use", m->name, (long long)KEY_MAX);
+	*planned = key->integer + 1;
+	return 0;
 }
 
 /* A document whose file name did not tell the key brings its own or gets the next. */
@@ -146,7 +164,7 @@ static int settle_key(struct saving *v, struct change *c, struct err *e)
 	if (c->key.kind != VALUE_NULL)
 		return 0;
 	if (key->kind == VALUE_NULL) {
-		int result = store_next_key(v->conn, c->model, key, e);
+		int result = saving_next_key(v, c->model, key, e);
 		if (result == 0)
 			result = value_copy(&v->arena, key, key) < 0 ? err_nomem(e) : 0;
 		c->key = *key;
@@ -168,15 +186,17 @@ static int resolve_document(struct saving *v, struct change *c, struct err *e)
 	c->row = NULL;
 	int result = deleted_recall(v, c, e);
 	if (result == 0)
-		result = bind(v, c, c->old, c->verb, c->trusted, c->document, row, e);
+		result = change_bind(v, c, c->old, c->verb, c->trusted, c->document, row, e);
+	if (result == 0) {
+		c->row = row;
+		result = settle_key(v, c, e);
+	}
+	if (c->model->embeds && (result == 0 || e->nproblems))
+		result = tree_resolve(v, c, e);
 	if (result < 0)
 		return result;
-	c->row = row;
-	result = settle_key(v, c, e);
-	if (result < 0)
-		return result;
-	c->changed = !c->old || !row_equal(c->model, c->old, row);
-	return c->changed ? store_check(v->conn, c->model, c->old, row, e) : 0;
+	c->changed = !c->old || !row_equal(c->model, c->old, row) || tree_changed(c);
+	return c->changed ? change_check(v, c, e) : 0;
 }
 
 static int resolve_key_change(struct saving *v, struct change *c, struct err *e)
@@ -187,6 +207,8 @@ static int resolve_key_change(struct saving *v, struct change *c, struct err *e)
 	if (!c->row)
 		return err_nomem(e);
 	c->row[c->model->key->index] = c->new_key;
+	if (c->model->embeds && tree_read(v, c, e) < 0)
+		return -e->code;
 	return store_check(v->conn, c->model, c->old, c->row, e);
 }
 
@@ -203,7 +225,7 @@ int change_resolve(struct saving *v, struct change *c, struct err *e)
 		return c->new_key.kind == VALUE_NULL ? resolve_document(v, c, e) : resolve_key_change(v, c, e);
 	c->verb = VERB_DELETE;
 	c->changed = true;
-	return 0;
+	return c->model->embeds ? tree_read(v, c, e) : 0;
 }
 
 int change_edit(struct saving *v, struct change *c, json_t *document, enum verb verb, struct err *e)
@@ -213,12 +235,12 @@ int change_edit(struct saving *v, struct change *c, json_t *document, enum verb 
 	if (result == 0 && !row)
 		result = err_nomem(e);
 	if (result == 0)
-		result = bind(v, c, c->row, verb, true, document, row, e);
+		result = change_bind(v, c, c->row, verb, true, document, row, e);
 	if (result < 0)
 		return result;
 	c->row = row;
 	c->edited = true;
-	return 0;
+	return c->model->embeds && verb == VERB_REPLACE ? tree_edit(v, c, document, e) : 0;
 }
 
 /* ---- cascades ---- */
@@ -291,12 +313,31 @@ static int add_child(struct saving *v, const struct model *child, const struct v
 	return result < 0 ? result : change_add(v, c, e);
 }
 
-static int add_children(struct saving *v, const struct change *parent, struct err *e)
+/* What is part of the record's file goes with it, whatever on-delete says; each before its own parts. */
+static int add_embedded(struct saving *v, struct change *parent, struct err *e)
+{
+	int result = parent->has_tree ? 0 : tree_read(v, parent, e);
+	for (size_t i = 0; i < parent->children.n && result == 0; i++) {
+		struct change *c = parent->children.of[i];
+		struct change *known = *index_place(v, c->model, &c->key);
+		if (known && known->kind == REQUEST_DELETE)
+			continue;
+		c->trusted = true;
+		result = index_put(v, c, e);
+		if (result == 0)
+			result = change_add(v, c, e);
+		if (result == 0 && c->model->embeds)
+			result = add_embedded(v, c, e);
+	}
+	return result;
+}
+
+static int add_children(struct saving *v, struct change *parent, struct err *e)
 {
 	struct reference_iter at = {0, 0};
 	const struct model *child;
 	const struct field *by;
-	int result = 0;
+	int result = parent->model->embeds ? add_embedded(v, parent, e) : 0;
 	while (result == 0 && (by = schema_next_reference(v->saver->schema, parent->model, &at, &child))) {
 		struct value *keys;
 		size_t n = 0;
@@ -310,17 +351,26 @@ static int add_children(struct saving *v, const struct change *parent, struct er
 	return result;
 }
 
-int change_cascade(struct saving *v, struct change *c, struct err *e)
+/* True where nothing can go with what is deleted. */
+static bool goes_alone(struct saving *v, size_t from)
 {
 	struct reference_iter at = {0, 0};
 	const struct model *child;
-	if (!schema_next_reference(v->saver->schema, c->model, &at, &child))
+	return from == v->n ||
+	       (from + 1 == v->n && !schema_next_reference(v->saver->schema, v->changes[from]->model, &at, &child));
+}
+
+int change_cascade(struct saving *v, size_t from, struct err *e)
+{
+	int result = 0;
+	v->nindex = 0;
+	if (goes_alone(v, from))
 		return 0;
 	if (v->index_room)
 		memset(v->index, 0, v->index_room * sizeof(struct change *));
-	v->nindex = 0;
-	int result = index_put(v, c, e);
-	for (size_t i = v->n - 1; i < v->n && result == 0; i++)
+	for (size_t i = from; i < v->n && result == 0; i++)
+		result = index_put(v, v->changes[i], e);
+	for (size_t i = from; i < v->n && result == 0; i++)
 		if (v->changes[i]->kind == REQUEST_DELETE)
 			result = add_children(v, v->changes[i], e);
 	return result;
@@ -329,14 +379,24 @@ int change_cascade(struct saving *v, struct change *c, struct err *e)
 static bool refers_to_deleted(struct saving *v, const struct field *f, const struct value *row)
 {
 	const struct value *to = &row[f->index];
-	if (!f->references || to->kind == VALUE_NULL)
+	if (!f->references || to->kind == VALUE_NULL || v->nindex == 0)
 		return false;
 	const struct change *c = *index_place(v, f->references, to);
 	return c && c->kind == REQUEST_DELETE && c->changed;
 }
 
+/* It is still part of the record that goes, or that has let it go. */
+static bool is_part_of_parent(const struct change *c)
+{
+	const struct change *parent = c->parent;
+	return parent && (parent->kind != REQUEST_DELETE || parent->changed) &&
+	       value_equal(&c->old[c->relation->by->index], &parent->key);
+}
+
 static bool must_go(struct saving *v, const struct change *c)
 {
+	if (is_part_of_parent(c))
+		return true;
 	for (size_t i = 0; i < c->model->nfields; i++) {
 		const struct field *f = &c->model->fields[i];
 		if (f->on_delete == DELETE_CASCADE && refers_to_deleted(v, f, c->old))
@@ -362,7 +422,8 @@ static int set_null(struct saving *v, struct change *c, struct err *e)
 
 int change_resolve_child(struct saving *v, struct change *c, struct err *e)
 {
-	if (*index_place(v, c->model, &c->key) != c)
+	c->changed = false;
+	if (v->nindex && *index_place(v, c->model, &c->key) != c)
 		return 0; /* a delete has taken its place */
 	if (c->model->read_only)
 		return err_set(e, EROFS, "%s is read-only", c->model->name);
@@ -406,11 +467,22 @@ static int apply_delete(struct saving *v, struct change *c, struct err *e)
 	return result < 0 ? err_set(e, -result, "%s", why.text) : 0;
 }
 
-int change_apply(struct saving *v, struct change *c, struct err *e)
+static int apply(struct saving *v, struct change *c, struct err *e)
 {
 	if (c->verb == VERB_DELETE)
 		return apply_delete(v, c, e);
 	if (c->verb == VERB_CREATE)
 		return txn_insert(&v->txn, c->model, c->row, e);
+	if (c->model->embeds && row_equal(c->model, c->old, c->row))
+		return 0; /* what changes is what it embeds */
 	return txn_update(&v->txn, c->model, &c->key, c->row, e);
+}
+
+int change_apply(struct saving *v, struct change *c, struct err *e)
+{
+	err_auto why = ERR_INIT;
+	c->applied = true;
+	if (!c->pointer)
+		return apply(v, c, e);
+	return apply(v, c, &why) < 0 ? err_graft(e, &why, c->pointer) : 0;
 }

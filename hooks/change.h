@@ -32,6 +32,12 @@ struct saver {
 	struct session *sessions;
 };
 
+/* Changes in an order. */
+struct family {
+	struct change **of;
+	size_t n, room;
+};
+
 struct change {
 	const struct model *model;
 	enum request_kind kind; /* neither REQUEST_MOVE nor REQUEST_RESTORE */
@@ -50,6 +56,16 @@ struct change {
 	struct value *row;      /* NULL on delete */
 	struct value *deleted;  /* on a create: what the key had until a moment ago (deleted.c) */
 	size_t pre_at;          /* pre hooks before this place in the list have run before the transaction */
+	bool applied;           /* its row is written */
+
+	/* Of what is part of another record's file, and of what has such parts (tree.h). */
+	const struct relation *relation; /* by which the parent embeds it; NULL: it is not embedded */
+	struct change *parent;
+	const char *pointer;    /* to it in the document; NULL: the document does not have it */
+	size_t place;           /* among the entries of its list */
+	struct family stored;   /* what it embeds, as stored */
+	struct family children; /* the same and new ones, by relation in the order of the document, then what goes */
+	bool has_tree;          /* they have been read */
 };
 
 /* A document that values borrow from. */
@@ -72,6 +88,7 @@ struct saving {
 	struct change **index; /* of a cascade: open addressing by model and key */
 	size_t nindex, index_room;
 	struct kept *kept;
+	int64_t *planned; /* by model index: above the keys given to new embedded records; NULL: there are none */
 	struct arena arena;
 };
 
@@ -85,6 +102,12 @@ int saving_read(struct saving *v, const struct model *m, const struct value *key
 /* Untrusted, of any key. NULL: no memory. */
 struct change *change_new(struct saving *v, const struct model *m, enum request_kind kind, const struct value *key,
 			  struct err *e);
+/* The next key that no change of this saving has been given. */
+int saving_next_key(struct saving *v, const struct model *m, struct value *key, struct err *e);
+/* A row, of zeroes without `from`. NULL: no memory. */
+struct value *row_new(struct saving *v, const struct model *m, const struct value *from);
+bool row_equal(const struct model *m, const struct value *a, const struct value *b);
+
 /* Appends it to v->changes; EFBIG over LIMIT_CHANGES. */
 int change_add(struct saving *v, struct change *c, struct err *e);
 
@@ -93,11 +116,19 @@ int change_add(struct saving *v, struct change *c, struct err *e);
  * Sets c->changed; -ENOENT, -EEXIST, -EROFS, and what record_bind and store_check say.
  */
 int change_resolve(struct saving *v, struct change *c, struct err *e);
+/* record_bind with what the change tells. */
+int change_bind(struct saving *v, const struct change *c, const struct value *old, enum verb verb, bool trusted,
+		const json_t *document, struct value *row, struct err *e);
+/* store_check of its row and of all rows that it embeds, every problem at its pointer. */
+int change_check(struct saving *v, struct change *c, struct err *e);
 /* Binds what a pre_save hook answered: VERB_REPLACE for a whole record, VERB_PATCH for single fields. Takes document.
  */
 int change_edit(struct saving *v, struct change *c, json_t *document, enum verb verb, struct err *e);
-/* Appends what references ask for when c, the last of the list, is deleted, and what those ask for: parents first. */
-int change_cascade(struct saving *v, struct change *c, struct err *e);
+/*
+ * Appends what goes with the deletes that stand in the list from there on: what they embed, what references ask for,
+ * and what those ask for, parents first.
+ */
+int change_cascade(struct saving *v, size_t from, struct err *e);
 /* What change_cascade appended is read here, after its parent's hooks; the record may have left its parent meanwhile.
  */
 int change_resolve_child(struct saving *v, struct change *c, struct err *e);

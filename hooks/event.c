@@ -12,6 +12,7 @@
 #include "../store/limits.h"
 #include "change.h"
 #include "event.h"
+#include "tree.h"
 
 /* By verb: how the event names it besides. */
 static const char *const put_types[VERB_COUNT] = {
@@ -55,15 +56,18 @@ static void write_string(struct buf *b, const char *name, const char *text)
 		buf_str(b, "null");
 }
 
-static void write_row(struct buf *b, const char *name, const struct model *m, const struct value *row)
+/* With what it embeds, where the change knows that. */
+static void write_row(struct buf *b, const char *name, const struct event_object *event, bool old,
+		      const struct field *except)
 {
+	const struct value *row = old ? event->old : event->row;
 	buf_printf(b, ",\"%s\":", name);
-	if (!row) {
+	if (!row)
 		buf_str(b, "null");
-		return;
-	}
-	size_t members = record_open(b, m, row, SHOW_EVENT, -1, NULL);
-	record_close(b, members, -1);
+	else if (event->change)
+		tree_write(b, event->change, old, SHOW_EVENT, -1, except);
+	else
+		record_close(b, record_open(b, event->model, row, SHOW_EVENT, -1, except), -1);
 }
 
 static bool is_changed(const struct event_object *event, size_t i)
@@ -72,19 +76,65 @@ static bool is_changed(const struct event_object *event, size_t i)
 	return !value_equal(event->old ? &event->old[i] : &none, event->row ? &event->row[i] : &none);
 }
 
-static void write_changed(struct buf *b, const struct event_object *event)
+static const char *status_of(const struct event_object *event)
+{
+	bool details = event->verb != VERB_DELETE && event->old && event->model->embeds &&
+		       row_equal(event->model, event->old, event->row);
+	return details ? "details_modified" : statuses[event->verb];
+}
+
+static void write_changed(struct buf *b, const struct event_object *event, const struct field *except)
 {
 	const char *comma = "";
 	buf_str(b, ",\"changed\":[");
 	for (size_t i = 0; i < event->model->nfields; i++) {
 		const char *name = event->model->fields[i].name;
-		if (!is_changed(event, i))
+		if (&event->model->fields[i] == except || !is_changed(event, i))
 			continue;
 		buf_str(b, comma);
 		json_write_string(b, name, strlen(name));
 		comma = ",";
 	}
 	buf_char(b, ']');
+}
+
+static void write_details(struct buf *b, const struct change *c);
+
+/* An embedded record that changes, without its reference to the parent. */
+static void write_detail(struct buf *b, const struct change *c)
+{
+	const struct event_object event = {
+	    .verb = c->verb, .model = c->model, .key = change_key(c), .old = c->old, .row = c->row, .change = c};
+	buf_printf(b, "{\"status\":\"%s\",\"key\":", status_of(&event));
+	value_write(b, c->model->key->type, event.key, -1);
+	write_row(b, "old", &event, true, c->relation->by);
+	write_row(b, "new", &event, false, c->relation->by);
+	write_changed(b, &event, c->relation->by);
+	if (c->model->embeds)
+		write_details(b, c);
+	buf_char(b, '}');
+}
+
+/* By member, those that change; members without any are left out. */
+static void write_details(struct buf *b, const struct change *c)
+{
+	const struct relation *open = NULL;
+	buf_str(b, ",\"details\":{");
+	for (size_t i = 0; c && i < c->children.n; i++) {
+		const struct change *child = c->children.of[i];
+		if (!child->changed)
+			continue;
+		if (child->relation != open) {
+			buf_str(b, open ? "]," : "");
+			json_write_string(b, child->model->name, strlen(child->model->name));
+			buf_str(b, ":[");
+		} else {
+			buf_char(b, ',');
+		}
+		open = child->relation;
+		write_detail(b, child);
+	}
+	buf_str(b, open ? "]}" : "}");
 }
 
 void event_write(struct buf *b, const struct event_object *event)
@@ -103,11 +153,12 @@ void event_write(struct buf *b, const struct event_object *event)
 		   (unsigned long)actor->gid, (long)actor->pid);
 	write_string(b, "comm", comm);
 	buf_char(b, '}');
-	write_row(b, "old", event->model, event->old);
-	write_row(b, "new", event->model, event->row);
-	write_changed(b, event);
-	write_string(b, "status", statuses[event->verb]);
-	buf_str(b, ",\"details\":{}}");
+	write_row(b, "old", event, true, NULL);
+	write_row(b, "new", event, false, NULL);
+	write_changed(b, event, NULL);
+	write_string(b, "status", status_of(event));
+	write_details(b, event->change);
+	buf_char(b, '}');
 }
 
 /* ---- and back ---- */

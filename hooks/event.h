@@ -14,6 +14,8 @@ enum { COMM_SIZE = 32 };
 /* The name of the process; "rowfs" for 0, "" when it is gone. comm of COMM_SIZE bytes. */
 void event_comm(pid_t pid, char *comm);
 
+struct change;
+
 struct event_object {
 	const char *name; /* "pre_save", "job" */
 	enum verb verb;
@@ -21,6 +23,7 @@ struct event_object {
 	const struct value *key;
 	const struct value *old, *row; /* NULL on create, delete */
 	const struct actor *actor;
+	const struct change *change; /* what it embeds; NULL: nothing is told of that */
 };
 
 /* The line without a line break. Failures are the buffer's. */

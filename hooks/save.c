@@ -20,6 +20,7 @@
 #include "change.h"
 #include "deleted.h"
 #include "event.h"
+#include "tree.h"
 
 /* One call of save(). */
 struct order {
@@ -29,6 +30,7 @@ struct order {
 	json_t **documents;       /* by request */
 	struct change **results;  /* by request: the change that stands for it */
 	struct change *early;     /* resolved on a snapshot, its first programs have run */
+	int64_t *planned;         /* saving.planned of those programs */
 	bool nothing;             /* the snapshot has the content already */
 	const struct request *at; /* being carried out: its text has the places of problems */
 	int64_t recorded;         /* the first program of after_commit; 0: there is none */
@@ -102,7 +104,7 @@ static int pre_hooks(struct saving *v, struct change *c, struct err *e)
 	if (!c->changed)
 		return 0;
 	int result = run_hooks(v, event, c, c->pre_at, e);
-	return result < 0 || !c->edited ? result : store_check(v->conn, c->model, c->old, c->row, e);
+	return result < 0 || !c->edited ? result : change_check(v, c, e);
 }
 
 /* Children stand behind their parents: they come first. What hooks have caused is done already. */
@@ -164,17 +166,23 @@ static int run_early(struct order *o, struct err *e)
 			return -e->code;
 	o->nothing = !c->changed;
 	o->results[0] = o->early = c;
+	o->planned = v->planned;
+	v->planned = NULL;
 	return 0;
 }
 
 /* What was prepared holds when the row is still what the programs saw; otherwise they run again. */
 static void take_early(struct order *o, struct change *c)
 {
-	if (!o->early || !c->changed || !change_same(o->early, c))
+	if (!o->early || !c->changed || !change_same(o->early, c) || !tree_fits(&o->v, o->early))
 		return;
+	o->v.planned = o->planned;
 	c->row = o->early->row;
 	c->pre_at = o->early->pre_at;
 	c->edited = o->early->edited;
+	c->children = o->early->children;
+	for (size_t i = 0; i < c->children.n; i++)
+		c->children.of[i]->parent = c;
 }
 
 /* ---- 3. to 5. one request: validate, pre hooks, rows ---- */
@@ -187,23 +195,77 @@ static int begin(struct saving *v, struct err *e)
 	return result;
 }
 
-/* The change at `from`, resolved, and those that its cascade appends; rows from the last to the first. */
-static int carry_resolved(struct saving *v, size_t from, struct err *e)
+/* The record and what changes of what it embeds, in the order of the file; its pre hooks may edit what comes below. */
+static int prepare_tree(struct saving *v, struct change *c, struct err *e)
+{
+	if (pre_hooks(v, c, e) < 0)
+		return -e->code;
+	for (size_t i = 0; i < c->children.n; i++) {
+		struct change *child = c->children.of[i];
+		if (!child->changed || child->verb == VERB_DELETE)
+			continue;
+		if (change_add(v, child, e) < 0 || prepare_tree(v, child, e) < 0)
+			return -e->code;
+	}
+	return 0;
+}
+
+static int add_gone(struct saving *v, struct change *c, struct err *e)
+{
+	int result = 0;
+	for (size_t i = 0; i < c->children.n && result == 0; i++) {
+		struct change *child = c->children.of[i];
+		result = child->verb == VERB_DELETE ? change_add(v, child, e) : add_gone(v, child, e);
+	}
+	return result;
+}
+
+/* What the change at `from` deletes, itself or of what it embeds, with all that goes with it; rows not yet. */
+static int prepare_deletes(struct saving *v, size_t from, size_t *first, struct err *e)
 {
 	struct change *c = v->changes[from];
-	if (c->verb == VERB_DELETE && change_cascade(v, c, e) < 0)
+	*first = c->verb == VERB_DELETE ? from : v->n;
+	if (c->verb != VERB_DELETE && add_gone(v, c, e) < 0)
+		return -e->code;
+	if (change_cascade(v, *first, e) < 0)
 		return -e->code;
 	size_t to = v->n;
-	for (size_t i = from; i < to; i++) {
+	for (size_t i = *first; i < to; i++) {
 		if (i > from && change_resolve_child(v, v->changes[i], e) < 0)
 			return -e->code;
 		if (pre_hooks(v, v->changes[i], e) < 0 || deleted_keep(v, v->changes[i], e) < 0)
 			return -e->code;
 	}
-	for (size_t i = to; i-- > from;)
-		if (v->changes[i]->changed && change_apply(v, v->changes[i], e) < 0)
-			return -e->code;
 	return 0;
+}
+
+/* What hooks have caused meanwhile stands among the others and is done. */
+static int apply_once(struct saving *v, struct change *c, struct err *e)
+{
+	return c->changed && !c->applied ? change_apply(v, c, e) : 0;
+}
+
+/* Rows that go do so from the last to the first, and before others come, which may have their unique values. */
+static int apply_all(struct saving *v, size_t from, size_t first, size_t to, struct err *e)
+{
+	int result = 0;
+	for (size_t i = to; i-- > first && result == 0;)
+		result = apply_once(v, v->changes[i], e);
+	for (size_t i = from; i < first && result == 0; i++)
+		result = apply_once(v, v->changes[i], e);
+	return result;
+}
+
+/* The change at `from`, resolved, and those that belong to it, which are appended. */
+static int carry_resolved(struct saving *v, size_t from, struct err *e)
+{
+	struct change *c = v->changes[from];
+	size_t first;
+	if ((c->verb != VERB_DELETE && prepare_tree(v, c, e) < 0) || prepare_deletes(v, from, &first, e) < 0)
+		return -e->code;
+	if (apply_all(v, from, first, v->n, e) < 0)
+		return -e->code;
+	return c->model->embedded && c->row ? tree_check_above(v, c->model, c->row, e) : 0;
 }
 
 /* What a hook has caused: its own post hooks run at once. */
@@ -261,23 +323,6 @@ static int move_key(struct order *o, const struct request *r, struct change **re
 	return carry_change(o, c, e);
 }
 
-/* What the file shows of the fields, without the key, as a document for another model. */
-static json_t *document_of_row(struct saving *v, const struct model *m, const struct value *row, struct err *e)
-{
-	json_t *document = NULL;
-	buf_auto text = BUF_INIT;
-	size_t members = record_open(&text, m, row, SHOW_FILE, -1, NULL);
-	record_close(&text, members, -1);
-	if (buf_failed(&text)) {
-		err_nomem(e);
-		return NULL;
-	}
-	if (json_read(text.data, text.len, &document, e) < 0 || saving_keep(v, document, e) < 0)
-		return NULL;
-	json_object_del(document, m->key->name);
-	return document;
-}
-
 static int move_model(struct order *o, const struct request *r, struct change **result, struct err *e)
 {
 	struct saving *v = &o->v;
@@ -287,7 +332,7 @@ static int move_model(struct order *o, const struct request *r, struct change **
 	if (!row)
 		return err_set(e, ENOENT, "%s does not exist", record_path(&v->arena, r->model, &r->key));
 	struct change *c = *result = change_new(v, r->new_model, REQUEST_PUT, &r->new_key, e);
-	if (!c || !(c->document = document_of_row(v, r->model, row, e)))
+	if (!c || !(c->document = tree_document(v, r->model, &r->key, row, e)))
 		return -e->code;
 	c->expect = r->expect;
 	c->trusted = r->trusted;
@@ -359,8 +404,14 @@ static int record_after(struct order *o, struct err *e)
 		const struct hook *h;
 		for (size_t at = 0;
 		     c->changed && (h = hooks_next(v->saver->hooks, EVENT_AFTER_COMMIT, c->verb, c->model, &at));) {
-			struct event_object event = {
-			    event_name(EVENT_AFTER_COMMIT), c->verb, c->model, change_key(c), c->old, c->row, v->actor};
+			struct event_object event = {event_name(EVENT_AFTER_COMMIT),
+						     c->verb,
+						     c->model,
+						     change_key(c),
+						     c->old,
+						     c->row,
+						     v->actor,
+						     c};
 			if (h->kind == HOOK_RUN &&
 			    after_record(v->saver->after, &v->txn, h, &event, &o->recorded, e) < 0)
 				return -e->code;

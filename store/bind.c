@@ -47,6 +47,7 @@ static void point(struct binding *x, const char *token)
 static const char *pointer_to(struct binding *x, const char *name)
 {
 	buf_reset(&x->pointer);
+	buf_str(&x->pointer, x->bind->pointer ? x->bind->pointer : "");
 	point(x, name);
 	return buf_text(&x->pointer);
 }
@@ -92,6 +93,8 @@ static bool is_decoration(const struct binding *x, const char *name)
 		return false;
 	for (size_t i = 0; i < x->model->nrelations; i++) {
 		const char *child = x->model->relations[i].child->name;
+		if (relation_embeds(&x->model->relations[i]))
+			continue;
 		if (strlen(child) == len - tail && memcmp(child, name, len - tail) == 0)
 			return true;
 	}
@@ -352,25 +355,48 @@ static int bind_absent_key(struct binding *x)
 	return f->type == TYPE_INTEGER ? 0 : required(x, f);
 }
 
+/* ---- the reference of an embedded record to the one that it is part of ---- */
+
+static int bind_parent(struct binding *x, const json_t *json)
+{
+	const struct field *f = x->bind->by;
+	const struct value *parent = &x->bind->parent;
+	const char *pointer = pointer_to(x, f->name);
+	struct value given;
+	int rc = value_from_json(f->type, json, pointer, x->arena, &given, x->e);
+	if (rc || given.kind == VALUE_NULL || value_equal(&given, parent))
+		return rc;
+	if (parent->kind == VALUE_NULL)
+		return err_problem(x->e, EBADMSG, pointer, "must be left out: what it refers to has no key yet");
+	buf_auto key = BUF_INIT;
+	value_write(&key, f->type, parent, -1);
+	return err_problem(x->e, EBADMSG, pointer, "must be %s, the key of the record that it is part of",
+			   buf_text(&key));
+}
+
 /* ---- members ---- */
 
 static int bind_entry(struct binding *x, const struct relation *r, const json_t *entry, const char *pointer)
 {
 	if (!json_is_object(entry))
 		return err_problem(x->e, EBADMSG, pointer, "must be an object");
+	if (relation_embeds(r))
+		return 0;
 	const json_t *key = json_object_get(entry, r->child->key->name);
 	if (!key || json_is_null(key))
 		return err_problem(x->e, EPERM, pointer, "can't be written here: create it in %s", r->child->name);
 	return 0;
 }
 
-/* What a file says about its children is ignored, but a child that has no key yet would be lost in silence. */
+/*
+ * What a file says about its children is ignored, but a child that has no key yet would be lost in silence. Embedded
+ * ones are bound as documents of their own, each with its own call of record_bind.
+ */
 static int bind_relation(struct binding *x, const struct relation *r, const json_t *json)
 {
 	const char *name = r->child->name;
-	bool many = r->kind == HAS_MANY || r->kind == EMBEDS_MANY;
 	int rc = 0;
-	if (!many)
+	if (!relation_many(r))
 		return json_is_null(json) ? 0 : bind_entry(x, r, json, pointer_to(x, name));
 	if (!json_is_array(json))
 		return err_problem(x->e, EBADMSG, pointer_to(x, name), "must be a list");
@@ -384,6 +410,8 @@ static int bind_relation(struct binding *x, const struct relation *r, const json
 static int bind_member(struct binding *x, const char *name, json_t *json)
 {
 	const struct field *f = find_field(x, name);
+	if (f && f == x->bind->by)
+		return bind_parent(x, json);
 	if (f == x->model->key && f)
 		return bind_key(x, json);
 	if (f && is_takeable(x, f))
@@ -408,7 +436,8 @@ static int check_text_size(struct binding *x)
 	buf_release(&text);
 	if (!failed)
 		return 0;
-	return err_problem(x->e, EFBIG, "", "the record's text would have more than %d bytes", LIMIT_RECORD);
+	return err_problem(x->e, EFBIG, x->bind->pointer ? x->bind->pointer : "",
+			   "the record's text would have more than %d bytes", LIMIT_RECORD);
 }
 
 static int bind_all(struct binding *x, json_t *document)
@@ -435,12 +464,16 @@ int record_bind(const struct bind *b, const json_t *document, struct value *row,
 {
 	struct binding x = {.bind = b, .model = b->model, .row = row, .arena = a, .e = e};
 	if (!json_is_object(document))
-		return err_problem(e, EBADMSG, "", "must be an object");
+		return err_problem(e, EBADMSG, b->pointer ? b->pointer : "", "must be an object");
 	x.given = arena_alloc(a, b->model->nfields * sizeof *x.given);
 	if (!x.given)
 		return err_nomem(e);
 	for (size_t i = 0; i < b->model->nfields; i++)
 		row[i] = value_null();
+	if (b->by) {
+		row[b->by->index] = b->parent;
+		x.given[b->by->index] = true;
+	}
 	int rc = bind_all(&x, (json_t *)document);
 	buf_release(&x.pointer);
 	return rc;

@@ -168,6 +168,22 @@ int err_problem(struct err *e, int code, const char *pointer, const char *fmt, .
 	return -e->code;
 }
 
+int err_graft(struct err *e, struct err *from, const char *pointer)
+{
+	for (size_t i = 0; i < from->nproblems; i++) {
+		const struct problem *p = &from->problems[i];
+		char *whole = NULL;
+		if (asprintf(&whole, "%s%s", pointer, p->pointer) < 0)
+			whole = NULL;
+		err_problem(e, from->code, whole ? whole : pointer, "%s", p->text);
+		free(whole);
+	}
+	if (from->nproblems == 0)
+		err_set(e, from->code, "%s", from->text);
+	err_release(from);
+	return -e->code;
+}
+
 void err_release(struct err *e)
 {
 	for (size_t i = 0; i < e->nproblems; i++) {

@@ -41,6 +41,12 @@ int err_nomem(struct err *e);
  */
 int err_problem(struct err *e, int code, const char *pointer, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 
+/*
+ * Adds to *e what *from says of a part of the document: its problems, each pointer behind `pointer`, or its sentence where
+ * it has none. *from is released. Returns the negative code in *e.
+ */
+int err_graft(struct err *e, struct err *from, const char *pointer);
+
 /* Frees what *e owns and empties it, for use again. */
 void err_release(struct err *e);
 

@@ -3,6 +3,7 @@
  *
  * What only rowfs knows (references, unique, check, immutable) is left out, so that a document which the schema
  * refuses is always refused. Write-only fields are never required: a file that is saved back doesn't have them.
+ * Embedded records are documents inside the document.
  */
 #include <string.h>
 
@@ -137,9 +138,29 @@ static json_t *property_of(struct draft *d, const struct model *m, const struct 
 	return property;
 }
 
+static json_t *document_of(struct draft *d, const struct model *m, const struct field *by);
+
+/* Whole documents, of records that need not have a key yet. */
+static void set_embedded(struct draft *d, json_t *properties, const struct relation *r)
+{
+	json_t *child = document_of(d, r->child, r->by), *property = child;
+	if (relation_many(r)) {
+		property = json_object();
+		set_type(d, property, "array", false);
+		set(d, property, "items", child);
+	} else {
+		set_type(d, property, "object", true);
+	}
+	set(d, properties, r->child->name, property);
+}
+
 static void set_relation(struct draft *d, json_t *properties, const struct relation *r)
 {
-	bool many = r->kind == HAS_MANY || r->kind == EMBEDS_MANY;
+	bool many = relation_many(r);
+	if (relation_embeds(r)) {
+		set_embedded(d, properties, r);
+		return;
+	}
 	json_t *property = json_object();
 	set_type(d, property, many ? "array" : "object", !many);
 	if (many) {
@@ -162,11 +183,10 @@ static bool is_needed(const struct model *m, const struct field *f)
 	       !f->hidden && !f->unshown;
 }
 
-static json_t *document_of(struct draft *d, const struct model *m, bool alone)
+/* by: the reference to the parent, which an embedded record may leave out. */
+static json_t *document_of(struct draft *d, const struct model *m, const struct field *by)
 {
 	json_t *schema = json_object(), *properties = json_object(), *needed = json_array();
-	if (alone)
-		set(d, schema, "$schema", json_string(dialect));
 	set(d, schema, "title", json_string(m->name));
 	set_type(d, schema, "object", false);
 	set(d, properties, m->key->name, property_of(d, m, m->key));
@@ -174,7 +194,7 @@ static json_t *document_of(struct draft *d, const struct model *m, bool alone)
 		const struct field *f = &m->fields[i];
 		if (f != m->key && !f->hidden)
 			set(d, properties, f->name, property_of(d, m, f));
-		if (is_needed(m, f))
+		if (is_needed(m, f) && f != by)
 			add(d, needed, json_string(f->name));
 	}
 	for (size_t i = 0; i < m->nrelations; i++)
@@ -188,12 +208,15 @@ static json_t *document_of(struct draft *d, const struct model *m, bool alone)
 void schema_json(struct buf *b, const struct schema *s, const struct model *m)
 {
 	struct draft d = {false};
-	json_scope *top = m ? document_of(&d, m, true) : json_object();
-	if (!m) {
+	json_scope *top = json_object();
+	set(&d, top, "$schema", json_string(dialect));
+	if (m) {
+		json_scope *document = document_of(&d, m, NULL);
+		d.failed |= json_object_update(top, document) < 0;
+	} else {
 		json_t *all = json_object();
 		for (size_t i = 0; i < s->nmodels; i++)
-			set(&d, all, s->models[i].name, document_of(&d, &s->models[i], false));
-		set(&d, top, "$schema", json_string(dialect));
+			set(&d, all, s->models[i].name, document_of(&d, &s->models[i], NULL));
 		set(&d, top, "$defs", all);
 	}
 	if (d.failed) {

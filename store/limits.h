@@ -17,6 +17,7 @@ enum {
 	LIMIT_PATTERN = 1000,           /* bytes of a pattern, and parts with its repetitions written out */
 	LIMIT_MODELS = 1000,            /* models in one mount.conf */
 	LIMIT_FIELDS = 200,             /* fields of one model */
+	LIMIT_EMBEDS = 16,              /* levels of embedded records */
 	LIMIT_SCRATCH_BYTES = 64 << 20, /* scratch files of one user, together */
 	LIMIT_SCRATCH_FILES = 1000,     /* scratch files of one user */
 	LIMIT_XATTR = 64 << 10,         /* extended attributes of one scratch file */

@@ -58,6 +58,15 @@ struct relation {
 	const struct field *by;     /* the child's reference to this model */
 	long limit;                 /* shown at most */
 };
+/* Part of the parent's file: written, validated, hooked and committed with it. */
+static inline bool relation_embeds(const struct relation *r)
+{
+	return r->kind == EMBEDS_MANY || r->kind == EMBEDS_ONE;
+}
+static inline bool relation_many(const struct relation *r)
+{
+	return r->kind == HAS_MANY || r->kind == EMBEDS_MANY;
+}
 
 /* A queue is a model whose records are jobs; its own fields come first, then these. */
 enum queue_field {
@@ -105,6 +114,8 @@ struct model {
 	size_t nrelations;
 	struct answer *answers;
 	size_t nanswers;
+	bool embeds;                /* one of its relations does */
+	bool embedded;              /* by another model */
 	struct queue *queue;        /* NULL: not a queue */
 	bool read_only, hidden;
 	mode_t mode, dir_mode;      /* default 0644, 0755 */

@@ -29,6 +29,9 @@ struct bind {
 	struct timespec now;        /* for defaults */
 	uid_t uid;                  /* for defaults */
 	const struct value *deleted; /* on a create: the row that the key had until a moment ago; NULL: none */
+	const char *pointer;        /* of the document inside a larger one; NULL: it is the whole */
+	const struct field *by;     /* of an embedded record: its reference to the parent; NULL: it is not embedded */
+	struct value parent;        /* the parent's key; VALUE_NULL while it has none */
 };
 
 /*
@@ -37,9 +40,10 @@ struct bind {
  * filled in. For VERB_REPLACE an absent member gets its default or null, but hidden, write-only and read-only fields and
  * the key keep their value. For VERB_PATCH document is an RFC 7396 merge patch of the record's shown members (null sets
  * null). On a create, read-only members are ignored unless trusted. Members of has-many and has-one relations are
- * ignored, but an entry without a key is a problem with EPERM. Fills row[0..nfields-1]; texts are borrowed from the
- * document or lie in the arena; the key may be VALUE_NULL when it is to be given by the store. A create with `deleted`
- * takes absent hidden and write-only fields from it, and members that say what it had as they were, read-only ones too.
+ * ignored, but an entry without a key is a problem with EPERM; of embeds-many and embeds-one only the shape is judged.
+ * Fills row[0..nfields-1]; texts are borrowed from the document or lie in the arena; the key may be VALUE_NULL when it is
+ * to be given by the store. A create with `deleted` takes absent hidden and write-only fields from it, and members that
+ * say what it had as they were, read-only ones too.
  * What only the database knows (references, unique, check) is store_check's.
  */
 int record_bind(const struct bind *b, const json_t *document, struct value *row, struct arena *a, struct err *e);

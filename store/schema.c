@@ -88,6 +88,8 @@ static const struct directive_rule rules[] = {
     {"has-one", ANY_MODEL, 3, 3, BLOCK_NONE, true, "has-one CHILD by FIELD", NULL},
     {"show", ANY_MODEL, 1, SIZE_MAX, BLOCK_NONE, false, "show FIELD...", NULL},
     {"answer", ANY_MODEL, 4, SIZE_MAX, BLOCK_NONE, true, "answer VERB... with MODEL FIELD...", NULL},
+    {"embeds-many", ANY_MODEL, 3, 3, BLOCK_NONE, true, "embeds-many CHILD by FIELD", NULL},
+    {"embeds-one", ANY_MODEL, 3, 3, BLOCK_NONE, true, "embeds-one CHILD by FIELD", NULL},
     {"read-only", ANY_MODEL, 0, 0, BLOCK_NONE, false, "read-only", read_flag},
     {"hidden", ANY_MODEL, 0, 0, BLOCK_NONE, false, "hidden", read_flag},
     {"mode", ANY_MODEL, 1, 1, BLOCK_NONE, false, "mode 0640", read_mode},
@@ -97,8 +99,6 @@ static const struct directive_rule rules[] = {
     {"timeout", LEVEL_QUEUE, 1, 1, BLOCK_NONE, false, "timeout 10m", read_queue_setting},
     {"attempts", LEVEL_QUEUE, 1, 1, BLOCK_NONE, false, "attempts N", read_queue_setting},
     {"backoff", LEVEL_QUEUE, 1, 1, BLOCK_NONE, false, "backoff 30s", read_queue_setting},
-    {"embeds-many", ANY_MODEL, LATER},
-    {"embeds-one", ANY_MODEL, LATER},
     {"checksum", ANY_MODEL, LATER},
     {"history", ANY_MODEL, LATER},
     {"owner", ANY_MODEL, LATER},
@@ -216,6 +216,7 @@ static void second_pass(struct reader *r)
 		read_relations(r);
 		read_answers(r);
 	}
+	check_embedding(r);
 	if (!has_directive(r->c, "store"))
 		conf_mistake(r->c, NULL, "there is no store; add a line: store sqlite:FILE");
 	if (!has_directive(r->c, "model") && !has_directive(r->c, "queue"))

@@ -214,32 +214,63 @@ static long relation_limit(struct reader *r, const struct directive *d)
 	return (long)limit;
 }
 
-static void read_relation(struct reader *r, const struct directive *d)
+/* The words of the directives, by kind. */
+static const char *const relation_names[] = {
+    [HAS_MANY] = "has-many", [HAS_ONE] = "has-one", [EMBEDS_MANY] = "embeds-many", [EMBEDS_ONE] = "embeds-one"};
+enum { RELATION_KINDS = sizeof relation_names / sizeof *relation_names };
+
+/* RELATION_KINDS where it is none, or has not the words that the first pass has asked for. */
+static int relation_kind(const struct directive *d)
 {
-	bool many = strcmp(d->words[0].text, "has-many") == 0;
-	struct relation new = {.kind = many ? HAS_MANY : HAS_ONE};
+	int kind = 0;
+
+	while (kind < RELATION_KINDS && strcmp(relation_names[kind], d->words[0].text) != 0)
+		kind++;
+	size_t most = kind == HAS_MANY ? 6 : 4;
+	return d->nwords >= 4 && d->nwords <= most ? kind : RELATION_KINDS;
+}
+
+/* True where the records of the child can be part of a file. An only child is one because its reference is unique. */
+static bool check_embeds(struct reader *r, const struct directive *d, const struct relation *new)
+{
+	const struct word *child = &d->words[1], *by = &d->words[3];
+	struct field *field = &r->s->models[new->child->index].fields[new->by->index];
+
+	if (new->child->queue)
+		conf_mistake(r->c, child, "'%s' is a queue, whose jobs can't be part of another file", child->text);
+	else if (new->kind == EMBEDS_MANY &&new->by == new->child->key)
+		conf_mistake(r->c, by, "'%s' is the key of '%s', so that there can be only one: use embeds-one",
+			     by->text, child->text);
+	else if (new->kind == EMBEDS_MANY &&new->by->unique)
+		conf_mistake(r->c, by, "'%s' of '%s' is unique, so that there can be only one: use embeds-one",
+			     by->text, child->text);
+	else {
+		field->unique |= new->kind == EMBEDS_ONE &&new->by != new->child->key;
+		return true;
+	}
+	return false;
+}
+
+static void read_relation(struct reader *r, const struct directive *d, enum relation_kind kind)
+{
+	struct relation new = {.kind = kind};
 
 	if (strcmp(d->words[2].text, "by") != 0) {
 		conf_mistake(r->c, &d->words[2], "'by FIELD' belongs here");
 		return;
 	}
-	new.limit = many ? relation_limit(r, d) : 1;
+	new.limit = kind == HAS_MANY ? relation_limit(r, d) : 1;
 	new.child = find_model(r, &d->words[1]);
 	if (!new.child)
 		return;
 	new.by = relation_field(r, &d->words[3], new.child);
-	if (name_is_taken(r->model, &new))
+	if (name_is_taken(r->model, &new)) {
 		conf_mistake(r->c, &d->words[1], "'%s' has a member '%s' already", r->model->name, new.child->name);
-	else if (new.by)
+	} else if (new.by && (!relation_embeds(&new) || check_embeds(r, d, &new))) {
 		r->model->relations[r->model->nrelations++] = new;
-}
-
-/* Its words were counted in the first pass. */
-static bool is_relation(const struct directive *d)
-{
-	bool many = strcmp(d->words[0].text, "has-many") == 0, one = strcmp(d->words[0].text, "has-one") == 0;
-
-	return (many && d->nwords >= 4 && d->nwords <= 6) || (one && d->nwords == 4);
+		r->model->embeds |= relation_embeds(&new);
+		r->s->models[new.child->index].embedded |= relation_embeds(&new);
+	}
 }
 
 void read_relations(struct reader *r)
@@ -247,11 +278,73 @@ void read_relations(struct reader *r)
 	size_t n = 0;
 
 	for (const struct directive *d = r->model->conf->children; d; d = d->next)
-		n += is_relation(d);
+		n += relation_kind(d) < RELATION_KINDS;
 	if (n == 0)
 		return;
 	r->model->relations = reader_alloc(r, n, sizeof *r->model->relations);
 	for (const struct directive *d = r->model->conf->children; d && !r->nomem; d = d->next)
-		if (is_relation(d))
-			read_relation(r, d);
+		if (relation_kind(d) < RELATION_KINDS)
+			read_relation(r, d, (enum relation_kind)relation_kind(d));
+}
+
+/* ---- embedding ---- */
+
+static const struct word *embeds_word(const struct model *m, const struct relation *relation)
+{
+	const char *name = relation_names[relation->kind];
+
+	for (const struct directive *d = m->conf->children; d; d = d->next)
+		if (strcmp(d->words[0].text, name) == 0 && strcmp(d->words[1].text, relation->child->name) == 0)
+			return &d->words[1];
+	return NULL;
+}
+
+enum { EMBEDS_ITSELF = -1 };
+
+/* Levels of records below the model's; EMBEDS_ITSELF where `top` is one of them. More than the limit is not counted. */
+static int embedding_depth(const struct model *top, const struct model *m, int left)
+{
+	int deepest = 0;
+
+	for (size_t i = 0; left > 0 && i < m->nrelations; i++) {
+		if (!relation_embeds(&m->relations[i]))
+			continue;
+		int below = m->relations[i].child == top ? EMBEDS_ITSELF
+							 : embedding_depth(top, m->relations[i].child, left - 1);
+		if (below == EMBEDS_ITSELF)
+			return EMBEDS_ITSELF;
+		deepest = below + 1 > deepest ? below + 1 : deepest;
+	}
+	return deepest;
+}
+
+/* Calls off every relation that embeds; NULL at the end. */
+static const struct relation *next_embedding(const struct reader *r, size_t *model, size_t *at)
+{
+	for (; *model < r->s->nmodels; ++*model, *at = 0)
+		while (*at < r->s->models[*model].nrelations) {
+			const struct relation *relation = &r->s->models[*model].relations[(*at)++];
+			if (relation_embeds(relation))
+				return relation;
+		}
+	return NULL;
+}
+
+/* Each model of a circle is told, at the directive that leads around it; only without one depth means something. */
+void check_embedding(struct reader *r)
+{
+	const struct relation *relation;
+	bool circle = false;
+
+	for (size_t i = 0, at = 0; (relation = next_embedding(r, &i, &at));) {
+		const struct model *m = &r->s->models[i];
+		if (relation->child != m && embedding_depth(m, relation->child, LIMIT_EMBEDS) != EMBEDS_ITSELF)
+			continue;
+		conf_mistake(r->c, embeds_word(m, relation), "'%s' would embed itself", m->name);
+		circle = true;
+	}
+	for (size_t i = 0, at = 0; !circle && (relation = next_embedding(r, &i, &at));)
+		if (embedding_depth(NULL, relation->child, LIMIT_EMBEDS) >= LIMIT_EMBEDS)
+			conf_mistake(r->c, embeds_word(&r->s->models[i], relation),
+				     "records can be embedded at most %d levels deep", LIMIT_EMBEDS);
 }

@@ -70,8 +70,10 @@ void read_model(struct reader *r, const struct directive *d);
 void read_mode(struct reader *r, const struct directive *d);
 void read_flag(struct reader *r, const struct directive *d);
 void keep_fields(struct reader *r, const struct directive *d);
-/* Second pass, after all fields: r->model's has-many and has-one. */
+/* Second pass, after all fields: r->model's has-many, has-one, embeds-many and embeds-one. */
 void read_relations(struct reader *r);
+/* After the relations of all models: what is embedded must not embed what embeds it. */
+void check_embedding(struct reader *r);
 /* NULL where none has the word's name: a mistake then. */
 const struct model *find_model(struct reader *r, const struct word *w);
 const struct field *find_field(struct reader *r, const struct word *w, const struct model *m);

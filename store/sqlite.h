@@ -58,6 +58,7 @@ enum statement {
 	FIELD_KEYS,
 	FIELD_COUNT,
 	FIELD_SHOWN,
+	FIELD_EMBEDDED,
 	STATEMENTS
 };
 
@@ -210,6 +211,10 @@ int stmt_step(struct conn *c, sqlite3_stmt *stmt, struct err *e);
 void problem_at(struct err *e, int code, const char *field, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 /* All keys that the statement returns in its first column. */
 int stmt_keys(struct conn *c, sqlite3_stmt *stmt, struct arena *a, struct value **keys, size_t *n, struct err *e);
+
+/* sqlite_embed.c: the member's value; what grows far beyond LIMIT_RECORD is left unfinished. */
+int embedded_show(struct conn *c, const struct relation *relation, const struct value *key, struct buf *out,
+		  struct err *e);
 
 /* sqlite_text.c */
 void sql_name(struct buf *b, const char *name);

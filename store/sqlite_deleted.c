@@ -106,6 +106,20 @@ static int step_with_integer(struct txn *t, const struct model *m, enum statemen
 	return stmt_step(t->conn, stmt, e);
 }
 
+/* The file's text; of a record that has grown too long for a file, its own fields. */
+static int show_deleted(struct txn *t, const struct model *m, const struct value *key, const struct value *row,
+			struct buf *text, struct err *e)
+{
+	err_auto why = ERR_INIT;
+	int r = store_show(t->conn, m, key, text, NULL, &why);
+	if (r != -EFBIG)
+		return r ? err_set(e, why.code, "%s", why.text) : 0;
+	buf_reset(text);
+	record_close(text, record_open(text, m, row, SHOW_FILE, 0, NULL), 0);
+	buf_char(text, '\n');
+	return 0;
+}
+
 int txn_keep_deleted(struct txn *t, const struct model *m, const struct value *key, uid_t uid, struct err *e)
 {
 	arena_auto a = ARENA_INIT;
@@ -113,9 +127,9 @@ int txn_keep_deleted(struct txn *t, const struct model *m, const struct value *k
 	struct value row[m->nfields];
 	int r = txn_alive(t, e);
 	if (!r)
-		r = store_show(t->conn, m, key, &text, NULL, e);
-	if (!r)
 		r = store_get(t->conn, m, key, &a, row, NULL, e);
+	if (!r)
+		r = show_deleted(t, m, key, row, &text, e);
 	if (!r)
 		r = insert(t, m, row, uid, &text, e);
 	return r ? r : step_with_integer(t, m, DELETED_PRUNE, horizon(), e);

@@ -2,7 +2,7 @@
  * sqlite_row.c - reading: rows, records as text with their relations, cursors, and what a row must satisfy.
  *
  * Every function takes a reader's snapshot or the write transaction. Records are printed straight from the columns of
- * the statement; only store_get and lists of keys copy.
+ * the statement; only store_get and lists of keys copy. What a record embeds is sqlite_embed.c's.
  */
 #include "sqlite.h"
 
@@ -162,9 +162,16 @@ static int show_many(struct conn *c, const struct relation *relation, const stru
 	return 2;
 }
 
-static bool shows_one(const struct relation *relation)
+/* All that is embedded is shown, has-many as far as the limit allows. Returns the number of members written. */
+static int show_relation(struct conn *c, const struct relation *relation, const struct value *key, unsigned shorter,
+			 size_t members, struct buf *out, struct err *e)
 {
-	return relation->kind == HAS_ONE || relation->kind == EMBEDS_ONE;
+	record_member(out, relation->child->name, members, 0);
+	if (relation->kind == HAS_MANY)
+		return show_many(c, relation, key, relation->limit >> shorter, members, out, e);
+	int r =
+	    relation_embeds(relation) ? embedded_show(c, relation, key, out, e) : show_one(c, relation, key, out, e);
+	return r < 0 ? r : 1;
 }
 
 /* *lists tells the most children of a list that were allowed; 0: there was nothing to shorten. */
@@ -174,22 +181,24 @@ static int show_relations(struct conn *c, const struct model *m, const struct va
 	*longest = 0;
 	for (size_t i = 0; i < m->nrelations; i++) {
 		const struct relation *relation = &m->relations[i];
-		long limit = relation->limit >> shorter;
-		int r;
-		record_member(out, relation->child->name, members, 0);
-		if (shows_one(relation))
-			r = show_one(c, relation, key, out, e);
-		else
-			r = show_many(c, relation, key, limit, members, out, e);
+		long limit = relation->kind == HAS_MANY ? relation->limit >> shorter : 0;
+		int r = show_relation(c, relation, key, shorter, members, out, e);
 		if (r < 0)
 			return r;
-		members += shows_one(relation) ? 1 : (size_t)r;
-		if (!shows_one(relation) && limit > *longest)
-			*longest = limit;
+		members += (size_t)r;
+		*longest = limit > *longest ? limit : *longest;
 	}
 	record_close(out, members, 0);
 	buf_char(out, '\n');
 	return 0;
+}
+
+static int too_long(const struct model *m, const struct value *key, struct err *e)
+{
+	buf_auto name = BUF_INIT;
+	value_plain(&name, m->key->type, key);
+	return err_set(e, EFBIG, "%s %.100s and what it embeds have a text of more than %d bytes", m->name,
+		       buf_text(&name), LIMIT_RECORD);
 }
 
 static int show_row(struct conn *c, const struct model *m, sqlite3_stmt *stmt, const struct value *key, struct buf *out,
@@ -210,6 +219,8 @@ static int show_row(struct conn *c, const struct model *m, sqlite3_stmt *stmt, c
 	}
 	if (r)
 		return r;
+	if (m->embeds && out->len - start > LIMIT_RECORD)
+		return too_long(m, key, e);
 	return buf_failed(out) ? err_nomem(e) : 0;
 }
 
@@ -372,23 +383,34 @@ static int check_reference(struct conn *c, const struct model *m, const struct v
 	return 0;
 }
 
-static int check_unique(struct conn *c, const struct model *m, const struct value *old, const struct value *row,
-			const struct field *f, struct err *e)
+/* A row that is about to be written, and who gives up unique values for it. */
+struct candidate {
+	struct conn *conn;
+	const struct model *model;
+	const struct value *old, *row;
+	store_yields *yields; /* NULL: nobody */
+	void *data;
+};
+
+static int check_unique(const struct candidate *x, const struct field *f, struct err *e)
 {
 	stmt_auto *stmt = NULL;
 	struct value none = value_null();
-	if (!f->unique || f == m->key || unchanged(old, row, f))
+	const struct model *m = x->model;
+	if (!f->unique || f == m->key || unchanged(x->old, x->row, f))
 		return 0;
-	int r = conn_statement(c, m, FIELD_TAKEN, f, &stmt, e);
+	int r = conn_statement(x->conn, m, FIELD_TAKEN, f, &stmt, e);
 	if (r)
 		return r;
-	bind_value(stmt, 1, &row[f->index]);
-	bind_value(stmt, 2, old ? &old[m->key->index] : &none);
-	r = stmt_step(c, stmt, e);
+	bind_value(stmt, 1, &x->row[f->index]);
+	bind_value(stmt, 2, x->old ? &x->old[m->key->index] : &none);
+	r = stmt_step(x->conn, stmt, e);
 	if (r <= 0)
 		return r;
 	buf_auto name = BUF_INIT;
 	struct value key = column_value(stmt, 0);
+	if (x->yields && x->yields(x->data, m, &key, f))
+		return 0;
 	value_plain(&name, m->key->type, &key);
 	problem_at(e, EEXIST, f->name, "is already the value of %s %.100s", m->name, buf_text(&name));
 	return 0;
@@ -423,15 +445,22 @@ static int check_expressions(struct conn *c, const struct model *m, const struct
 	return r < 0 ? r : 0;
 }
 
-int store_check(struct conn *c, const struct model *m, const struct value *old, const struct value *row, struct err *e)
+int store_check_among(struct conn *c, const struct model *m, const struct value *old, const struct value *row,
+		      store_yields *yields, void *data, struct err *e)
 {
+	const struct candidate x = {c, m, old, row, yields, data};
 	int r = 0;
 	for (size_t i = 0; !r && i < m->nfields; i++) {
 		r = check_reference(c, m, old, row, &m->fields[i], e);
 		if (!r)
-			r = check_unique(c, m, old, row, &m->fields[i], e);
+			r = check_unique(&x, &m->fields[i], e);
 	}
 	if (!r)
 		r = check_expressions(c, m, row, e);
 	return r ? r : -e->code;
+}
+
+int store_check(struct conn *c, const struct model *m, const struct value *old, const struct value *row, struct err *e)
+{
+	return store_check_among(c, m, old, row, NULL, NULL, e);
 }

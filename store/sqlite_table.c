@@ -46,17 +46,37 @@ struct plan {
 	struct buf tables, triggers, indexes;
 };
 
-static void add_parents(struct buf *b, const struct store *s, const struct model *child, const char *keys)
+/* Which parents: those that `template` names by $F, or those of the child's records whose key is as `below` says. */
+static void parent_keys(struct buf *b, const struct store *s, const struct relation *relation, const char *template,
+			const char *below)
+{
+	if (!below) {
+		sql_text(b, s, relation->child, relation->by, template);
+		return;
+	}
+	sql_text(b, s, relation->child, relation->by, "IN (SELECT $F FROM $T WHERE $K ");
+	buf_printf(b, "%s)", below);
+}
+
+/* Whoever shows a row has another ctime when it changes; whoever embeds it has changed, and so have those above it. */
+static void add_parents(struct buf *b, const struct store *s, const struct model *child, const char *template,
+			const char *below)
 {
 	for (size_t i = 0; i < s->schema->nmodels; i++) {
 		const struct model *parent = &s->schema->models[i];
 		for (size_t k = 0; !s->tables[i].view && k < parent->nrelations; k++) {
 			const struct relation *relation = &parent->relations[k];
-			if (relation->child != child)
+			bool embeds = relation_embeds(relation);
+			buf_auto keys = BUF_INIT;
+			if (relation->child != child || (below && !embeds))
 				continue;
-			sql_text(b, s, parent, parent->key, "UPDATE $S SET ctime = max(ctime + 1, " NOW ") WHERE key ");
-			sql_text(b, s, child, relation->by, keys);
-			buf_str(b, "; ");
+			parent_keys(&keys, s, relation, template, below);
+			sql_text(b, s, parent, parent->key,
+				 embeds ? "UPDATE $S SET " SET_TIMES : "UPDATE $S SET ctime = max(ctime + 1, " NOW ")");
+			buf_printf(b, " WHERE key %s; ", buf_text(&keys));
+			if (embeds)
+				add_parents(b, s, parent, NULL, buf_text(&keys));
+			b->failed |= buf_failed(&keys);
 		}
 	}
 }
@@ -77,7 +97,7 @@ static void trigger_sql(struct buf *b, const struct store *s, const struct model
 	buf_str(b, " BEGIN ");
 	sql_text(b, s, m, m->key, model_integer_key(m) ? t->body : t->text_body);
 	if (t->parents)
-		add_parents(b, s, m, t->parents);
+		add_parents(b, s, m, t->parents, NULL);
 	buf_str(b, "END");
 }
 

@@ -62,6 +62,7 @@ static const char *const templates[STATEMENTS] = {
     [FIELD_COUNT] = "SELECT count(*) FROM $T WHERE $F = ?1",
     [FIELD_SHOWN] = "SELECT * FROM (SELECT $C, $O AS rowfs_order FROM $T AS t WHERE t.$F = ?1 "
 		    "ORDER BY $O DESC LIMIT ?2) ORDER BY rowfs_order",
+    [FIELD_EMBEDDED] = "SELECT $C FROM $T AS t WHERE t.$F = ?1 ORDER BY $O",
 };
 
 static void quoted(struct buf *b, const char *text, char quote)

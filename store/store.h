@@ -80,7 +80,8 @@ int store_key_of(struct conn *c, const struct model *m, int64_t serial, struct a
                  struct err *e);
 /*
  * Prints the record as its file shows it (record.h), relations included, with the newline at its end. stamp may be NULL.
- * -ENOENT. The text never exceeds LIMIT_RECORD because of its has-many members: fewer are shown.
+ * -ENOENT. The text never exceeds LIMIT_RECORD because of its has-many members: fewer are shown. Of embedded records
+ * all are; -EFBIG where they are too many.
  */
 int store_show(struct conn *c, const struct model *m, const struct value *key, struct buf *out, struct stamp *stamp,
                struct err *e);
@@ -93,6 +94,12 @@ int cursor_next(struct cursor *cur, struct value *key, int64_t *serial, struct e
 void cursor_close(struct cursor *cur); /* before store_read_end; NULL is fine */
 int store_count(struct conn *c, const struct model *m, int64_t *out, struct err *e);
 
+/*
+ * Rows of the child's records that the key's record embeds, in the order in which its file shows them; copies in the
+ * arena, one after another.
+ */
+int store_embedded(struct conn *c, const struct relation *relation, const struct value *key, struct arena *a,
+		   struct value **rows, size_t *n, struct err *e);
 /* Keys of the child's records that refer to the key by the field; copies in the arena. */
 int store_children(struct conn *c, const struct model *child, const struct field *by, const struct value *key,
                    struct arena *a, struct value **keys, size_t *n, struct err *e);
@@ -103,6 +110,10 @@ int store_children(struct conn *c, const struct model *child, const struct field
  * and unique values that equal the old ones are not looked up.
  */
 int store_check(struct conn *c, const struct model *m, const struct value *old, const struct value *row, struct err *e);
+/* The same, where a unique value is free if its holder is one that the transaction is about to take it from. */
+typedef bool store_yields(void *data, const struct model *m, const struct value *key, const struct field *f);
+int store_check_among(struct conn *c, const struct model *m, const struct value *old, const struct value *row,
+		      store_yields *yields, void *data, struct err *e);
 
 /* ---- writing ---- */
 

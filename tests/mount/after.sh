@@ -237,7 +237,7 @@ test_no_save_that_was_acknowledged_is_forgotten_by_a_crash() {
 		wait $!
 		mount_rowfs
 	done
-	eventually waiting 0
+	PATIENCE=40 eventually waiting 0
 	is "$(sort -u saved | comm -23 - <(sort -u log))" ''
 	is "$(cat saved log | sort -u | wc -l)" "$(sql 'select count(*) from items')"
 }

@@ -112,6 +112,28 @@ START_TEST(take_moves_the_problems)
 }
 END_TEST
 
+START_TEST(problems_of_a_part_get_their_place_in_the_whole)
+{
+	struct err whole = ERR_INIT, part = ERR_INIT;
+
+	err_problem(&whole, EPERM, "/a", "is read-only");
+	err_problem(&part, EBADMSG, "/x", "is 100%% wrong");
+	err_problem(&part, EBADMSG, "", "is too long");
+	ck_assert_int_eq(err_graft(&whole, &part, "/lines/1"), -EBADMSG);
+	ck_assert_uint_eq(whole.nproblems, 3);
+	ck_assert_str_eq(whole.problems[1].pointer, "/lines/1/x");
+	ck_assert_str_eq(whole.problems[1].text, "is 100% wrong");
+	ck_assert_str_eq(whole.problems[2].pointer, "/lines/1");
+	ck_assert_str_eq(whole.text, "/a: is read-only (and 2 more)");
+	ck_assert_int_eq(part.code, 0);
+	err_release(&whole);
+	err_set(&part, EIO, "the disk is off");
+	ck_assert_int_eq(err_graft(&whole, &part, "/lines/1"), -EIO);
+	ck_assert_str_eq(whole.text, "the disk is off");
+	err_release(&whole);
+}
+END_TEST
+
 START_TEST(an_err_can_be_used_again_after_release)
 {
 	err_auto e = ERR_INIT;
@@ -290,6 +312,7 @@ static TCase *errors(void)
 	tcase_add_test(t, problems_over_the_limit_are_counted_but_not_kept);
 	tcase_add_test(t, a_long_sentence_is_cut_between_characters);
 	tcase_add_test(t, take_moves_the_problems);
+	tcase_add_test(t, problems_of_a_part_get_their_place_in_the_whole);
 	tcase_add_test(t, an_err_can_be_used_again_after_release);
 	tcase_add_test(t, numbers_from_outside_become_known_errnos);
 	tcase_add_test(t, names_of_errnos_are_known_whole);

@@ -396,6 +396,29 @@ START_TEST(children_must_be_a_list_or_an_object)
 }
 END_TEST
 
+START_TEST(an_embedded_document_has_the_key_of_its_parent_and_pointers_of_the_whole)
+{
+	const struct model *lines = schema_model(&f->schema, "lines");
+	struct bind b = bind_of(lines, VERB_CREATE);
+	b.pointer = "/lines/3";
+	b.by = model_field(lines, "order_id");
+	b.parent = value_integer(7);
+	ck_bound(&b, "{\"id\":1}");
+	ck_assert_str_eq(shown(lines, f->row), "{\"id\":1,\"order_id\":7}");
+	ck_bound(&b, "{\"id\":1,\"order_id\":7}");
+	ck_bound(&b, "{\"id\":1,\"order_id\":null}");
+	ck_assert_str_eq(shown(lines, f->row), "{\"id\":1,\"order_id\":7}");
+	ck_refused(&b, "{\"id\":\"x\"}", EBADMSG, "/lines/3/id", "must be an integer");
+	ck_refused(&b, "{\"order_id\":8}", EBADMSG, "/lines/3/order_id",
+		   "must be 7, the key of the record that it is part of");
+	ck_refused(&b, "{\"order_id\":\"7\"}", EBADMSG, "/lines/3/order_id", "must be an integer");
+	b.parent = value_null();
+	ck_refused(&b, "{\"order_id\":7}", EBADMSG, "/lines/3/order_id",
+		   "must be left out: what it refers to has no key yet");
+	ck_bound(&b, "{\"id\":1}");
+}
+END_TEST
+
 /* ---- without memory ---- */
 
 static long allocations_left;
@@ -476,6 +499,7 @@ int main(void)
 	tcase_add_test(c, children_in_the_document_are_ignored);
 	tcase_add_test(c, a_child_without_a_key_can_not_be_written_here);
 	tcase_add_test(c, children_must_be_a_list_or_an_object);
+	tcase_add_test(c, an_embedded_document_has_the_key_of_its_parent_and_pointers_of_the_whole);
 	tcase_add_test(c, a_merge_without_memory_is_refused_and_leaks_nothing);
 	tcase_add_test(c, reading_without_memory_says_so);
 	tcase_add_loop_test(c, each_demand_of_a_field_is_told_with_its_bound, 0, sizeof demands / sizeof *demands);

@@ -291,6 +291,45 @@ START_TEST(models_may_refer_to_models_further_down_and_to_themselves)
 }
 END_TEST
 
+START_TEST(embedded_models_keep_the_order_of_the_relations_and_an_only_child_is_unique)
+{
+	struct reading r;
+
+	read_right(&r, "store sqlite:a\nmodel a { fields { id integer key }\n"
+		       "embeds-one c by a; has-many d by a; embeds-many b by a }\n"
+		       "model b { fields { id integer key; a integer references a } }\n"
+		       "model c { fields { id integer key; a integer references a }; embeds-many d by c }\n"
+		       "model d { fields { id integer key; a integer references a; c integer references c } }");
+	const struct model *a = &r.s.models[0], *b = &r.s.models[1], *c = &r.s.models[2], *d = &r.s.models[3];
+	ck_assert(a->relations[0].kind == EMBEDS_ONE && a->relations[0].child == c);
+	ck_assert(a->relations[1].kind == HAS_MANY && a->relations[1].child == d);
+	ck_assert(a->relations[2].kind == EMBEDS_MANY && a->relations[2].child == b);
+	ck_assert(a->embeds && !b->embeds && c->embeds && !d->embeds);
+	ck_assert(!a->embedded && b->embedded && c->embedded && d->embedded);
+	ck_assert(model_field(c, "a")->unique && !model_field(b, "a")->unique && !model_field(d, "c")->unique);
+	reading_end(&r);
+}
+END_TEST
+
+START_TEST(records_can_be_embedded_only_so_deep)
+{
+	for (int levels = LIMIT_EMBEDS; levels <= LIMIT_EMBEDS + 1; levels++) {
+		buf_auto text = BUF_INIT;
+		struct reading r;
+		buf_str(&text, "store sqlite:a\nmodel m0 { fields { id integer key }; embeds-many m1 by up }\n");
+		for (int i = 1; i <= levels; i++) {
+			buf_printf(&text, "model m%d { fields { id integer key; up integer references m%d }", i, i - 1);
+			if (i < levels)
+				buf_printf(&text, "; embeds-one m%d by up", i + 1);
+			buf_str(&text, " }\n");
+		}
+		reading_begin(&r, "mount.conf", buf_text(&text), text.len);
+		ck_assert_uint_eq(r.c.nmistakes, levels > LIMIT_EMBEDS);
+		reading_end(&r);
+	}
+}
+END_TEST
+
 START_TEST(hooks_are_left_alone)
 {
 	struct reading r;
@@ -419,6 +458,8 @@ static TCase *meaning(void)
 	tcase_add_test(t, a_queue_has_the_fields_of_a_job_behind_its_own);
 	tcase_add_test(t, a_queue_has_its_own_key_and_settings);
 	tcase_add_test(t, models_may_refer_to_models_further_down_and_to_themselves);
+	tcase_add_test(t, embedded_models_keep_the_order_of_the_relations_and_an_only_child_is_unique);
+	tcase_add_test(t, records_can_be_embedded_only_so_deep);
 	tcase_add_test(t, hooks_are_left_alone);
 	return t;
 }

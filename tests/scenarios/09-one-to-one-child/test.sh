@@ -1,0 +1,94 @@
+#!/bin/bash
+# Scenario 9, what concerns the embedded record: an activity with its legal information. Checksums and composites are not in
+# this version.
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/../../lib.sh"
+
+setup() {
+	cp -r "$here/mount.conf" "$here/hooks" .
+	mount_rowfs
+}
+
+activity() {
+	saves mnt/activities/1.json \
+		'{"subject": "sue", "priority": "high", "activity_legal_info": {"legal_case_number": "A-1", "legal_review_date": "2026-02-28"}}'
+	: >log
+}
+
+info() {
+	value mnt/activities/1.json .activity_legal_info
+}
+
+test_an_activity_is_written_with_its_legal_information() {
+	activity
+	is "$(info)" '{"id":1,"legal_case_number":"A-1","legal_review_date":"2026-02-28"}'
+	is "$(value mnt/activities/1.json 'keys_unsorted')" '["id","subject","priority","activity_legal_info","notes"]'
+	is "$(sql 'select * from activity_legal_info')" '1|1|A-1|2026-02-28'
+}
+
+test_a_case_number_that_is_too_long_is_refused_at_its_place() {
+	refuses EBADMSG mnt/activities/1.json \
+		'{"subject": "sue", "activity_legal_info": {"legal_case_number": "1234567890123456789012345678901"}}'
+	is "$(last_error '.problems[].pointer')" /activity_legal_info/legal_case_number
+	is "$(ls mnt/activities)" ''
+}
+
+test_legal_information_that_is_no_object_is_refused() {
+	refuses EBADMSG mnt/activities/1.json '{"subject": "sue", "activity_legal_info": [{}]}'
+	is "$(last_error '.problems[] | [.pointer, .message]')" '["/activity_legal_info","must be an object"]'
+}
+
+test_an_entry_without_key_is_the_one_that_is_there() {
+	activity
+	saves mnt/activities/1.json '{"subject": "sue", "priority": "high", "activity_legal_info": {"legal_case_number": "A-2"}}'
+	is "$(info)" '{"id":1,"legal_case_number":"A-2","legal_review_date":null}'
+	is "$(cat log)" 'pre_save replace activities/1 details_modified
+pre_save replace activity_legal_info/1 modified
+post_save replace activity_legal_info/1 modified
+post_save replace activities/1 details_modified'
+}
+
+test_a_merge_leaves_it_alone_changes_parts_of_it_or_deletes_it() {
+	activity
+	echo '{"priority": "low"}' >>mnt/activities/1.json
+	is "$(info)" '{"id":1,"legal_case_number":"A-1","legal_review_date":"2026-02-28"}'
+	is "$(grep -c legal log)" 0
+	echo '{"activity_legal_info": {"legal_case_number": "A-3"}}' >>mnt/activities/1.json
+	is "$(info)" '{"id":1,"legal_case_number":"A-3","legal_review_date":"2026-02-28"}'
+	is "$(grep legal log)" $'pre_save patch activity_legal_info/1 modified\npost_save patch activity_legal_info/1 modified'
+	echo '{"activity_legal_info": null}' >>mnt/activities/1.json
+	is "$(info)" null
+	is "$(ls mnt/activity_legal_info)" ''
+	echo '{"activity_legal_info": {"legal_case_number": "A-4"}}' >>mnt/activities/1.json
+	is "$(info)" '{"id":2,"legal_case_number":"A-4","legal_review_date":null}'
+}
+
+test_there_can_be_only_one() {
+	activity
+	refuses EEXIST mnt/activity_legal_info/7.json '{"activity_id": 1}'
+	is "$(last_error '.problems[].pointer')" /activity_id
+	saves mnt/activities/1.json '{"subject": "sue", "activity_legal_info": {"id": 9, "legal_case_number": "B"}}'
+	is "$(sql 'select id, activity_id from activity_legal_info')" '9|1'
+}
+
+test_a_note_does_not_touch_the_activity() {
+	local before
+	activity
+	before=$(stat -c %y mnt/activities/1.json)
+	saves mnt/notes/1.json '{"activity_id": 1, "body": "call"}'
+	is "$(stat -c %y mnt/activities/1.json)" "$before"
+	is "$(value mnt/activities/1.json '[.notes[].body]')" '["call"]'
+	is "$(cat log)" ''
+}
+
+test_removing_the_activity_removes_its_legal_information() {
+	activity
+	rm mnt/activities/1.json
+	is "$(cat log)" 'pre_delete delete activities/1 deleted
+pre_delete delete activity_legal_info/1 deleted
+post_delete delete activity_legal_info/1 deleted
+post_delete delete activities/1 deleted'
+	is "$(ls mnt/activities mnt/activity_legal_info)" $'mnt/activities:\n\nmnt/activity_legal_info:'
+}
+
+run "$@"
