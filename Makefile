@@ -36,9 +36,11 @@ FS      := $(call object,fs)
 UNIT    := $(call program,tests/unit/test_*.c)
 UNIT_FS := $(call program,tests/unit/test_fs_*.c)
 TOOLS   := $(call program,tests/tool/*.c)
+PLUGINS := $(patsubst tests/plugin/%.c,$(BUILD)/plugin/%.so,$(wildcard tests/plugin/*.c))
 BENCH   := $(call object,tests/bench)
 CHECKER := $(call object,tests/checker)
 MAN1    := $(wildcard man/*.1)
+MAN3    := $(wildcard man/*.3)
 MAN5    := $(wildcard man/*.5)
 
 DEPS_RUN  = gcc libc6-dev make pkg-config libfuse3-dev fuse3 libsqlite3-dev sqlite3 libjansson-dev jq
@@ -60,7 +62,7 @@ help:
 	@echo 'bench      measure against raw SQLite and ext4; BENCHFLAGS are its options'
 	@echo 'checker    random operations against a model in memory: OPS=$(OPS), SEED=$(SEED), CHECKERFLAGS'
 	@echo 'tools-table write tests/tools/TABLE.md anew: what some 150 programs do to records'
-	@echo 'soak       the mount tests over and over, ROUNDS=10 times'
+	@echo 'soak       10,000 saves with hooks, then the mount tests over and over, ROUNDS=10 times'
 	@echo 'soak-checker  the checker, 1,000,000 operations over 20 seeds'
 	@echo 'lint       man pages and shell scripts'
 	@echo 'install    PREFIX=$(PREFIX), DESTDIR; uninstall takes it away'
@@ -102,13 +104,18 @@ $(TOOLS): $(BUILD)/tool/%: tests/tool/%.c
 	@mkdir -p $(@D)
 	$(COMPILE) -o $@ $<
 
+# As somebody else builds one: with nothing but the header.
+$(PLUGINS): $(BUILD)/plugin/%.so: tests/plugin/%.c
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -Ihooks $(CFLAGS) $(WARNINGS) $(INSTRUMENT) -MMD -MP -MF $(@:.so=.d) -fPIC -shared -o $@ $<
+
 $(BUILD)/bench: $(BENCH)
 	$(LINK) -o $@ $^ $(LIBS)
 
 $(BUILD)/checker: $(CHECKER)
 	$(LINK) -o $@ $^ $(LIBS)
 
-programs: $(BUILD)/rowfs $(UNIT) $(TOOLS) $(BUILD)/checker
+programs: $(BUILD)/rowfs $(UNIT) $(TOOLS) $(PLUGINS) $(BUILD)/checker
 
 # ---- using ----
 
@@ -126,15 +133,21 @@ run: deps
 stop:
 	fusermount3 -u mnt
 
+SHARE = $(DESTDIR)$(PREFIX)/share
+
 install: $(BUILD)/rowfs
 	install -D -m 755 $(BUILD)/rowfs $(DESTDIR)$(PREFIX)/bin/rowfs
-	install -d $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man5
-	install -m 644 $(MAN1) $(DESTDIR)$(PREFIX)/share/man/man1
-	install -m 644 $(MAN5) $(DESTDIR)$(PREFIX)/share/man/man5
+	install -d $(SHARE)/man/man1 $(SHARE)/man/man3 $(SHARE)/man/man5 $(SHARE)/pkgconfig
+	install -m 644 $(MAN1) $(SHARE)/man/man1
+	install -m 644 $(MAN3) $(SHARE)/man/man3
+	install -m 644 $(MAN5) $(SHARE)/man/man5
+	install -D -m 644 hooks/rowfs-plugin.h $(DESTDIR)$(PREFIX)/include/rowfs-plugin.h
+	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' rowfs.pc.in >$(SHARE)/pkgconfig/rowfs.pc
 
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/rowfs
-	rm -f $(MAN1:man/%=$(DESTDIR)$(PREFIX)/share/man/man1/%) $(MAN5:man/%=$(DESTDIR)$(PREFIX)/share/man/man5/%)
+	rm -f $(MAN1:man/%=$(SHARE)/man/man1/%) $(MAN3:man/%=$(SHARE)/man/man3/%) $(MAN5:man/%=$(SHARE)/man/man5/%)
+	rm -f $(DESTDIR)$(PREFIX)/include/rowfs-plugin.h $(SHARE)/pkgconfig/rowfs.pc
 
 # ---- testing ----
 
@@ -149,7 +162,7 @@ test-asan: deps-test
 # Races can only be where there are threads: the store's group commit, the job runner, the mount under many clients.
 test-tsan: deps-test
 	@$(MAKE) --no-print-directory SANITIZE=thread programs
-	@BUILD=build/tsan tests/run -j $(JOBS) $(or $(TESTS),unit/.*threads unit/.*store unit/.*job unit/.*save concurrent checker/four checker/a_crowd)
+	@BUILD=build/tsan tests/run -j $(JOBS) $(or $(TESTS),unit/.*threads unit/.*store unit/.*job unit/.*save unit/.*coprocess concurrent checker/four checker/a_crowd)
 
 # What real programs do to records, written anew; the tests compare with it.
 tools-table: deps-test
@@ -158,7 +171,7 @@ tools-table: deps-test
 	mv $(BUILD)/TABLE.md tests/tools/TABLE.md
 
 bench: deps
-	@$(MAKE) --no-print-directory all build/bench
+	@$(MAKE) --no-print-directory all build/bench build/tool/answer build/plugin/price.so
 	build/bench $(BENCHFLAGS)
 
 # Random operations against a model of the contract in memory.
@@ -176,10 +189,11 @@ soak-checker:
 ROUNDS = 10
 soak: deps-test
 	@$(MAKE) --no-print-directory programs
+	@BUILD=$(BUILD) SAVES=10000 LIMIT=900 tests/run -j $(JOBS) mount/leaks
 	@for round in $$(seq $(ROUNDS)); do BUILD=$(BUILD) tests/run -q -j $(JOBS) mount/ scenarios/ || exit 1; done
 
 lint:
-	mandoc -T lint -W warning $(MAN1) $(MAN5)
+	mandoc -T lint -W warning $(MAN1) $(MAN3) $(MAN5)
 	if command -v shellcheck >/dev/null; then shellcheck -x -S warning tests/run tests/deps tests/tour tests/*.sh tests/*/*.sh tests/tools/page tests/tools/repository .ci/run; fi
 
 clean:

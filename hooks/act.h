@@ -37,9 +37,17 @@ void check_write(struct buf *b, const struct model *m, const char *expression);
 
 /*
  * Runs the hook. A refusal is ECANCELED or what the program names. A pre_save hook may have bound an edit to the
- * change; enqueue has appended the job to the saving's changes, for the caller to carry.
+ * change; what it caused stands in v->caused, for the caller to carry.
  */
 int act(struct saving *v, const struct hook *h, struct change *c, struct err *e);
+
+/* Those that run programs. */
+int act_run(struct saving *v, const struct hook *h, struct change *c, struct err *e);
+int act_pipe(struct saving *v, const struct hook *h, struct change *c, struct err *e);
+
+/* `started` and `ended` of a program that saves wait for; data is a struct waiting. */
+void session_started(void *data, pid_t id);
+void session_ended(void *data, pid_t id);
 
 /* 0 when the program ended well, else why it refuses: ETIMEDOUT, ECANCELED or the errno its first line names. */
 int program_verdict(const struct program *p, const struct program_result *r, struct err *e);

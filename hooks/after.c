@@ -176,6 +176,7 @@ static int prepare(struct run *r, struct program *p, struct err *e)
 	struct actor actor;
 	*p = (struct program){
 	    .argv = r->hook->argv,
+	    .user = r->hook->user,
 	    .timeout_ms = r->hook->timeout_ms,
 	    .stop = (volatile bool *)&a->stop,
 	    .wake_fd = a->wake_fd,
@@ -184,7 +185,7 @@ static int prepare(struct run *r, struct program *p, struct err *e)
 	if (result < 0)
 		return result;
 	p->directory = a->saver->schema->conf->directory;
-	p->env = event_env(&r->arena, &event, a->saver);
+	p->env = event_env(&r->arena, &event, a->saver, r->hook->user);
 	p->input = arena_printf(&r->arena, "%s\n", r->pending.event);
 	if (!p->env || !p->input)
 		return err_nomem(e);

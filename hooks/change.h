@@ -13,13 +13,14 @@
 
 #include "save.h"
 
-/* A program that a save waits for. It lives on the stack of the thread that waits. */
+/* A program that a save waits for. It lives on the stack of the thread that waits, or with its coprocess. */
 struct session {
 	pid_t id;
 	struct session *next, **link;
 };
 
 struct after;
+struct coprocess;
 
 struct saver {
 	const struct schema *schema;
@@ -28,7 +29,8 @@ struct saver {
 	struct journal *journal;
 	const char *mount;
 	struct after *after;           /* programs of after_commit */
-	pthread_mutex_t sessions_lock; /* a leaf */
+	struct coprocess **coprocesses; /* programs of pipe hooks, by instance */
+	pthread_mutex_t sessions_lock;  /* a leaf */
 	struct session *sessions;
 };
 
@@ -36,6 +38,12 @@ struct saver {
 struct family {
 	struct change **of;
 	size_t n, room;
+};
+
+/* What a session of the table is to `started` and `ended` of a program. */
+struct waiting {
+	struct saver *saver;
+	struct session session;
 };
 
 struct change {
@@ -46,6 +54,8 @@ struct change {
 	bool trusted;
 	bool changed;   /* there is something to do; false: equal content, or a child that has left its parent */
 	bool edited;    /* by a pre_save hook: the store must check the row again */
+	bool applied;   /* its row has changed */
+	bool handled;   /* by an apply hook: the row is not changed */
 	bool posted;    /* its post_save or post_delete hooks have run */
 	unsigned depth; /* hooks that caused it; 0: a request, or a cascade of one */
 	const struct change *cause; /* whose hook caused it; NULL: a request, or a cascade of one */
@@ -56,7 +66,6 @@ struct change {
 	struct value *row;      /* NULL on delete */
 	struct value *deleted;  /* on a create: what the key had until a moment ago (deleted.c) */
 	size_t pre_at;          /* pre hooks before this place in the list have run before the transaction */
-	bool applied;           /* its row is written */
 
 	/* Of what is part of another record's file, and of what has such parts (tree.h). */
 	const struct relation *relation; /* by which the parent embeds it; NULL: it is not embedded */
@@ -66,6 +75,10 @@ struct change {
 	struct family stored;   /* what it embeds, as stored */
 	struct family children; /* the same and new ones, by relation in the order of the document, then what goes */
 	bool has_tree;          /* they have been read */
+
+	const char *origin;     /* "hooks/count: tracks/3.json", for messages; NULL: none */
+	struct change *caused;  /* by its hooks that have run before the transaction */
+	struct change *next_caused;
 };
 
 /* A document that values borrow from. */
@@ -85,6 +98,8 @@ struct saving {
 	struct conn *conn;       /* the snapshot before the transaction, then the transaction's */
 	struct change **changes; /* in the order in which they came */
 	size_t n, room;
+	struct change *caused;   /* by the hook that runs, to be carried behind it; see cause.h */
+	struct change **caused_end;
 	struct change **index; /* of a cascade: open addressing by model and key */
 	size_t nindex, index_room;
 	struct kept *kept;
@@ -134,6 +149,8 @@ int change_cascade(struct saving *v, size_t from, struct err *e);
 int change_resolve_child(struct saving *v, struct change *c, struct err *e);
 /* Inserts, updates or deletes the row. */
 int change_apply(struct saving *v, struct change *c, struct err *e);
+/* Carries what the hook has caused until now (save.c); for kinds whose hooks see it at once. */
+int saving_carry_caused(struct saving *v, struct err *e);
 /* True when both stand for the same step from the same stored row. */
 bool change_same(const struct change *a, const struct change *b);
 

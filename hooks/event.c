@@ -45,6 +45,11 @@ void event_comm(pid_t pid, char *comm)
 			*c = '?';
 }
 
+const char *event_put_type(enum verb verb)
+{
+	return put_types[verb];
+}
+
 /* ---- the object ---- */
 
 static void write_string(struct buf *b, const char *name, const char *text)
@@ -258,7 +263,7 @@ static void add_row(struct env *env, const char *prefix, const struct model *m, 
 	}
 }
 
-static void add_event(struct env *env, const struct event_object *event, const struct saver *s)
+static void add_event(struct env *env, const struct event_object *event)
 {
 	buf_auto key = BUF_INIT;
 	value_plain(&key, event->model->key->type, event->key);
@@ -270,23 +275,43 @@ static void add_event(struct env *env, const struct event_object *event, const s
 	add(env, "ROWFS_KEY=%s", buf_text(&key));
 	add(env, "ROWFS_UID=%lu", (unsigned long)event->actor->uid);
 	add(env, "ROWFS_GID=%lu", (unsigned long)event->actor->gid);
-	add(env, "ROWFS_MOUNT=%s", s->mount);
-	add(env, "ROWFS_CONF=%s/%s", s->schema->conf->directory, basename(s->schema->conf->path));
 	env->failed |= buf_failed(&key);
 }
 
-const char *const *event_env(struct arena *a, const struct event_object *event, const struct saver *s)
+static void add_common(struct env *env, const struct saver *s, const struct user *user)
 {
-	enum { FIXED = 16 };
+	for (size_t i = 0; i < sizeof passed_on / sizeof *passed_on; i++) {
+		bool own = user && strcmp(passed_on[i], "HOME") == 0;
+		const char *value = own ? user->home : getenv(passed_on[i]);
+		if (value)
+			add(env, "%s=%s", passed_on[i], value);
+	}
+	add(env, "ROWFS_MOUNT=%s", s->mount);
+	add(env, "ROWFS_CONF=%s/%s", s->schema->conf->directory, basename(s->schema->conf->path));
+}
+
+enum { FIXED = 16 };
+
+const char *const *program_env(struct arena *a, const struct saver *s, const struct user *user)
+{
+	struct env env = {.arena = a};
+	env.list = arena_alloc(a, FIXED * sizeof *env.list);
+	if (!env.list)
+		return NULL;
+	add_common(&env, s, user);
+	return env.failed ? NULL : env.list;
+}
+
+const char *const *event_env(struct arena *a, const struct event_object *event, const struct saver *s,
+			     const struct user *user)
+{
 	struct env env = {.arena = a};
 	buf_auto omitted = BUF_INIT;
 	env.list = arena_alloc(a, (FIXED + 2 * event->model->nfields) * sizeof *env.list);
 	if (!env.list)
 		return NULL;
-	for (size_t i = 0; i < sizeof passed_on / sizeof *passed_on; i++)
-		if (getenv(passed_on[i]))
-			add(&env, "%s=%s", passed_on[i], getenv(passed_on[i]));
-	add_event(&env, event, s);
+	add_common(&env, s, user);
+	add_event(&env, event);
 	add_row(&env, "new_", event->model, event->row, &omitted);
 	add_row(&env, "old_", event->model, event->old, &omitted);
 	if (omitted.len)
@@ -300,7 +325,7 @@ int event_program(struct program *p, struct arena *a, const struct event_object 
 	buf_auto line = BUF_INIT;
 	event_write(&line, event);
 	buf_char(&line, '\n');
-	p->env = event_env(a, event, s);
+	p->env = event_env(a, event, s, p->user);
 	p->input = buf_failed(&line) ? NULL : arena_copy(a, line.data, line.len);
 	p->input_len = line.len;
 	p->directory = s->schema->conf->directory;

@@ -26,6 +26,8 @@ struct event_object {
 	const struct change *change; /* what it embeds; NULL: nothing is told of that */
 };
 
+/* "newly_created" or "updated"; NULL for a delete. */
+const char *event_put_type(enum verb verb);
 /* The line without a line break. Failures are the buffer's. */
 void event_write(struct buf *b, const struct event_object *event);
 /*
@@ -35,9 +37,12 @@ void event_write(struct buf *b, const struct event_object *event);
 int event_read(struct event_object *event, struct actor *actor, const struct schema *s, const char *line,
 	       struct arena *a, struct err *e);
 /* NAME=VALUE..., NULL-terminated, in the arena. NULL: no memory. */
-const char *const *event_env(struct arena *a, const struct event_object *event, const struct saver *s);
+const char *const *event_env(struct arena *a, const struct event_object *event, const struct saver *s,
+			     const struct user *user);
 
-/* Fills in environment, input and directory of a program that gets the event. */
+/* What does not depend on an event. */
+const char *const *program_env(struct arena *a, const struct saver *s, const struct user *user);
+/* Fills in environment, input and directory of a program that gets the event; its user is set. */
 int event_program(struct program *p, struct arena *a, const struct event_object *event, const struct saver *s,
 		  struct err *e);
 

@@ -11,6 +11,8 @@
 #include "act.h"
 #include "hook.h"
 #include "hook_read.h"
+#include "plugin.h"
+#include "program.h"
 
 #define BIT(n)       (1U << (n))
 #define COUNT(array) (sizeof(array) / sizeof *(array))
@@ -30,6 +32,7 @@ static const struct event_info {
 } events[EVENT_COUNT] = {
     [EVENT_PRE_SAVE] = {"pre_save", VERBS_SAVE, KINDS_ALL},
     [EVENT_PRE_DELETE] = {"pre_delete", VERBS_DELETE, KINDS_ALL},
+    [EVENT_APPLY] = {"apply", VERBS_ALL, KINDS_ALL},
     [EVENT_POST_SAVE] = {"post_save", VERBS_SAVE, KINDS_ALL},
     [EVENT_POST_DELETE] = {"post_delete", VERBS_DELETE, KINDS_ALL},
     [EVENT_BEFORE_COMMIT] = {"before_commit", VERBS_ALL, KINDS_ALL},
@@ -45,9 +48,7 @@ static const struct {
     {"delete", BIT(VERB_DELETE)},
 };
 
-static const char *const not_yet[] = {"apply", "pipe", "plugin", "as"};
-
-static hook_read_kind read_sql, read_check, read_run;
+static hook_read_kind read_sql, read_check;
 
 static const struct {
 	const char *name, *usage;
@@ -56,7 +57,9 @@ static const struct {
 } kinds[HOOK_KIND_COUNT] = {
     [HOOK_SQL] = {"sql", "sql \"STATEMENTS\"", 1, 1, read_sql},
     [HOOK_CHECK] = {"check", "check \"EXPRESSION\" \"MESSAGE\"", 2, 2, read_check},
-    [HOOK_RUN] = {"run", "run PROGRAM ARGUMENT...", 1, (size_t)-1, read_run},
+    [HOOK_RUN] = {"run", "run PROGRAM ARGUMENT...", 1, (size_t)-1, hook_read_program},
+    [HOOK_PIPE] = {"pipe", "pipe PROGRAM ARGUMENT...", 1, (size_t)-1, hook_read_program},
+    [HOOK_PLUGIN] = {"plugin", "plugin FILE.so KEY=VALUE...", 1, (size_t)-1, hook_read_plugin},
     [HOOK_ENQUEUE] = {"enqueue", "enqueue QUEUE FIELD=VALUE...", 1, (size_t)-1, hook_read_enqueue},
 };
 
@@ -82,30 +85,7 @@ static int read_check(struct hook_reader *r, const struct word *words, size_t n,
 	return 0;
 }
 
-static int read_run(struct hook_reader *r, const struct word *words, size_t n, struct hook *h)
-{
-	h->argv = arena_alloc(&r->hooks->arena, (n + 1) * sizeof *h->argv);
-	if (!h->argv)
-		return err_nomem(r->e);
-	for (size_t i = 0; i < n; i++)
-		h->argv[i] = words[i].text;
-	if (strchr(words[0].text, '/'))
-		h->argv[0] = conf_path(r->conf, &words[0]);
-	return h->argv[0] ? 0 : err_nomem(r->e);
-}
-
 /* ---- one directive ---- */
-
-static bool is_not_yet(struct hook_reader *r, const struct word *w)
-{
-	for (size_t i = 0; i < COUNT(not_yet); i++) {
-		if (strcmp(w->text, not_yet[i]) != 0)
-			continue;
-		conf_mistake(r->conf, w, "%s is not in this version", w->text);
-		return true;
-	}
-	return false;
-}
 
 static int find_event(struct hook_reader *r, const struct word *w)
 {
@@ -115,8 +95,7 @@ static int find_event(struct hook_reader *r, const struct word *w)
 		if (strcmp(w->text, names[i]) == 0)
 			return i;
 	}
-	if (!is_not_yet(r, w))
-		conf_unknown(r->conf, w, "event", names, EVENT_COUNT);
+	conf_unknown(r->conf, w, "event", names, EVENT_COUNT);
 	return -1;
 }
 
@@ -175,7 +154,8 @@ static int find_kind(struct hook_reader *r, const struct directive *d, size_t at
 {
 	const char *names[HOOK_KIND_COUNT + COUNT(verb_words)];
 	if (at >= d->nwords) {
-		conf_mistake(r->conf, &d->words[0], "on EVENT VERB... is followed by sql, check, run or enqueue");
+		conf_mistake(r->conf, &d->words[0],
+			     "on EVENT VERB... is followed by sql, check, run, pipe, plugin or enqueue");
 		return -1;
 	}
 	for (int i = 0; i < HOOK_KIND_COUNT; i++) {
@@ -185,28 +165,31 @@ static int find_kind(struct hook_reader *r, const struct directive *d, size_t at
 	}
 	for (size_t i = 0; i < COUNT(verb_words); i++)
 		names[HOOK_KIND_COUNT + i] = verb_words[i].name;
-	if (!is_not_yet(r, &d->words[at]))
-		conf_unknown(r->conf, &d->words[at], "verb or kind of hook", names, COUNT(names));
+	conf_unknown(r->conf, &d->words[at], "verb or kind of hook", names, COUNT(names));
 	return -1;
 }
 
 static void read_timeout(struct hook_reader *r, const struct directive *d, struct hook *h)
 {
-	if (h->kind != HOOK_RUN)
+	if (h->kind != HOOK_RUN && h->kind != HOOK_PIPE)
 		conf_mistake(r->conf, &d->words[0], "only a program has a timeout");
 	else if (directive_args(d) != 1 || !word_duration(&d->words[1], &h->timeout_ms) || h->timeout_ms <= 0)
 		conf_mistake(r->conf, &d->words[0], "timeout is followed by a time such as 10s");
 }
 
-static void read_options(struct hook_reader *r, const struct directive *d, struct hook *h)
+static int read_options(struct hook_reader *r, const struct directive *d, struct hook *h)
 {
-	static const char *const options[] = {"timeout"};
-	for (const struct directive *o = d->children; o; o = o->next) {
+	static const char *const options[] = {"timeout", "as"};
+	int result = 0;
+	for (const struct directive *o = d->children; o && result == 0; o = o->next) {
 		if (strcmp(o->words[0].text, "timeout") == 0)
 			read_timeout(r, o, h);
-		else if (!is_not_yet(r, &o->words[0]))
+		else if (strcmp(o->words[0].text, "as") == 0)
+			result = hook_read_as(r, o, h);
+		else
 			conf_unknown(r->conf, &o->words[0], "option of a hook", options, COUNT(options));
 	}
+	return result;
 }
 
 static int add_hook(struct hook_reader *r, const struct hook *h)
@@ -237,8 +220,12 @@ static int add_events(struct hook_reader *r, const struct directive *d, struct h
 		h.verbs = verbs & events[i].verbs;
 		h.timeout_ms = given ? given : i == EVENT_AFTER_COMMIT ? TIMEOUT_AFTER_MS : TIMEOUT_HOOK_MS;
 		if (!(events[i].kinds & BIT(h.kind)))
-			conf_mistake(r->conf, h.where, "%s can't do anything at %s: the transaction is over",
+			conf_mistake(r->conf, h.where,
+				     "%s can't do anything at %s: the transaction is over; run and enqueue can",
 				     kinds[h.kind].name, events[i].name);
+		if (h.plugin && events[i].kinds & BIT(HOOK_PLUGIN) && !plugin_has(h.plugin, i))
+			conf_mistake(r->conf, h.where + 1, "%s has no function for %s", h.where[1].text,
+				     events[i].name);
 		if (!h.verbs)
 			conf_mistake(r->conf, &d->words[1], "%s happens for none of these verbs", events[i].name);
 		if (add_hook(r, &h) < 0)
@@ -268,7 +255,12 @@ static int read_on(struct hook_reader *r, const struct directive *d, const struc
 		conf_mistake(r->conf, h.where, "usage: %s", kinds[kind].usage);
 	else
 		result = kinds[kind].read(r, &d->words[at + 1], args, &h);
-	read_options(r, d, &h);
+	if (result == 0)
+		result = read_options(r, d, &h);
+	if (result == 0 && h.kind == HOOK_PIPE && h.argv)
+		hook_share(r->hooks, &h);
+	if (h.kind == HOOK_PLUGIN && !h.plugin)
+		return result; /* a mistake has been told */
 	return result < 0 ? result : add_events(r, d, h, of_events, verbs);
 }
 
@@ -294,6 +286,8 @@ int hooks_read(struct hooks *h, struct conf *c, const struct schema *s, struct e
 
 void hooks_release(struct hooks *h)
 {
+	for (size_t i = 0; i < h->nplugins; i++)
+		plugin_close(h->plugins[i]);
 	arena_release(&h->arena);
 	*h = (struct hooks){0};
 }
@@ -380,6 +374,8 @@ static void print_hook(const struct hook *h, const struct model *m, FILE *to)
 		print_word(h->message, to);
 	for (size_t i = 0; h->argv && h->argv[i]; i++)
 		print_word(h->argv[i], to);
+	if (h->user)
+		fprintf(to, " { as %s }", h->user->name);
 	if (h->queue)
 		fprintf(to, " %s", h->queue->name);
 	for (size_t i = 0; i < h->nassignments; i++) {

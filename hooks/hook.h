@@ -16,6 +16,7 @@
 enum event {
 	EVENT_PRE_SAVE,
 	EVENT_PRE_DELETE,
+	EVENT_APPLY,
 	EVENT_POST_SAVE,
 	EVENT_POST_DELETE,
 	EVENT_BEFORE_COMMIT,
@@ -24,7 +25,7 @@ enum event {
 };
 const char *event_name(enum event event);
 
-enum hook_kind { HOOK_SQL, HOOK_CHECK, HOOK_RUN, HOOK_ENQUEUE, HOOK_KIND_COUNT };
+enum hook_kind { HOOK_SQL, HOOK_CHECK, HOOK_RUN, HOOK_PIPE, HOOK_PLUGIN, HOOK_ENQUEUE, HOOK_KIND_COUNT };
 
 /* FIELD=VALUE of enqueue: a literal, or a parameter of the event. */
 struct assignment {
@@ -33,12 +34,17 @@ struct assignment {
 	const char *parameter; /* "owner_id", "old_total", "key"; NULL: the literal */
 };
 
+struct user;
+struct plugin;
 struct hook {
 	enum event event;
 	unsigned verbs;             /* bits 1 << enum verb */
 	enum hook_kind kind;
 	const struct model *model;  /* NULL: every model */
-	const char **argv;          /* run; argv[0] is absolute when it holds a / */
+	const char **argv;          /* run, pipe, plugin: the words; argv[0] is absolute when it holds a / */
+	const struct user *user;    /* as USER; NULL: the daemon's */
+	size_t instance;            /* pipe: those of the same words share one, numbered from 0 */
+	struct plugin *plugin;      /* the same for plugin */
 	const char *sql;            /* sql and check: its text */
 	const char *message;        /* check */
 	const struct model *queue;  /* enqueue */
@@ -53,6 +59,9 @@ struct hook {
 struct hooks {
 	struct hook *all;           /* in the order they run: those of every model first, then each model's */
 	size_t n;
+	size_t ninstances;          /* of pipe */
+	struct plugin **plugins;
+	size_t nplugins;
 	struct arena arena;
 };
 
@@ -61,6 +70,8 @@ int hooks_read(struct hooks *h, struct conf *c, const struct schema *s, struct e
 /* Compiles the SQL of all hooks on the store; what does not compile is a mistake of the conf at its word. */
 int hooks_prepare(struct hooks *h, struct conf *c, struct store *store, const struct schema *s, struct err *e);
 void hooks_release(struct hooks *h);
+/* -EPERM when a program is to run as a user that only root could run it as. */
+int hooks_check_users(const struct hooks *h, struct err *e);
 
 /* The next hook at or after *at for the event, verb and model; NULL at the end. *at starts at 0. */
 const struct hook *hooks_next(const struct hooks *h, enum event event, enum verb verb, const struct model *m,

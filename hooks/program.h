@@ -14,10 +14,21 @@
 #include "../store/buf.h"
 #include "../store/err.h"
 
+/* Whom a program runs as. */
+struct user {
+	const char *name;
+	uid_t uid;
+	gid_t gid;
+	const gid_t *groups;
+	size_t ngroups;
+	const char *home;
+};
+
 struct program {
 	const char *const *argv;
 	const char *const *env;      /* NULL-terminated NAME=VALUE */
 	const char *directory;
+	const struct user *user;     /* NULL: the daemon's */
 	const char *input;           /* for its standard input */
 	size_t input_len;
 	long long timeout_ms;

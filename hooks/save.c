@@ -17,9 +17,13 @@
 #include "act.h"
 #include "after.h"
 #include "answer.h"
+#include "cause.h"
+#include "coprocess.h"
 #include "change.h"
 #include "deleted.h"
 #include "event.h"
+#include "plugin.h"
+#include "program.h"
 #include "tree.h"
 
 /* One call of save(). */
@@ -75,25 +79,47 @@ static struct change *change_of_request(struct order *o, size_t i, struct err *e
 
 static int carry(struct saving *v, size_t from, struct err *e);
 
-/* Carries what the last hook has caused. Its problems are those of another document than the user's. */
-static int carry_caused(struct saving *v, size_t from, struct err *e)
+/* Its problems are those of another document than the user's. */
+static int carry_one(struct saving *v, struct change *c, struct err *e)
 {
 	err_auto why = ERR_INIT;
-	if (from == v->n || carry(v, from, &why) == 0)
+	if (change_add(v, c, &why) == 0 && carry(v, v->n - 1, &why) == 0)
 		return 0;
-	const char *model = v->changes[from]->model->name;
-	return err_set(e, why.code, why.nproblems ? "%s: %s" : "%.0s%s", model, why.text);
+	if (c->origin)
+		return err_set(e, why.code, "%s: %s", c->origin, why.text);
+	return err_set(e, why.code, why.nproblems ? "%s: %s" : "%.0s%s", c->model->name, why.text);
+}
+
+/* The cascade that the hook is in the middle of keeps its index. */
+int saving_carry_caused(struct saving *v, struct err *e)
+{
+	int result = 0;
+	struct change *c = v->caused, **index = v->index;
+	size_t nindex = v->nindex, room = v->index_room;
+	if (!c)
+		return 0;
+	v->caused = NULL;
+	v->index = NULL;
+	v->nindex = v->index_room = 0;
+	for (; c && result == 0; c = c->next_caused)
+		result = carry_one(v, c, e);
+	free(v->index);
+	v->index = index;
+	v->nindex = nindex;
+	v->index_room = room;
+	return result;
 }
 
 static int run_hooks(struct saving *v, enum event event, struct change *c, size_t at, struct err *e)
 {
 	const struct hook *h;
 	while ((h = hooks_next(v->saver->hooks, event, c->verb, c->model, &at))) {
-		size_t before = v->n;
 		if (event == EVENT_AFTER_COMMIT && h->kind != HOOK_ENQUEUE)
 			continue;
-		if (act(v, h, c, e) < 0 || carry_caused(v, before, e) < 0)
+		if (act(v, h, c, e) < 0 || saving_carry_caused(v, e) < 0)
 			return -e->code;
+		if (event == EVENT_APPLY && c->handled)
+			break;
 	}
 	return 0;
 }
@@ -103,8 +129,22 @@ static int pre_hooks(struct saving *v, struct change *c, struct err *e)
 	enum event event = c->verb == VERB_DELETE ? EVENT_PRE_DELETE : EVENT_PRE_SAVE;
 	if (!c->changed)
 		return 0;
+	v->caused = c->caused;
+	if (saving_carry_caused(v, e) < 0)
+		return -e->code;
 	int result = run_hooks(v, event, c, c->pre_at, e);
 	return result < 0 || !c->edited ? result : change_check(v, c, e);
+}
+
+/* The row, unless an apply hook has handled the change. */
+static int apply(struct saving *v, struct change *c, struct err *e)
+{
+	if (run_hooks(v, EVENT_APPLY, c, 0, e) < 0)
+		return -e->code;
+	if (!c->handled && change_apply(v, c, e) < 0)
+		return -e->code;
+	c->applied = !c->handled;
+	return 0;
 }
 
 /* Children stand behind their parents: they come first. What hooks have caused is done already. */
@@ -129,7 +169,7 @@ static const struct hook *next_program(struct saving *v, const struct change *c,
 	enum event event = c->verb == VERB_DELETE ? EVENT_PRE_DELETE : EVENT_PRE_SAVE;
 	*at = c->pre_at;
 	const struct hook *h = hooks_next(v->saver->hooks, event, c->verb, c->model, at);
-	return h && h->kind == HOOK_RUN ? h : NULL;
+	return h && (h->kind == HOOK_RUN || h->kind == HOOK_PIPE) ? h : NULL;
 }
 
 static bool may_be_early(struct saving *v, const struct request *r)
@@ -161,9 +201,12 @@ static int run_early(struct order *o, struct err *e)
 	if (result < 0)
 		return result;
 	const struct hook *h;
-	for (size_t at; c->changed && (h = next_program(v, c, &at)); c->pre_at = at)
+	for (size_t at; c->changed && !c->caused && (h = next_program(v, c, &at)); c->pre_at = at) {
 		if (act(v, h, c, e) < 0)
 			return -e->code;
+		c->caused = v->caused; /* the next hook comes after it: in the transaction */
+		v->caused = NULL;
+	}
 	o->nothing = !c->changed;
 	o->results[0] = o->early = c;
 	o->planned = v->planned;
@@ -183,6 +226,7 @@ static void take_early(struct order *o, struct change *c)
 	c->children = o->early->children;
 	for (size_t i = 0; i < c->children.n; i++)
 		c->children.of[i]->parent = c;
+	c->caused = o->early->caused;
 }
 
 /* ---- 3. to 5. one request: validate, pre hooks, rows ---- */
@@ -242,7 +286,7 @@ static int prepare_deletes(struct saving *v, size_t from, size_t *first, struct 
 /* What hooks have caused meanwhile stands among the others and is done. */
 static int apply_once(struct saving *v, struct change *c, struct err *e)
 {
-	return c->changed && !c->applied ? change_apply(v, c, e) : 0;
+	return c->changed && !c->applied && !c->handled ? apply(v, c, e) : 0;
 }
 
 /* Rows that go do so from the last to the first, and before others come, which may have their unique values. */
@@ -271,7 +315,8 @@ static int carry_resolved(struct saving *v, size_t from, struct err *e)
 /* What a hook has caused: its own post hooks run at once. */
 static int carry(struct saving *v, size_t from, struct err *e)
 {
-	if (change_resolve(v, v->changes[from], e) < 0 || carry_resolved(v, from, e) < 0)
+	struct change *c = v->changes[from];
+	if (change_resolve(v, c, e) < 0 || cause_check(c, e) < 0 || carry_resolved(v, from, e) < 0)
 		return -e->code;
 	return post_hooks(v, from, e);
 }
@@ -455,7 +500,7 @@ static int in_order(struct order *o, struct err *e)
 	if (o->nothing)
 		return fill_outcomes(o, e);
 	if (begin(v, e) < 0 ||                           /* from here on other saves wait */
-	    carry_requests(o, e) < 0 ||                  /* each: read, validate, pre_save or pre_delete, its rows */
+	    carry_requests(o, e) < 0 ||                  /* each: read, validate, pre_save or pre_delete, apply, its rows */
 	    post_hooks(v, 0, e) < 0 ||                   /* post_save, post_delete */
 	    finish_changes(v, e) < 0 ||                  /* before_commit, then enqueue of after_commit */
 	    fill_outcomes(o, e) < 0 || commit(o, e) < 0) /* with a record of after_commit's programs, which then run */
@@ -491,12 +536,18 @@ int saver_new(struct saver **out, const struct schema *schema, const struct hook
 	if (!s)
 		return err_nomem(e);
 	*s = (struct saver){.schema = schema, .hooks = hooks, .store = store, .journal = journal, .mount = mount};
-	int result = after_new(&s->after, s, e);
+	pthread_mutex_init(&s->sessions_lock, NULL);
+	int result = hooks_check_users(hooks, e);
+	if (result == 0)
+		result = coprocesses_new(s, e);
+	for (size_t i = 0; i < hooks->nplugins && result == 0; i++)
+		result = plugin_ready(hooks->plugins[i], e);
+	if (result == 0)
+		result = after_new(&s->after, s, e);
 	if (result < 0) {
-		free(s);
+		saver_free(s);
 		return result;
 	}
-	pthread_mutex_init(&s->sessions_lock, NULL);
 	*out = s;
 	return 0;
 }
@@ -511,6 +562,7 @@ void saver_free(struct saver *s)
 	if (!s)
 		return;
 	after_free(s->after);
+	coprocesses_free(s);
 	pthread_mutex_destroy(&s->sessions_lock);
 	free(s);
 }

@@ -17,7 +17,7 @@
 
 #include "measure.h"
 
-enum { CLIENTS_MAX = 8, SIDES_MAX = 5, ROUNDS_MAX = 32, PATH_SIZE = 512, TEXT_SIZE = 1024 };
+enum { CLIENTS_MAX = 8, SIDES_MAX = 8, ROUNDS_MAX = 32, PATH_SIZE = 512, TEXT_SIZE = 1024 };
 
 enum op {
 	OP_CREATE,
@@ -165,7 +165,7 @@ struct daemon {
 struct hook_variant {
 	const char *name, *model, *line; /* its `on` directive, "" for none */
 };
-enum { HOOK_VARIANTS = 5 };
+enum { HOOK_VARIANTS = 7 }; /* at most SIDES_MAX */
 extern const struct hook_variant hook_variants[HOOK_VARIANTS];
 
 int daemon_init(struct daemon *d, const char *program, const char *work, const char *durability);

@@ -24,6 +24,8 @@ const struct hook_variant hook_variants[HOOK_VARIANTS] = {
     {"check", "hook_check", "    on pre_save check \":price >= 0\" \"The price must not be negative\"\n"},
     {"sql", "hook_sql", "    on post_save sql \"UPDATE totals SET saves = saves + 1 WHERE id = 1\"\n"},
     {"enqueue", "hook_enqueue", "    on after_commit enqueue jobs record_id=:id\n"},
+    {"plugin", "hook_plugin", "    on pre_save plugin build/plugin/price.so\n"},
+    {"pipe", "hook_pipe", "    on pre_save pipe build/tool/answer\n"},
     {"run /bin/true", "hook_run", "    on pre_save run /bin/true\n"},
 };
 
@@ -43,6 +45,19 @@ static int write_conf(const struct daemon *d, const char *durability)
 	return fclose(conf) ? -errno : 0;
 }
 
+/* work/build: where this program and those of its hooks were built. */
+static int link_build(const char *work)
+{
+	char self[PATH_SIZE], path[PATH_SIZE];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+	if (n < 0)
+		return -errno;
+	self[n] = '\0';
+	*strrchr(self, '/') = '\0';
+	snprintf(path, sizeof path, "%s/build", work);
+	return symlink(self, path) && errno != EEXIST ? -errno : 0;
+}
+
 int daemon_init(struct daemon *d, const char *program, const char *work, const char *durability)
 {
 	*d = (struct daemon){.program = program};
@@ -52,7 +67,8 @@ int daemon_init(struct daemon *d, const char *program, const char *work, const c
 	snprintf(d->log, sizeof d->log, "%s/rowfs.log", work);
 	if (mkdir(d->mount, 0755) && errno != EEXIST)
 		return -errno;
-	return write_conf(d, durability);
+	int result = link_build(work);
+	return result ? result : write_conf(d, durability);
 }
 
 static void run_program(const struct daemon *d)

@@ -114,6 +114,66 @@ END
 	is "$(ls mnt/tasks)" 1.json
 }
 
+# ---- apply ----
+
+test_what_an_apply_hook_handles_is_no_error_and_leaves_no_row() {
+	program hooks/apply <<'END'
+#!/bin/sh
+echo '{"handled": true}'
+END
+	logger
+	EVERYWHERE='on apply run hooks/log everywhere' with <<'END'
+	on apply create run hooks/apply
+	on post_save run hooks/log
+END
+	saves mnt/items/1.json '{"name": "a"}'
+	is "$(ls mnt/items)" ''
+	fails cat mnt/items/1.json
+	is "$(cat log)" $'apply create everywhere\npost_save create '
+	is "$(cat mnt/.errors)" ''
+}
+
+test_handled_in_every_way_of_saving_leaves_things_as_they_are() {
+	program hooks/apply <<'END'
+#!/bin/sh
+[ "$new_name" = keep ] || echo '{"handled": true}'
+END
+	with <<'END'
+	on apply run hooks/apply
+END
+	saves mnt/items/1.json '{"name": "keep"}'
+	saves mnt/items/.new '{"name": "a"}'
+	echo '{"name": "b"}' >mnt/items/tmp
+	mv mnt/items/tmp mnt/items/1.json
+	echo '{"qty": 9}' | sed 's/}/, "name": "c"}/' >>mnt/items/1.json
+	rm mnt/items/1.json
+	is "$(ls mnt/items)" 1.json
+	is "$(value mnt/items/1.json '[.name, .qty]')" '["keep",1]'
+	is "$(cat mnt/.errors)" ''
+}
+
+test_an_apply_hook_may_store_the_record_in_its_own_way() {
+	with <<'END'
+	on apply sql "insert or replace into items (id, name, qty) values (:id, :name, 9); select 1 as handled"
+END
+	saves mnt/items/1.json '{"name": "a", "qty": 2}'
+	is "$(value mnt/items/1.json .qty)" 9
+	jq -c '.name = "b"' mnt/items/1.json >mnt/items/tmp
+	mv mnt/items/tmp mnt/items/1.json
+	is "$(value mnt/items/1.json '[.name, .qty]')" '["b",9]'
+}
+
+test_an_apply_hook_refuses_before_and_after_its_change() {
+	with <<'END'
+	on apply sql "insert into events (text) values ('half'); select 'No ' || :name as error where :qty > 1"
+	on apply check ":name <> 'bad'" "No bad names"
+END
+	refuses ECANCELED mnt/items/1.json '{"name": "a", "qty": 2}'
+	is "$(last_error)" 'No a'
+	refuses ECANCELED mnt/items/1.json '{"name": "bad"}'
+	saves mnt/items/1.json '{"name": "a"}'
+}
+
 # ---- check and sql ----
 
 test_a_check_refuses_with_its_message() {
@@ -430,16 +490,27 @@ END
 	saves mnt/items/2.json '{"name": "a"}'
 }
 
-test_an_answer_that_is_not_in_this_version_refuses() {
+test_a_program_may_save_and_delete_other_records_in_the_same_transaction() {
 	program hooks/more <<'END'
 #!/bin/sh
-echo '{"save": [{"path": "events/5.json", "put": {"text": "made"}}]}'
+echo '{"save": [{"path": "events/5.json", "put": {"text": "made"}}, {"path": "events/1.json", "merge": {"text": "new"}}],
+	"delete": ["events/2.json"]}'
 END
 	with <<'END'
-	on before_commit run hooks/more
+	on pre_save create run hooks/more
+	on before_commit replace run hooks/more
 END
-	refuses ECANCELED mnt/items/1.json '{"name": "a"}'
-	has "$(last_error)" 'not in this version'
+	saves mnt/events/1.json '{"text": "old"}'
+	refuses ENOENT mnt/items/1.json '{"name": "a"}'
+	has "$(last_error)" '^hooks/more: events/2.json: .*does not exist'
+	saves mnt/events/2.json '{}'
+	saves mnt/items/1.json '{"name": "a"}'
+	is "$(jq -r .text mnt/events/*.json)" $'new\nmade'
+	is "$(ls mnt/events)" $'1.json\n5.json'
+	saves mnt/events/2.json '{}'
+	sql 'delete from events where id = 5'
+	saves mnt/items/1.json '{"name": "b"}'
+	is "$(ls mnt/events)" $'1.json\n5.json'
 }
 
 test_a_program_that_takes_too_long_is_ended_and_the_save_is_etimedout() {
@@ -534,6 +605,151 @@ END
 	wait $writer
 	is "$(cat saved)" ok
 	is "$(value mnt/items/1.json .name)" b
+}
+
+# ---- pipe ----
+
+test_a_pipe_hook_edits_with_jq() {
+	with <<'END'
+	on pre_save pipe jq --unbuffered -c '{version, new: (.new | .name |= ascii_upcase)}'
+END
+	saves mnt/items/1.json '{"name": "a"}'
+	saves mnt/items/2.json '{"name": "b"}'
+	is "$(jq -r .name mnt/items/*.json)" $'A\nB'
+	is "$(pgrep -cP "$daemon" jq)" 1
+}
+
+test_a_pipe_program_that_dies_costs_one_save() {
+	program hooks/mortal <<'END'
+#!/bin/bash
+while read -r line; do
+	case $line in *'"name":"die"'*) echo "Oh no" >&2; exit 1 ;; esac
+	echo '{"version":1}'
+done
+END
+	with <<'END'
+	on pre_save pipe hooks/mortal
+END
+	saves mnt/items/1.json '{"name": "a"}'
+	refuses ECANCELED mnt/items/1.json '{"name": "die"}'
+	is "$(last_error)" 'Oh no'
+	saves mnt/items/1.json '{"name": "b"}'
+}
+
+test_a_pipe_program_ends_with_the_mount() {
+	program hooks/pid <<'END'
+#!/bin/bash
+echo $$ >pid
+while read -r line; do echo '{"version":1}'; done
+echo bye >bye
+END
+	with <<'END'
+	on post_save pipe hooks/pid
+END
+	saves mnt/items/1.json '{"name": "a"}'
+	unmount
+	is "$(cat bye)" bye
+	gone "$(cat pid)"
+}
+
+test_a_pipe_program_can_read_the_mount_and_not_save_to_it() {
+	program hooks/busy <<END
+#!/bin/bash
+while read -r line; do
+	cat mnt/items/1.json >read 2>/dev/null
+	$BUILD/tool/errno open mnt/events/1.json wct : write '{}' : close >result
+	echo '{"version":1}'
+done
+END
+	with <<'END'
+	on post_save pipe hooks/busy
+END
+	saves mnt/items/1.json '{"name": "a"}'
+	saves mnt/items/1.json '{"name": "b"}'
+	is "$(value read .name)" a
+	has "$(cat result)" EDEADLK
+}
+
+# ---- plugin ----
+
+test_a_plugin_works_in_the_transaction() {
+	conf <<END
+store sqlite:shop.db
+model tracks {
+	fields {
+		id integer key
+		sold integer
+	}
+}
+model orders {
+	fields {
+		id integer key
+		track_id integer references tracks
+		quantity integer default 1
+	}
+	on pre_save,post_save,post_delete plugin "$BUILD/plugin/sample.so" most=10
+	on before_commit check ":quantity <> 7" "Seven is unlucky"
+}
+END
+	mount_rowfs
+	saves mnt/tracks/1.json '{}'
+	saves mnt/orders/1.json '{"track_id": 1, "quantity": 2}'
+	refuses EDQUOT mnt/orders/1.json '{"track_id": 1, "quantity": 11}'
+	refuses ECANCELED mnt/orders/1.json '{"track_id": 1, "quantity": 7}'
+	is "$(value mnt/tracks/1.json .sold)" 2
+	saves mnt/orders/1.json '{"track_id": 1, "quantity": 5}'
+	is "$(value mnt/tracks/1.json .sold)" 5
+	rm mnt/orders/1.json
+	is "$(value mnt/tracks/1.json .sold)" 0
+	is "$(rowfs check mount.conf | head -n 1)" "orders: pre_save create replace patch plugin $BUILD/plugin/sample.so most=10"
+}
+
+# ---- as ----
+
+test_a_program_runs_as_the_user_it_is_told() {
+	[ "$(id -u)" = 0 ] || skip 'only root runs programs as somebody else'
+	program hooks/who <<'END'
+#!/bin/sh
+if [ "$1" = pipe ]; then
+	read -r line
+	echo '{"version":1,"message":"'"$(id -un) $(id -gn) $(id -Gn) $HOME"'"}'
+	exec cat >/dev/null
+fi
+echo "$(id -un) $(id -gn) $(id -Gn) $HOME" >&2
+exit 1
+END
+	with <<'END'
+	on pre_save create run hooks/who run { as nobody; timeout 3s }
+	on pre_save create pipe hooks/who pipe { as nobody }
+END
+	local expected
+	expected="nobody $(id -gn nobody) $(id -Gn nobody) $(getent passwd nobody | cut -d: -f6)"
+	has "$(rowfs check mount.conf)" 'run .*/hooks/who run \{ as nobody \}$'
+	chmod 755 .
+	refuses ECANCELED mnt/items/1.json '{"name": "a"}'
+	is "$(last_error)" "$expected"
+	unmount
+	sed -i '/run hooks/d' mount.conf
+	mount_rowfs
+	refuses ECANCELED mnt/items/1.json '{"name": "a"}'
+	is "$(last_error)" "$expected"
+}
+
+test_only_root_may_mount_with_as() {
+	[ "$(id -u)" = 0 ] || skip 'only root can play another user'
+	conf <<'END'
+store sqlite:shop.db
+model items {
+	fields {
+		id integer key
+	}
+	on pre_save run ls { as root }
+}
+END
+	mkdir mnt
+	chown -R nobody . && chmod 755 .
+	has "$(setpriv --reuid nobody --regid "$(id -g nobody)" --clear-groups "$BUILD/rowfs" mount.conf mnt -f 2>&1)" \
+		'only root can run programs as another user \(line 6\)'
 }
 
 # ---- after_commit ----

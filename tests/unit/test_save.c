@@ -586,10 +586,9 @@ static const struct {
     {"{\"errors\":{\"qty\":\"is odd\"},\"message\":\"look again\"}", "look again"},
     {"{\"errors\":{\"qty\":\"is odd\"}}", "/qty: is odd"},
     {"{\"message\":\"look again\"}", "look again"},
-    {"{\"handled\":true}", "is not in this version"},
-    {"{\"save\":[]}", "is not in this version"},
+    {"{\"handled\":true}", "only apply may"},
     {"{\"new\":7}", "no object"},
-    {"{\"knew\":{}}", "none of new, errors and message"},
+    {"{\"knew\":{}}", "none of new, errors, message"},
     {"{\"new\":{\"text\":7}}", "edits the record: /text"},
     {"{\"new\":", "no JSON object"},
     {"nonsense", "no JSON object"},
@@ -663,7 +662,8 @@ END_TEST
 
 START_TEST(a_program_of_pre_save_runs_again_when_the_record_changed_meanwhile)
 {
-	saved_script(&s, "hook", "echo run >> runs; > started; while [ ! -e go ]; do sleep 0.01; done");
+	saved_script(&s, "hook", "echo run >> runs; > started; while [ ! -e go ]; do sleep 0.01; done\n"
+				 "echo '{\"save\":[{\"path\":\"log/.new\",\"put\":{\"what\":\"once\"}}]}'");
 	open_shop("on pre_save update run ./hook", "", "");
 	saved_ok(&s, REQUEST_PUT, "orders", 1, "{\"text\":\"tea\"}");
 	pthread_t thread;
@@ -679,6 +679,7 @@ START_TEST(a_program_of_pre_save_runs_again_when_the_record_changed_meanwhile)
 	snprintf(command, sizeof command, "[ $(wc -l < %s/runs) = 2 ]", s.directory);
 	ck_assert_int_eq(system(command), 0);
 	ck_assert_ptr_nonnull(strstr(saved_show(&s, "orders", 1), "milk"));
+	ck_assert_str_eq(saved_log(&s), "once");
 }
 END_TEST
 

@@ -1,0 +1,125 @@
+/*
+ * act_program.c - hooks that are programs: run, one process for each event, and pipe, one that answers them all.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <string.h>
+
+#include "../store/json.h"
+#include "../store/limits.h"
+#include "act.h"
+#include "reply.h"
+#include "change.h"
+#include "coprocess.h"
+#include "event.h"
+
+/* ---- how a program ends ---- */
+
+/* The first word of the first line may name an errno. */
+static int refuse_by_status(const char *name, const struct program_result *r, struct err *e)
+{
+	const char *line = buf_text(&r->err);
+	while (isspace((unsigned char)*line))
+		line++;
+	int len = (int)strcspn(line, "\r\n"), word = (int)strcspn(line, " :\t\r\n");
+	int code = err_by_name(line, (size_t)word);
+	if (code) {
+		word += (int)strspn(line + word, " :\t");
+		line += word;
+		len -= word;
+	}
+	if (len > 0)
+		return err_set(e, code ? code : ECANCELED, "%.*s", len, line);
+	return err_set(e, code ? code : ECANCELED, "%s ended with status %d", name, r->status);
+}
+
+int program_verdict(const struct program *p, const struct program_result *r, struct err *e)
+{
+	const char *name = program_name(p);
+	bool seconds = p->timeout_ms % 1000 == 0;
+	if (r->timed_out)
+		return err_set(e, ETIMEDOUT, "%s took longer than %lld %s", name,
+			       seconds ? p->timeout_ms / 1000 : p->timeout_ms, seconds ? "s" : "ms");
+	if (r->too_much)
+		return err_set(e, ECANCELED, "%s wrote more than %d bytes to its standard output", name,
+			       LIMIT_HOOK_OUTPUT);
+	if (r->stopped)
+		return err_set(e, ECANCELED, "%s was ended because the mount ends", name);
+	if (r->signal)
+		return err_set(e, ECANCELED, "%s was ended by signal %d (%s)", name, r->signal, strsignal(r->signal));
+	return r->status == 0 ? 0 : refuse_by_status(name, r, e);
+}
+
+/* ---- sessions ---- */
+
+void session_started(void *data, pid_t id)
+{
+	struct waiting *w = data;
+	struct session *s = &w->session;
+	pthread_mutex_lock(&w->saver->sessions_lock);
+	*s = (struct session){id, w->saver->sessions, &w->saver->sessions};
+	if (s->next)
+		s->next->link = &s->next;
+	w->saver->sessions = s;
+	pthread_mutex_unlock(&w->saver->sessions_lock);
+}
+
+void session_ended(void *data, pid_t id)
+{
+	struct waiting *w = data;
+	struct session *s = &w->session;
+	(void)id;
+	pthread_mutex_lock(&w->saver->sessions_lock);
+	*s->link = s->next;
+	if (s->next)
+		s->next->link = s->link;
+	pthread_mutex_unlock(&w->saver->sessions_lock);
+}
+
+/* ---- run and pipe ---- */
+
+static struct event_object event_of(const struct saving *v, const struct hook *h, const struct change *c)
+{
+	return (struct event_object){event_name(h->event), c->verb, c->model, change_key(c), c->old, c->row, v->actor, c};
+}
+
+int act_run(struct saving *v, const struct hook *h, struct change *c, struct err *e)
+{
+	struct waiting waiting = {.saver = v->saver};
+	struct event_object event = event_of(v, h, c);
+	struct program p = {
+	    .argv = h->argv,
+	    .user = h->user,
+	    .timeout_ms = h->timeout_ms,
+	    .started = session_started,
+	    .ended = session_ended,
+	    .data = &waiting,
+	    .wake_fd = -1,
+	};
+	err_auto why = ERR_INIT;
+	struct program_result r;
+	if (event_program(&p, &v->arena, &event, v->saver, e) < 0)
+		return err_nomem(e);
+	int result = program_run(&p, &r, &why);
+	if (result < 0)
+		return err_set(e, result == -ENOMEM ? ENOMEM : ECANCELED, "%s", why.text);
+	result = program_verdict(&p, &r, e);
+	if (result == 0)
+		result = reply_read(v, h, c, program_name(&p), &r.out, e);
+	program_result_release(&r);
+	return result;
+}
+
+int act_pipe(struct saving *v, const struct hook *h, struct change *c, struct err *e)
+{
+	buf_auto line = BUF_INIT;
+	json_scope *answer = NULL;
+	struct event_object event = event_of(v, h, c);
+	struct coprocess *program = v->saver->coprocesses[h->instance];
+	event_write(&line, &event);
+	buf_char(&line, '\n');
+	if (buf_failed(&line))
+		return err_nomem(e);
+	int result = coprocess_ask(program, &line, h->timeout_ms, &answer, e);
+	return result < 0 ? result : reply_take(v, h, c, coprocess_name(program), answer, e);
+}

@@ -1,0 +1,302 @@
+/*
+ * launch.c - starting a program: pipes, clone, execve, and the end of everything in its group.
+ *
+ * The child shares the daemon's memory until it executes (CLONE_VM | CLONE_VFORK, as posix_spawn does), so starting it
+ * costs the same however large the daemon is, `started` can run in it before it executes, and it leaves its errno where
+ * the parent reads it. What the child may do is therefore little: system calls, and `started`, which may take a leaf
+ * lock. Invariant: whatever happens, no descriptor, no child and no stack remains.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../store/limits.h"
+#include "launch.h"
+
+/* ThreadSanitizer takes clone for a fork, whatever its flags, and stops watching; glibc's other name it leaves alone.
+ */
+#ifndef __has_feature
+#define __has_feature(feature) 0
+#endif
+#if defined(__SANITIZE_THREAD__) || __has_feature(thread_sanitizer)
+int __clone(int (*function)(void *), void *stack, int flags, void *argument, ...);
+#define clone __clone
+#endif
+
+enum { STACK_SIZE = 64 << 10, REAP_POLL_MS = 2 };
+
+/* What the child needs; it writes `error`. */
+struct start {
+	const struct program *program;
+	const char *path;
+	int child_end[STREAMS];
+	sigset_t no_signals;
+	int error;
+	struct launched *launched;
+};
+
+long long monotonic_ms(void)
+{
+	struct timespec ts;
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
+}
+
+static void close_at(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+static void close_all(int *fds)
+{
+	for (int i = 0; i < STREAMS; i++)
+		close_at(&fds[i]);
+}
+
+/* ---- starting ---- */
+
+/*
+ * Ignored signals survive execve, and handlers must not run on the memory that is shared until then. By its number, for
+ * glibc's function leaves out 32 and 33, which its posix_spawn ignores: make hands that on. Zeros stand for SIG_DFL.
+ */
+static void reset_signals(const sigset_t *none)
+{
+	static const unsigned long standard[8];
+	for (int signal = 1; signal < NSIG; signal++)
+		syscall(SYS_rt_sigaction, signal, standard, NULL, (size_t)NSIG / 8);
+	sigprocmask(SIG_SETMASK, none, NULL);
+}
+
+/*
+ * The ends may be 0, 1 or 2 themselves in a daemon that closed its own: move them out of the way first. dup3 by its
+ * number, for the sanitizers' table of descriptors is the parent's.
+ */
+static int place_streams(const int *ends)
+{
+	int moved[STREAMS];
+	for (int i = 0; i < STREAMS; i++)
+		if ((moved[i] = fcntl(ends[i], F_DUPFD, STREAMS)) < 0)
+			return -1;
+	for (int i = 0; i < STREAMS; i++)
+		if (syscall(SYS_dup3, moved[i], i, 0) < 0)
+			return -1;
+	return close_range(STREAMS, ~0U, 0);
+}
+
+/* By their numbers: glibc's functions change the user of every thread of the daemon. */
+static int become(const struct user *user)
+{
+	if (!user)
+		return 0;
+	if (syscall(SYS_setgroups, user->ngroups, user->groups) < 0)
+		return -1;
+	if (syscall(SYS_setresgid, user->gid, user->gid, user->gid) < 0)
+		return -1;
+	return (int)syscall(SYS_setresuid, user->uid, user->uid, user->uid);
+}
+
+/* No sanitizer may keep books of frames that never return. */
+__attribute__((no_sanitize("address", "thread", "undefined"))) static int child_main(void *data)
+{
+	struct start *s = data;
+	const struct program *p = s->program;
+	setsid();
+	if (p->started)
+		p->started(p->data, getpid());
+	if (place_streams(s->child_end) == 0 && become(p->user) == 0 && (!p->directory || chdir(p->directory) == 0)) {
+		reset_signals(&s->no_signals);
+		execve(s->path, (char *const *)p->argv, (char *const *)p->env);
+	}
+	s->error = errno;
+	return 127;
+}
+
+static int open_pipes(struct start *s)
+{
+	for (int i = 0; i < STREAMS; i++) {
+		int ends[2];
+		if (pipe2(ends, O_CLOEXEC) < 0)
+			return -errno;
+		bool in = i == STREAM_INPUT;
+		s->child_end[i] = ends[in ? 0 : 1];
+		s->launched->fds[i] = ends[in ? 1 : 0];
+		if (fcntl(s->launched->fds[i], F_SETFL, O_NONBLOCK) < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+static const char *env_path(const char *const *env)
+{
+	for (; env && *env; env++)
+		if (strncmp(*env, "PATH=", 5) == 0)
+			return *env + 5;
+	return "/usr/local/bin:/usr/bin:/bin";
+}
+
+static bool is_program(const char *path)
+{
+	struct stat st;
+	return stat(path, &st) == 0 && S_ISREG(st.st_mode) && access(path, X_OK) == 0;
+}
+
+/* A name without / is looked up in PATH here: execvpe would hand what has no #! line to a shell. */
+static const char *find_program(const struct program *p, char *buf, size_t size)
+{
+	if (strchr(p->argv[0], '/'))
+		return p->argv[0];
+	for (const char *at = env_path(p->env); at; at = *at ? at + 1 : NULL) {
+		const char *end = strchrnul(at, ':');
+		struct buf path = {.limit = size - 1};
+		buf_add(&path, at, (size_t)(end - at));
+		buf_printf(&path, "/%s", p->argv[0]);
+		bool fits = end > at && !buf_failed(&path);
+		if (fits)
+			memcpy(buf, buf_text(&path), path.len + 1);
+		buf_release(&path);
+		if (fits && is_program(buf))
+			return buf;
+		at = end;
+	}
+	return NULL;
+}
+
+static int start_child(struct start *s)
+{
+	struct launched *l = s->launched;
+	char *stack = malloc(STACK_SIZE);
+	if (!stack)
+		return -ENOMEM;
+	sigset_t all, before;
+	sigfillset(&all);
+	sigemptyset(&s->no_signals);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	l->pid = clone(child_main, stack + STACK_SIZE, CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, s, &l->pidfd);
+	int result = l->pid < 0 ? -errno : 0;
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	free(stack);
+	if (result == 0 && s->error) {
+		waitpid(l->pid, NULL, 0);
+		close_at(&l->pidfd);
+		if (s->program->ended)
+			s->program->ended(s->program->data, l->pid);
+		result = -s->error;
+	}
+	return result;
+}
+
+const char *program_name(const struct program *p)
+{
+	size_t len = p->directory ? strlen(p->directory) : 0;
+	const char *path = p->argv[0];
+	return len && strncmp(path, p->directory, len) == 0 && path[len] == '/' ? path + len + 1 : path;
+}
+
+static int say_not_started(const struct program *p, const char *path, int code, struct err *e)
+{
+	const char *name = program_name(p);
+	if (code == ENOMEM)
+		return err_nomem(e);
+	if (code == ENOENT && path && is_program(path))
+		return err_set(e, code, "%s: the interpreter that its first line names does not exist", name);
+	if (code == ENOEXEC)
+		return err_set(e, code, "%s: no program; a script begins with #! and its interpreter", name);
+	return err_set(e, code, "%s: %s", name, strerror(code));
+}
+
+int launch(const struct program *p, struct launched *l, struct err *e)
+{
+	char path[PATH_MAX];
+	struct start s = {.program = p, .child_end = {-1, -1, -1}, .launched = l};
+	*l = (struct launched){.pidfd = -1, .fds = {-1, -1, -1}};
+	s.path = find_program(p, path, sizeof path);
+	int result = s.path ? open_pipes(&s) : -ENOENT;
+	if (result == 0)
+		result = start_child(&s);
+	close_all(s.child_end);
+	if (result < 0)
+		close_all(l->fds);
+	return result < 0 ? say_not_started(p, s.path, -result, e) : 0;
+}
+
+void launched_close(struct launched *l, enum stream stream)
+{
+	close_at(&l->fds[stream]);
+}
+
+/* ---- when it has ended ---- */
+
+static void reap(const struct launched *l, struct program_result *r)
+{
+	int status;
+	if (waitpid(l->pid, &status, 0) < 0)
+		return;
+	if (WIFEXITED(status))
+		r->status = WEXITSTATUS(status);
+	else if (WIFSIGNALED(status))
+		r->signal = WTERMSIG(status);
+}
+
+/* The state in /proc/PID/stat, behind the name in brackets: what only waits to be reaped by init can't be ended. */
+static bool is_left(const char *pid, pid_t group)
+{
+	char path[64], text[512];
+	struct buf name = {.limit = sizeof path - 1};
+	buf_printf(&name, "/proc/%.20s/stat", pid);
+	memcpy(path, buf_text(&name), name.len + 1);
+	buf_release(&name);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	ssize_t n = read(fd, text, sizeof text - 1);
+	close(fd);
+	text[n > 0 ? n : 0] = '\0';
+	const char *end = strrchr(text, ')');
+	if (!end || strlen(end) < 5)
+		return false;
+	char *at = NULL;
+	strtol(end + 4, &at, 10);
+	return end[2] != 'Z' && strtol(at, NULL, 10) == group;
+}
+
+static bool group_left(pid_t group)
+{
+	if (kill(-group, 0) < 0)
+		return false;
+	DIR *dir = opendir("/proc");
+	bool found = !dir;
+	for (struct dirent *entry; dir && !found && (entry = readdir(dir));)
+		found = entry->d_name[0] >= '1' && entry->d_name[0] <= '9' && is_left(entry->d_name, group);
+	if (dir)
+		closedir(dir);
+	return found;
+}
+
+/* TERM reaches the group while its leader is still there to be reaped, so the number can't be another's. */
+void launched_reap(struct launched *l, const struct program *p, struct program_result *r)
+{
+	pid_t group = l->pid;
+	long long until = monotonic_ms() + TIMEOUT_TERM_MS;
+	kill(-group, SIGTERM);
+	reap(l, r);
+	while (group_left(group) && monotonic_ms() < until)
+		poll(NULL, 0, REAP_POLL_MS);
+	kill(-group, SIGKILL);
+	close_all(l->fds);
+	close_at(&l->pidfd);
+	if (p->ended)
+		p->ended(p->data, group);
+}

@@ -1,0 +1,8 @@
+/*
+ * nothing.c - a shared object that is no plugin.
+ */
+int nothing(void);
+int nothing(void)
+{
+	return 0;
+}
