@@ -200,10 +200,16 @@ int answered_get(struct mount *m, uint64_t ino, struct stat *st, struct buf *out
 		return -ENOENT;
 	int rc = answer_print(m, copy.model, &copy.outcome, text, e);
 	free(copy.texts);
-	*st = (struct stat){.st_ino = ino, .st_mode = S_IFREG | 0400, .st_nlink = 1, .st_uid = uid,
-			    .st_size = (off_t)text->len, .st_blksize = 4096,
-			    .st_blocks = (blkcnt_t)((text->len + 511) / 512), .st_mtim = copy.time,
-			    .st_atim = copy.time, .st_ctim = copy.time};
+	*st = (struct stat){.st_ino = ino,
+			    .st_mode = S_IFREG | 0400,
+			    .st_nlink = 1,
+			    .st_uid = uid,
+			    .st_size = (off_t)text->len,
+			    .st_blksize = 4096,
+			    .st_blocks = (blkcnt_t)((text->len + 511) / 512),
+			    .st_mtim = copy.time,
+			    .st_atim = copy.time,
+			    .st_ctim = copy.time};
 	return rc;
 }
 

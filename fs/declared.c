@@ -37,7 +37,8 @@ int declared_read(struct declared *d, const char *path, struct err *e)
 	if (d->conf.nmistakes == 0)
 		return rc;
 	err_release(e);
-	return err_set(e, EBADMSG, "%s has %zu %s", path, d->conf.nmistakes, d->conf.nmistakes == 1 ? "mistake" : "mistakes");
+	return err_set(e, EBADMSG, "%s has %zu %s", path, d->conf.nmistakes,
+		       d->conf.nmistakes == 1 ? "mistake" : "mistakes");
 }
 
 void declared_release(struct declared *d)

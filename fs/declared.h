@@ -14,7 +14,10 @@ struct declared {
 	struct hooks hooks;
 };
 
-#define DECLARED_INIT {0}
+#define DECLARED_INIT                                                                                                  \
+	{                                                                                                              \
+		0                                                                                                      \
+	}
 #define declared_auto __attribute__((cleanup(declared_release))) struct declared
 
 /*

@@ -20,7 +20,7 @@ void deleted_stat(const struct mount *m, const struct model *model, const struct
 
 /* By key, or by the serial with key NULL; -ENOENT. */
 static int get(struct mount *m, const struct model *model, const struct value *key, int64_t serial, struct arena *a,
-               struct deleted *out, struct err *e)
+	       struct deleted *out, struct err *e)
 {
 	struct conn *c = model ? store_read_begin(m->store, e) : NULL;
 
@@ -32,7 +32,7 @@ static int get(struct mount *m, const struct model *model, const struct value *k
 }
 
 int deleted_find(struct mount *m, const struct node *dir, const char *name, uid_t uid, struct arena *a,
-                 struct entry *out, struct err *e)
+		 struct entry *out, struct err *e)
 {
 	const struct model *model = mount_model(m, dir->model);
 	struct deleted d;

@@ -8,7 +8,7 @@
 
 /* dir_find in .deleted: what another user deleted is nothing, but to root. */
 int deleted_find(struct mount *m, const struct node *dir, const char *name, uid_t uid, struct arena *a,
-                 struct entry *out, struct err *e);
+		 struct entry *out, struct err *e);
 
 void deleted_stat(const struct mount *m, const struct model *model, const struct deleted *d, struct stat *st);
 /* By number; -ENOENT. */

@@ -97,7 +97,7 @@ static int find_rejected(struct mount *m, const struct node *parent, const char 
 }
 
 static int find_answer(struct mount *m, const struct node *parent, const char *name, uid_t uid, struct arena *a,
-                       struct entry *out, struct err *e)
+		       struct entry *out, struct err *e)
 {
 	const struct model *model = mount_model(m, parent->model);
 	struct value key;
@@ -123,7 +123,7 @@ static int find_waiting(struct mount *m, const char *name, struct entry *out, st
 }
 
 static int find_in_model(struct mount *m, const struct node *parent, const char *name, pid_t pid, struct arena *a,
-                         struct entry *out, struct err *e)
+			 struct entry *out, struct err *e)
 {
 	int64_t size;
 	int rc;
@@ -151,7 +151,7 @@ static int find_in_model(struct mount *m, const struct node *parent, const char 
 }
 
 int dir_find(struct mount *m, uint64_t parent, const char *name, const struct actor *who, struct arena *a,
-             struct entry *out, struct err *e)
+	     struct entry *out, struct err *e)
 {
 	struct node node = node_decode(parent);
 
@@ -178,7 +178,10 @@ int dir_may(const struct mount *m, fuse_req_t req, uint64_t ino, int wanted)
 	struct node node = node_decode(ino);
 	const struct model *model = node.kind == NODE_MODEL ? mount_model(m, node.model) : NULL;
 	const struct view *v = view_of(node.kind);
-	struct stat st = {.st_mode = model ? S_IFDIR | model->dir_mode : v ? v->mode : S_IFDIR | 0755, .st_uid = m->uid,
+	struct stat st = {.st_mode = model ? S_IFDIR | model->dir_mode
+				     : v   ? v->mode
+					   : S_IFDIR | 0755,
+			  .st_uid = m->uid,
 			  .st_gid = m->gid};
 
 	return mount_may(req, &st, wanted);
@@ -268,7 +271,7 @@ static void list_made(struct listing *l, const struct node *node, off_t off)
 }
 
 static int list_records_from(struct listing *l, struct cursor *cursor, const struct model *model, bool *full,
-                             struct err *e)
+			     struct err *e)
 {
 	buf_auto name = BUF_INIT;
 	struct value key;
@@ -357,8 +360,8 @@ static int list_deleted(struct listing *l, const struct node *node, off_t off, s
 
 	if (!c)
 		return model ? -e->code : -ENOENT;
-	int rc = store_list_deleted(c, model, off < OFFSET_RECORDS ? 0 : off - OFFSET_RECORDS, fuse_req_ctx(l->req)->uid,
-	                            &a, &kept, &n, e);
+	int rc = store_list_deleted(c, model, off < OFFSET_RECORDS ? 0 : off - OFFSET_RECORDS,
+				    fuse_req_ctx(l->req)->uid, &a, &kept, &n, e);
 	store_read_end(c);
 	for (size_t i = 0; i < n; i++) {
 		buf_auto name = BUF_INIT;

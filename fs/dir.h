@@ -8,10 +8,10 @@
 
 /* What a name in a directory stands for. */
 enum entry_kind {
-	ENTRY_NONE,     /* nothing; it may be created */
-	ENTRY_MADE,     /* a model's directory or what view.h knows */
+	ENTRY_NONE, /* nothing; it may be created */
+	ENTRY_MADE, /* a model's directory or what view.h knows */
 	ENTRY_RECORD,
-	ENTRY_UNSAVED,  /* a record name that is open and was never saved */
+	ENTRY_UNSAVED, /* a record name that is open and was never saved */
 	ENTRY_SCRATCH,
 	ENTRY_REJECTED, /* in .rejected */
 	ENTRY_DELETED,  /* in .deleted */
@@ -21,17 +21,17 @@ enum entry_kind {
 
 struct entry {
 	enum entry_kind kind;
-	bool record_name;           /* ends in .json and has no leading dot */
-	bool valid;                 /* of a record name: it is the canonical name of a key */
-	const struct model *model;  /* whose directory; NULL: the root or a made directory */
-	struct value key;           /* of a valid record name, or ENTRY_DELETED; text in the arena */
-	int64_t id;                 /* ENTRY_WAITING */
-	struct stat st;             /* ENTRY_NONE: unset */
+	bool record_name;          /* ends in .json and has no leading dot */
+	bool valid;                /* of a record name: it is the canonical name of a key */
+	const struct model *model; /* whose directory; NULL: the root or a made directory */
+	struct value key;          /* of a valid record name, or ENTRY_DELETED; text in the arena */
+	int64_t id;                /* ENTRY_WAITING */
+	struct stat st;            /* ENTRY_NONE: unset */
 };
 
 /* 0 also for ENTRY_NONE; -ENAMETOOLONG, -ENOENT where parent is no directory, or the store's errors. */
 int dir_find(struct mount *m, uint64_t parent, const char *name, const struct actor *who, struct arena *a,
-             struct entry *out, struct err *e);
+	     struct entry *out, struct err *e);
 
 /* 0 or -EACCES: whether the caller may read, write or search the directory. */
 int dir_may(const struct mount *m, fuse_req_t req, uint64_t ino, int wanted);

@@ -26,11 +26,11 @@ enum draft_mode { DRAFT_IN_ORDER, DRAFT_ANYWHERE, DRAFT_APPEND };
 
 struct draft {
 	enum draft_mode mode;
-	struct buf text;        /* what the descriptor has written; of APPEND only the object in work */
-	struct json_scan scan;  /* of IN_ORDER and APPEND, as far as text goes */
-	bool dirty;             /* written to since it was opened or last saved */
-	bool emptied;           /* the file is to be written anew, and was not saved since */
-	int refused;            /* errno of the last refusal, repeated until the text starts anew */
+	struct buf text;       /* what the descriptor has written; of APPEND only the object in work */
+	struct json_scan scan; /* of IN_ORDER and APPEND, as far as text goes */
+	bool dirty;            /* written to since it was opened or last saved */
+	bool emptied;          /* the file is to be written anew, and was not saved since */
+	int refused;           /* errno of the last refusal, repeated until the text starts anew */
 };
 
 /* An empty draft. */

@@ -148,7 +148,7 @@ static void note_size(struct handle *h)
 }
 
 int handle_open_record(struct mount *m, const struct actor *actor, const struct model *model, const struct value *key,
-                       const char *name, uint64_t ino, int flags, bool record, struct handle **out, struct err *e)
+		       const char *name, uint64_t ino, int flags, bool record, struct handle **out, struct err *e)
 {
 	struct handle *h = new_handle(NODE_RECORD, ino, model, flags, actor->pid);
 	int rc;
@@ -196,7 +196,7 @@ int handle_open_text(struct mount *m, uint64_t ino, int flags, struct buf *text,
 }
 
 int handle_open_made(struct mount *m, const struct actor *actor, const struct node *node, uint64_t ino, int flags,
-                     struct handle **out, struct err *e)
+		     struct handle **out, struct err *e)
 {
 	struct handle *h = new_handle(node->kind, ino, mount_model(m, node->model), flags, actor->pid);
 	int rc = 0;
@@ -302,7 +302,7 @@ static void note(struct mount *m, struct handle *h, const struct actor *actor, i
 }
 
 static int write_draft(struct mount *m, struct handle *h, const struct actor *actor, const char *data, size_t len,
-                       int64_t offset, struct err *e)
+		       int64_t offset, struct err *e)
 {
 	bool save_now = false;
 	int before = h->draft.refused;
@@ -321,7 +321,7 @@ static int write_draft(struct mount *m, struct handle *h, const struct actor *ac
 }
 
 int handle_write(struct mount *m, struct handle *h, const struct actor *actor, const char *data, size_t len,
-                 int64_t offset, struct err *e)
+		 int64_t offset, struct err *e)
 {
 	if (h->scratch)
 		return scratch_write(m, h->scratch, data, len, h->flags & O_APPEND ? -1 : offset, e);
@@ -434,7 +434,8 @@ static void read_buf(const struct buf *from, size_t len, int64_t offset, struct 
 	buf_add(out, from->data + offset, from->len - (size_t)offset < len ? from->len - (size_t)offset : len);
 }
 
-/* The answer of .new starts where the first read after the save asks: shells go on behind what they wrote, others seek. */
+/* The answer of .new starts where the first read after the save asks: shells go on behind what they wrote, others seek.
+ */
 static int64_t answer_offset(struct handle *h, int64_t offset)
 {
 	if (h->answer_offset < 0 || offset < h->answer_offset)

@@ -15,45 +15,45 @@
 #include "mount.h"
 
 struct handle {
-	struct handle *next, **link;  /* in mount.handles or mount.others */
-	enum node_kind kind;          /* NODE_RECORD (saved or not), NODE_MEMORY (scratch), or made by rowfs */
+	struct handle *next, **link; /* in mount.handles or mount.others */
+	enum node_kind kind;         /* NODE_RECORD (saved or not), NODE_MEMORY (scratch), or made by rowfs */
 	uint64_t ino;
 	const struct model *model;
-	struct value key;             /* NODE_RECORD; VALUE_NULL for .new until it was saved */
-	char *key_text;               /* memory of a text key */
-	char *name;                   /* in the model's directory, for messages */
-	int flags;                    /* of open(2) */
-	pid_t pid;                    /* of the thread that opened it */
-	bool unsaved;                 /* no record had the name when it was opened; mount.lock */
-	bool saved;                   /* a save went through */
-	bool told;                    /* the draft as it stands is incomplete, and .errors says so */
-	bool gone;                    /* the unsaved name was removed; mount.lock */
+	struct value key; /* NODE_RECORD; VALUE_NULL for .new until it was saved */
+	char *key_text;   /* memory of a text key */
+	char *name;       /* in the model's directory, for messages */
+	int flags;        /* of open(2) */
+	pid_t pid;        /* of the thread that opened it */
+	bool unsaved;     /* no record had the name when it was opened; mount.lock */
+	bool saved;       /* a save went through */
+	bool told;        /* the draft as it stands is incomplete, and .errors says so */
+	bool gone;        /* the unsaved name was removed; mount.lock */
 	struct scratch *scratch;
 	pthread_mutex_t lock;
-	struct draft draft;           /* where open for writing */
-	struct buf text;              /* what reads see, pinned at the open; a draft's reads see the draft */
-	_Atomic int64_t size;         /* of the draft; -1 when a save has taken all of it */
-	int64_t answer_offset;        /* .new: where the answer starts; -1 until it is read */
+	struct draft draft;    /* where open for writing */
+	struct buf text;       /* what reads see, pinned at the open; a draft's reads see the draft */
+	_Atomic int64_t size;  /* of the draft; -1 when a save has taken all of it */
+	int64_t answer_offset; /* .new: where the answer starts; -1 until it is read */
 };
 
 bool handle_writes(const struct handle *h);
 
 /* Record that exists (record true) or a new name; -ENOENT, -EIO, ... */
 int handle_open_record(struct mount *m, const struct actor *actor, const struct model *model, const struct value *key,
-                       const char *name, uint64_t ino, int flags, bool record, struct handle **out, struct err *e);
+		       const char *name, uint64_t ino, int flags, bool record, struct handle **out, struct err *e);
 /* Takes the reference. */
 int handle_open_scratch(struct mount *m, struct scratch *s, int flags, struct handle **out, struct err *e);
 /* A text that is only read; takes it. */
 int handle_open_text(struct mount *m, uint64_t ino, int flags, struct buf *text, struct handle **out, struct err *e);
 /* A file that rowfs makes, .new included. */
 int handle_open_made(struct mount *m, const struct actor *actor, const struct node *node, uint64_t ino, int flags,
-                     struct handle **out, struct err *e);
+		     struct handle **out, struct err *e);
 void handle_close(struct mount *m, struct handle *h);
 /* At the end of the mount: after a lazy unmount or a signal the kernel does not close what is open. */
 void handle_close_all(struct mount *m);
 
 int handle_write(struct mount *m, struct handle *h, const struct actor *actor, const char *data, size_t len,
-                 int64_t offset, struct err *e);
+		 int64_t offset, struct err *e);
 /* Appends up to len bytes from offset to out. */
 int handle_read(struct mount *m, struct handle *h, size_t len, int64_t offset, struct buf *out, struct err *e);
 int handle_truncate(struct mount *m, struct handle *h, int64_t size, struct err *e);
@@ -67,13 +67,13 @@ int handle_sync(struct mount *m, struct handle *h, const struct actor *actor, st
 struct open_name {
 	uint64_t ino;
 	const struct model *model;
-	struct value key;   /* text in the arena */
-	char *name;         /* in the arena */
-	bool named;         /* the name leads to it; else what it stood for is gone */
+	struct value key; /* text in the arena */
+	char *name;       /* in the arena */
+	bool named;       /* the name leads to it; else what it stood for is gone */
 };
 /* A name that was never saved, or with name NULL any by number; false where there is none. */
 bool handle_find(struct mount *m, const struct model *model, const char *name, uint64_t ino, struct arena *a,
-                 struct open_name *out);
+		 struct open_name *out);
 /* The name goes, its descriptors stay and will save nothing. */
 bool handle_remove_unsaved(struct mount *m, const struct model *model, const char *name);
 /* The size of the process's newest draft of the record that holds unsaved bytes; -1 without one. */

@@ -17,13 +17,13 @@ static struct handle *find_open(struct handle *head, const struct model *model, 
 	struct handle *h = head;
 
 	while (h && !(name ? is_unsaved(h) && h->model == model && strcmp(h->name, name) == 0
-	                   : h->kind == NODE_RECORD && h->ino == ino))
+			   : h->kind == NODE_RECORD && h->ino == ino))
 		h = h->next;
 	return h;
 }
 
 bool handle_find(struct mount *m, const struct model *model, const char *name, uint64_t ino, struct arena *a,
-                 struct open_name *out)
+		 struct open_name *out)
 {
 	bool found;
 
@@ -33,7 +33,9 @@ bool handle_find(struct mount *m, const struct model *model, const char *name, u
 		h = find_open(m->others, NULL, NULL, ino);
 	found = h != NULL;
 	if (h) {
-		*out = (struct open_name){.ino = h->ino, .model = h->model, .named = is_unsaved(h),
+		*out = (struct open_name){.ino = h->ino,
+					  .model = h->model,
+					  .named = is_unsaved(h),
 					  .name = arena_copy(a, h->name, strlen(h->name))};
 		found = out->name && value_copy(a, &h->key, &out->key) == 0;
 	}
@@ -70,8 +72,8 @@ int64_t handle_draft_size(struct mount *m, const struct model *model, const stru
 
 	pthread_mutex_lock(&m->lock);
 	for (struct handle *h = m->handles; h && size < 0; h = h->next)
-		if (h->size >= 0 && h->model == model && h->kind == NODE_RECORD && !h->gone && value_equal(&h->key, key) &&
-		    same_process(h->pid, pid))
+		if (h->size >= 0 && h->model == model && h->kind == NODE_RECORD && !h->gone &&
+		    value_equal(&h->key, key) && same_process(h->pid, pid))
 			size = h->size;
 	pthread_mutex_unlock(&m->lock);
 	return size;

@@ -10,17 +10,16 @@
 #include "command.h"
 #include "declared.h"
 
-static const char usage[] =
-	"usage: rowfs CONF MOUNTPOINT [-f] [-d] [-o OPT[,OPT...]]\n"
-	"       rowfs check [--sql] CONF\n"
-	"       rowfs schema CONF [MODEL]\n"
-	"       rowfs -h | --help, -V | --version\n"
-	"\n"
-	"Mounts the database that CONF declares on the directory MOUNTPOINT.\n"
-	"  -f      stay in the foreground, messages to standard error\n"
-	"  -d      the same, and print every request of the kernel\n"
-	"  -o OPT  mount options: ro, allow_other, and those of mount(8) and mount.fuse3(8)\n"
-	"See rowfs(1), mount.conf(5) and rowfs-hooks(5).\n";
+static const char usage[] = "usage: rowfs CONF MOUNTPOINT [-f] [-d] [-o OPT[,OPT...]]\n"
+			    "       rowfs check [--sql] CONF\n"
+			    "       rowfs schema CONF [MODEL]\n"
+			    "       rowfs -h | --help, -V | --version\n"
+			    "\n"
+			    "Mounts the database that CONF declares on the directory MOUNTPOINT.\n"
+			    "  -f      stay in the foreground, messages to standard error\n"
+			    "  -d      the same, and print every request of the kernel\n"
+			    "  -o OPT  mount options: ro, allow_other, and those of mount(8) and mount.fuse3(8)\n"
+			    "See rowfs(1), mount.conf(5) and rowfs-hooks(5).\n";
 
 static int command_help(int argc, char **argv)
 {
@@ -41,7 +40,7 @@ void command_complain(const struct err *e)
 	fprintf(stderr, "rowfs: %s\n", e->text);
 	for (size_t i = 0; i < e->nproblems; i++)
 		fprintf(stderr, "rowfs:   %s%s%s\n", e->problems[i].pointer, *e->problems[i].pointer ? ": " : "",
-		        e->problems[i].text);
+			e->problems[i].text);
 }
 
 /* Reads mount.conf and prints its mistakes; 0 or an exit code. */
@@ -121,12 +120,8 @@ static const struct {
 	const char *word;
 	int (*run)(int argc, char **argv);
 } commands[] = {
-	{"check", command_check},
-	{"schema", command_schema},
-	{"-h", command_help},
-	{"--help", command_help},
-	{"-V", command_version},
-	{"--version", command_version},
+    {"check", command_check}, {"schema", command_schema}, {"-h", command_help},
+    {"--help", command_help}, {"-V", command_version},    {"--version", command_version},
 };
 
 int main(int argc, char **argv)

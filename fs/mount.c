@@ -104,7 +104,7 @@ void mount_reply_error(fuse_req_t req, int rc)
 typedef void note_function(struct journal *j, uid_t uid, pid_t pid, const char *path, const struct err *e);
 
 static void note_refusal(note_function *note, struct mount *m, const struct actor *actor, const struct model *model,
-                         const char *name, const struct buf *text, const struct err *e)
+			 const char *name, const struct buf *text, const struct err *e)
 {
 	char path[LIMIT_NAME * 4];
 
@@ -116,19 +116,19 @@ static void note_refusal(note_function *note, struct mount *m, const struct acto
 }
 
 void mount_refused(struct mount *m, const struct actor *actor, const struct model *model, const char *name,
-                   const struct buf *text, const struct err *e)
+		   const struct buf *text, const struct err *e)
 {
 	note_refusal(journal_add, m, actor, model, name, text, e);
 }
 
 void mount_refused_write(struct mount *m, const struct actor *actor, const struct model *model, const char *name,
-                         const struct buf *text, const struct err *e)
+			 const struct buf *text, const struct err *e)
 {
 	note_refusal(journal_add_text, m, actor, model, name, text, e);
 }
 
 void mount_settled(struct mount *m, const struct actor *actor, const struct model *model, const char *name,
-                   const struct outcome *outcome)
+		   const struct outcome *outcome)
 {
 	char path[LIMIT_NAME * 4];
 
@@ -169,8 +169,12 @@ void mount_dir_stat(const struct mount *m, uint64_t ino, mode_t mode, struct sta
 	const struct model *model = node.kind == NODE_MODEL ? mount_model(m, node.model) : NULL;
 	int64_t ns = m->changed[model ? model->index : m->schema->nmodels];
 
-	*st = (struct stat){.st_ino = ino, .st_mode = mode, .st_nlink = S_ISDIR(mode) ? 2 : 1, .st_uid = m->uid,
-			    .st_gid = m->gid, .st_blksize = 4096};
+	*st = (struct stat){.st_ino = ino,
+			    .st_mode = mode,
+			    .st_nlink = S_ISDIR(mode) ? 2 : 1,
+			    .st_uid = m->uid,
+			    .st_gid = m->gid,
+			    .st_blksize = 4096};
 	stat_times(st, ns, ns);
 }
 
@@ -180,16 +184,19 @@ mode_t mount_record_mode(const struct model *model)
 }
 
 void mount_record_stat(const struct mount *m, const struct model *model, const struct stamp *stamp, size_t size,
-                       struct stat *st)
+		       struct stat *st)
 {
-	*st = (struct stat){.st_ino = mount_record_ino(m, model, stamp->serial), .st_mode = mount_record_mode(model),
-			    .st_nlink = 1, .st_uid = m->uid, .st_gid = m->gid};
+	*st = (struct stat){.st_ino = mount_record_ino(m, model, stamp->serial),
+			    .st_mode = mount_record_mode(model),
+			    .st_nlink = 1,
+			    .st_uid = m->uid,
+			    .st_gid = m->gid};
 	stat_times(st, stamp->mtime_ns, stamp->ctime_ns);
 	stat_size(st, size);
 }
 
 static int record_stat(struct mount *m, const struct model *model, const struct value *key, struct stat *st,
-                       struct err *e)
+		       struct err *e)
 {
 	buf_auto text = BUF_INIT;
 	struct stamp stamp;
@@ -240,7 +247,7 @@ static int stat_open(struct mount *m, uint64_t ino, const struct open_name *name
 }
 
 static int stat_record_node(struct mount *m, uint64_t ino, const struct node *node, pid_t pid, struct stat *st,
-                            struct err *e)
+			    struct err *e)
 {
 	const struct model *model = mount_model(m, node->model);
 	arena_auto a = ARENA_INIT;

@@ -1,8 +1,8 @@
 /*
  * mount.h - what one mount works with, shared by all files of fs/.
  *
- * Nothing here changes after the mount but what its lock guards. Lock order: handle.lock, then mount.lock, then those of
- * store/store.h; mount.lock is never held across a call into store/ or hooks/.
+ * Nothing here changes after the mount but what its lock guards. Lock order: handle.lock, then mount.lock, then those
+ * of store/store.h; mount.lock is never held across a call into store/ or hooks/.
  */
 #ifndef ROWFS_MOUNT_H
 #define ROWFS_MOUNT_H
@@ -34,23 +34,23 @@ struct mount {
 	struct saver *saver;
 	struct runner *_Atomic runner; /* NULL on a read-only mount, and while it ends */
 	struct journal *journal;
-	const char *directory;      /* absolute path of the mountpoint */
+	const char *directory; /* absolute path of the mountpoint */
 	bool read_only;
-	uid_t uid;                  /* who mounted: owner of what has no other */
+	uid_t uid; /* who mounted: owner of what has no other */
 	gid_t gid;
-	struct timespec started;    /* CLOCK_MONOTONIC */
-	_Atomic int64_t *changed;   /* by model index: st_mtime of its directory, ns since 1970 */
+	struct timespec started;        /* CLOCK_MONOTONIC */
+	_Atomic int64_t *changed;       /* by model index: st_mtime of its directory, ns since 1970 */
 	void (*ready)(struct mount *m); /* called once, when the kernel has said hello */
 	int ready_fd;
 
-	pthread_mutex_t lock;       /* guards what follows */
-	struct handle *handles;     /* records open for writing, and names that were never saved */
-	struct handle *others;      /* all else that is open */
+	pthread_mutex_t lock;   /* guards what follows */
+	struct handle *handles; /* records open for writing, and names that were never saved */
+	struct handle *others;  /* all else that is open */
 	struct scratch *scratches;
 	struct scratch_name *scratch_names;
 	struct rejected *rejected;
 	struct answers *answers;
-	int64_t next_memory;        /* next serial of a NODE_MEMORY */
+	int64_t next_memory; /* next serial of a NODE_MEMORY */
 };
 
 /* The model that has the number; NULL where there is none. */
@@ -72,17 +72,17 @@ int mount_may_change(const struct mount *m, fuse_req_t req);
 void mount_reply_error(fuse_req_t req, int rc);
 /* Notes a refusal for .errors and the log, and keeps the refused text (NULL: there is none) in .rejected. */
 void mount_refused(struct mount *m, const struct actor *actor, const struct model *model, const char *name,
-                   const struct buf *text, const struct err *e);
+		   const struct buf *text, const struct err *e);
 /* The same for the text of a file, which who wrote it may want to remove now. */
 void mount_refused_write(struct mount *m, const struct actor *actor, const struct model *model, const char *name,
-                         const struct buf *text, const struct err *e);
+			 const struct buf *text, const struct err *e);
 
 /*
  * A save went through: the last refusal of the path is not the record's state any more. outcome is what .answer keeps;
  * NULL for a delete, which answers nothing.
  */
 void mount_settled(struct mount *m, const struct actor *actor, const struct model *model, const char *name,
-                   const struct outcome *outcome);
+		   const struct outcome *outcome);
 
 /* Whether who asks removes the name because its save was refused just now; once for each refusal (hooks/journal.h). */
 bool mount_cleans_up(struct mount *m, const struct actor *actor, const struct model *model, const char *name);
@@ -96,6 +96,6 @@ void mount_dir_stat(const struct mount *m, uint64_t ino, mode_t mode, struct sta
 mode_t mount_record_mode(const struct model *model);
 /* A record's attributes from its stamp and the size of its text. */
 void mount_record_stat(const struct mount *m, const struct model *model, const struct stamp *stamp, size_t size,
-                       struct stat *st);
+		       struct stat *st);
 
 #endif

@@ -30,10 +30,10 @@ struct move {
 	struct actor actor;
 	struct arena arena;
 	struct end from, to;
-	bool keep;              /* link: the source stays */
+	bool keep; /* link: the source stays */
 	bool noreplace;
-	bool may_read;          /* the caller may have a copy of the record */
-	struct stat made;       /* of a scratch copy, for link's answer */
+	bool may_read;    /* the caller may have a copy of the record */
+	struct stat made; /* of a scratch copy, for link's answer */
 };
 
 static struct mount *mount_of(fuse_req_t req)
@@ -60,7 +60,7 @@ static int may_add_in(struct mount *m, fuse_req_t req, uint64_t parent)
 
 /* Carries out the one request of a save and notes a refusal under the record's name. */
 static int save_one(struct mount *m, const struct actor *actor, struct request *request, const struct buf *text,
-                    const struct end *at, struct arena *a, struct err *e)
+		    const struct end *at, struct arena *a, struct err *e)
 {
 	if (text) {
 		request->text = buf_text(text);
@@ -80,17 +80,19 @@ static int save_one(struct mount *m, const struct actor *actor, struct request *
 /* ---- unlink ---- */
 
 /*
- * Programs that could not write a file remove it, to leave no half one: libuv's copyfile, vim 9.0 and neovim before they
- * put a backup back. Here the record is as it was and must stay, so their first unlink fails, which they don't mind.
+ * Programs that could not write a file remove it, to leave no half one: libuv's copyfile, vim 9.0 and neovim before
+ * they put a backup back. Here the record is as it was and must stay, so their first unlink fails, which they don't
+ * mind.
  */
 static int unlink_record(struct mount *m, const struct actor *actor, const struct end *end, struct arena *a,
-                         struct err *e)
+			 struct err *e)
 {
-	struct request request = {.kind = REQUEST_DELETE, .model = end->entry.model, .key = end->entry.key,
-				  .expect = EXPECT_RECORD};
+	struct request request = {
+	    .kind = REQUEST_DELETE, .model = end->entry.model, .key = end->entry.key, .expect = EXPECT_RECORD};
 
 	if (mount_cleans_up(m, actor, end->entry.model, end->name))
-		return err_set(e, EBUSY, "The save was refused and %s is as it was; remove it again to delete it", end->name);
+		return err_set(e, EBUSY, "The save was refused and %s is as it was; remove it again to delete it",
+			       end->name);
 	int rc = save_one(m, actor, &request, NULL, end, a, e);
 	if (rc == 0)
 		handle_remove_unsaved(m, end->entry.model, end->name);
@@ -98,7 +100,7 @@ static int unlink_record(struct mount *m, const struct actor *actor, const struc
 }
 
 static int unlink_entry(struct mount *m, const struct actor *actor, const struct end *end, struct arena *a,
-                        struct err *e)
+			struct err *e)
 {
 	if (end->entry.kind == ENTRY_RECORD)
 		return unlink_record(m, actor, end, a, e);
@@ -135,7 +137,9 @@ void name_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 
 static int save_text(struct move *v, const struct buf *text, struct err *e)
 {
-	struct request request = {.kind = REQUEST_PUT, .model = v->to.entry.model, .key = v->to.entry.key,
+	struct request request = {.kind = REQUEST_PUT,
+				  .model = v->to.entry.model,
+				  .key = v->to.entry.key,
 				  .expect = v->noreplace ? EXPECT_NONE : EXPECT_ANY};
 
 	return save_one(v->m, &v->actor, &request, text, &v->to, &v->arena, e);
@@ -162,7 +166,8 @@ static int copy_rejected(struct move *v, struct err *e)
 	int rc = rejected_find(v->m, v->actor.uid, v->from.entry.model, v->from.name, &st, &text);
 
 	if (rc == 0)
-		rc = scratch_copy(v->m, v->to.entry.model, v->to.name, &st, &v->actor, &text, !v->noreplace, &v->made, e);
+		rc = scratch_copy(v->m, v->to.entry.model, v->to.name, &st, &v->actor, &text, !v->noreplace, &v->made,
+				  e);
 	if (rc == 0 && !v->keep)
 		rejected_drop(v->m, v->actor.uid, v->from.entry.model, v->from.name);
 	return rc;
@@ -189,7 +194,8 @@ static int save_scratch(struct move *v, struct err *e)
 static int rename_scratch(struct move *v, struct err *e)
 {
 	if (!v->keep)
-		return scratch_rename(v->m, v->from.entry.model, v->from.name, v->to.entry.model, v->to.name, v->noreplace);
+		return scratch_rename(v->m, v->from.entry.model, v->from.name, v->to.entry.model, v->to.name,
+				      v->noreplace);
 	struct scratch *s = scratch_find(v->m, v->from.entry.model, v->from.name);
 	int rc = s ? scratch_link(v->m, s, v->to.entry.model, v->to.name, e) : -ENOENT;
 	if (rc == 0)
@@ -210,12 +216,14 @@ static int copy_record(struct move *v, struct err *e)
 	if (rc < 0)
 		return rc;
 	return scratch_copy(v->m, v->to.entry.model, v->to.name, &v->from.entry.st, &v->actor, &text, !v->noreplace,
-	                    &v->made, e);
+			    &v->made, e);
 }
 
 static int move_record(struct move *v, struct err *e)
 {
-	struct request request = {.kind = REQUEST_MOVE, .model = v->from.entry.model, .key = v->from.entry.key,
+	struct request request = {.kind = REQUEST_MOVE,
+				  .model = v->from.entry.model,
+				  .key = v->from.entry.key,
 				  .new_key = v->to.entry.key,
 				  .expect = v->noreplace ? EXPECT_NONE : EXPECT_ANY};
 
@@ -237,13 +245,16 @@ static int copy_deleted(struct move *v, struct err *e)
 
 	st.st_mode = S_IFREG | model->mode;
 	if (rc == 0)
-		rc = scratch_copy(v->m, v->to.entry.model, v->to.name, &st, &v->actor, &text, !v->noreplace, &v->made, e);
+		rc = scratch_copy(v->m, v->to.entry.model, v->to.name, &st, &v->actor, &text, !v->noreplace, &v->made,
+				  e);
 	return rc;
 }
 
 static int restore_deleted(struct move *v, struct err *e)
 {
-	struct request request = {.kind = REQUEST_RESTORE, .model = v->to.entry.model, .key = v->from.entry.key,
+	struct request request = {.kind = REQUEST_RESTORE,
+				  .model = v->to.entry.model,
+				  .key = v->from.entry.key,
 				  .new_key = v->to.entry.key,
 				  .expect = v->noreplace ? EXPECT_NONE : EXPECT_ANY};
 
@@ -270,15 +281,15 @@ typedef int move_function(struct move *v, struct err *e);
 
 /* By what stands at the source; then whether the target is a record name. */
 static move_function *const moves[][2] = {
-	[ENTRY_NONE] = {no_source, no_source},
-	[ENTRY_MADE] = {made_source, made_source},
-	[ENTRY_RECORD] = {copy_record, move_record},
-	[ENTRY_UNSAVED] = {no_source, no_source},
-	[ENTRY_SCRATCH] = {rename_scratch, save_scratch},
-	[ENTRY_REJECTED] = {copy_rejected, save_rejected},
-	[ENTRY_DELETED] = {copy_deleted, restore_deleted},
-	[ENTRY_WAITING] = {made_source, made_source},
-	[ENTRY_ANSWER] = {made_source, made_source},
+    [ENTRY_NONE] = {no_source, no_source},
+    [ENTRY_MADE] = {made_source, made_source},
+    [ENTRY_RECORD] = {copy_record, move_record},
+    [ENTRY_UNSAVED] = {no_source, no_source},
+    [ENTRY_SCRATCH] = {rename_scratch, save_scratch},
+    [ENTRY_REJECTED] = {copy_rejected, save_rejected},
+    [ENTRY_DELETED] = {copy_deleted, restore_deleted},
+    [ENTRY_WAITING] = {made_source, made_source},
+    [ENTRY_ANSWER] = {made_source, made_source},
 };
 
 static int carry_out(struct move *v, struct err *e)
@@ -320,10 +331,13 @@ static int find_ends(struct move *v, fuse_req_t req, struct err *e)
 }
 
 void name_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_parent, const char *new_name,
-                 unsigned flags)
+		 unsigned flags)
 {
-	struct move v = {.m = mount_of(req), .actor = mount_actor(req), .from = {.parent = parent, .name = name},
-			 .to = {.parent = new_parent, .name = new_name}, .noreplace = flags & RENAME_NOREPLACE};
+	struct move v = {.m = mount_of(req),
+			 .actor = mount_actor(req),
+			 .from = {.parent = parent, .name = name},
+			 .to = {.parent = new_parent, .name = new_name},
+			 .noreplace = flags & RENAME_NOREPLACE};
 	err_auto e = ERR_INIT;
 	int rc = flags & ~RENAME_NOREPLACE ? -EOPNOTSUPP : find_ends(&v, req, &e);
 
@@ -370,8 +384,11 @@ static int link_answer(struct move *v, struct err *e)
 
 void name_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t new_parent, const char *new_name)
 {
-	struct move v = {.m = mount_of(req), .actor = mount_actor(req), .to = {.parent = new_parent, .name = new_name},
-			 .keep = true, .noreplace = true};
+	struct move v = {.m = mount_of(req),
+			 .actor = mount_actor(req),
+			 .to = {.parent = new_parent, .name = new_name},
+			 .keep = true,
+			 .noreplace = true};
 	err_auto e = ERR_INIT;
 	int rc = find_source(&v, ino, &e);
 
@@ -391,7 +408,7 @@ void name_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t new_parent, const char
 /* ---- symlinks, and what model directories refuse ---- */
 
 static int make_symlink(struct mount *m, const struct actor *actor, uint64_t parent, const char *name,
-                        const char *target, struct stat *st, struct err *e)
+			const char *target, struct stat *st, struct err *e)
 {
 	struct scratch *s;
 	int rc = record_is_name(name) ? -EPERM : 0;

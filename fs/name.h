@@ -17,7 +17,7 @@
 
 void name_unlink(fuse_req_t req, fuse_ino_t parent, const char *name);
 void name_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_parent, const char *new_name,
-                 unsigned flags);
+		 unsigned flags);
 void name_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t new_parent, const char *new_name);
 void name_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name);
 void name_readlink(fuse_req_t req, fuse_ino_t ino);

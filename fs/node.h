@@ -40,17 +40,17 @@ enum node_kind {
 	NODE_MADE_END,    /* kinds above are made by rowfs */
 	NODE_WAITING,     /* .after/ID.json */
 	NODE_RECORD,
-	NODE_KEPT,        /* MODEL/.deleted/KEY.json */
-	NODE_MEMORY       /* scratch file or unsaved record */
+	NODE_KEPT,  /* MODEL/.deleted/KEY.json */
+	NODE_MEMORY /* scratch file or unsaved record */
 };
 
 struct node {
 	enum node_kind kind;
-	unsigned model;   /* number of the model */
+	unsigned model; /* number of the model */
 	int64_t serial;
 };
 
-#define NODE_ROOT_INO UINT64_C(1)
+#define NODE_ROOT_INO   UINT64_C(1)
 #define NODE_MODEL_BITS 13 /* STORE_MAX_NUMBER */
 
 static inline uint64_t node_made(enum node_kind kind, unsigned model)

@@ -43,8 +43,8 @@ static void op_init(void *data, struct fuse_conn_info *conn)
 	struct mount *m = data;
 
 	conn->want |= conn->capable & (FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_PARALLEL_DIROPS);
-	conn->want &= ~(FUSE_CAP_WRITEBACK_CACHE | FUSE_CAP_HANDLE_KILLPRIV | FUSE_CAP_SPLICE_READ | FUSE_CAP_AUTO_INVAL_DATA |
-			FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO);
+	conn->want &= ~(FUSE_CAP_WRITEBACK_CACHE | FUSE_CAP_HANDLE_KILLPRIV | FUSE_CAP_SPLICE_READ |
+			FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO);
 	m->ready(m);
 }
 
@@ -125,7 +125,7 @@ static int set_size(struct mount *m, struct handle *h, struct scratch *s, off_t 
 
 /* Attributes of records and made files are the server's: setting them succeeds and changes nothing. */
 static int set_attributes(fuse_req_t req, fuse_ino_t ino, const struct stat *to, int set, struct handle *h,
-                          struct stat *st, struct err *e)
+			  struct stat *st, struct err *e)
 {
 	struct mount *m = mount_of(req);
 	struct scratch *s = scratch_get(m, ino);
@@ -212,7 +212,7 @@ static int open_scratch(struct mount *m, struct scratch *s, int flags, struct ha
 }
 
 static int open_record(struct mount *m, const struct actor *actor, fuse_ino_t ino, const struct node *node, int flags,
-                       struct handle **out, struct err *e)
+		       struct handle **out, struct err *e)
 {
 	const struct model *model = mount_model(m, node->model);
 	buf_auto name = BUF_INIT;
@@ -257,7 +257,7 @@ static int open_waiting(struct mount *m, fuse_ino_t ino, int flags, struct handl
 }
 
 static int open_memory(struct mount *m, const struct actor *actor, fuse_ino_t ino, int flags, struct handle **out,
-                       struct err *e)
+		       struct err *e)
 {
 	struct scratch *s = scratch_get(m, ino);
 	arena_auto a = ARENA_INIT;
@@ -343,7 +343,7 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 }
 
 static int create_record(struct mount *m, const struct actor *actor, const struct entry *entry, const char *name,
-                         int flags, struct handle **out, struct err *e)
+			 int flags, struct handle **out, struct err *e)
 {
 	uint64_t ino;
 
@@ -362,7 +362,7 @@ static int create_record(struct mount *m, const struct actor *actor, const struc
 }
 
 static int create_in(struct mount *m, fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, int flags,
-                     struct handle **out, struct err *e)
+		     struct handle **out, struct err *e)
 {
 	struct actor actor = mount_actor(req);
 	arena_auto a = ARENA_INIT;
@@ -423,7 +423,7 @@ static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, stru
 }
 
 static void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off_t off,
-                     struct fuse_file_info *fi)
+		     struct fuse_file_info *fi)
 {
 	struct actor actor = mount_actor(req);
 	err_auto e = ERR_INIT;
@@ -577,34 +577,34 @@ static void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
 }
 
 const struct fuse_lowlevel_ops ops_table = {
-	.init = op_init,
-	.lookup = dir_lookup,
-	.forget = op_forget,
-	.forget_multi = op_forget_multi,
-	.getattr = op_getattr,
-	.setattr = op_setattr,
-	.access = op_access,
-	.statfs = op_statfs,
-	.open = op_open,
-	.create = op_create,
-	.read = op_read,
-	.write = op_write,
-	.flush = op_flush,
-	.fsync = op_fsync,
-	.release = op_release,
-	.opendir = dir_open,
-	.readdir = dir_read,
-	.fsyncdir = op_fsyncdir,
-	.unlink = name_unlink,
-	.rename = name_rename,
-	.link = name_link,
-	.symlink = name_symlink,
-	.readlink = name_readlink,
-	.mkdir = name_mkdir,
-	.rmdir = name_rmdir,
-	.mknod = name_mknod,
-	.getxattr = op_getxattr,
-	.listxattr = op_listxattr,
-	.setxattr = op_setxattr,
-	.removexattr = op_removexattr,
+    .init = op_init,
+    .lookup = dir_lookup,
+    .forget = op_forget,
+    .forget_multi = op_forget_multi,
+    .getattr = op_getattr,
+    .setattr = op_setattr,
+    .access = op_access,
+    .statfs = op_statfs,
+    .open = op_open,
+    .create = op_create,
+    .read = op_read,
+    .write = op_write,
+    .flush = op_flush,
+    .fsync = op_fsync,
+    .release = op_release,
+    .opendir = dir_open,
+    .readdir = dir_read,
+    .fsyncdir = op_fsyncdir,
+    .unlink = name_unlink,
+    .rename = name_rename,
+    .link = name_link,
+    .symlink = name_symlink,
+    .readlink = name_readlink,
+    .mkdir = name_mkdir,
+    .rmdir = name_rmdir,
+    .mknod = name_mknod,
+    .getxattr = op_getxattr,
+    .listxattr = op_listxattr,
+    .setxattr = op_setxattr,
+    .removexattr = op_removexattr,
 };

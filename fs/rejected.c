@@ -54,7 +54,7 @@ static void keep_limits(struct mount *m, uid_t uid)
 }
 
 static struct rejected *new_rejected(uid_t uid, const struct model *model, const char *name, const char *text,
-                                     size_t len)
+				     size_t len)
 {
 	struct rejected *r = calloc(1, sizeof(*r) + strlen(name) + 1);
 
@@ -75,7 +75,7 @@ static struct rejected *new_rejected(uid_t uid, const struct model *model, const
 }
 
 void rejected_keep(struct mount *m, uid_t uid, const struct model *model, const char *name, const char *text,
-                   size_t len)
+		   size_t len)
 {
 	struct rejected *r = new_rejected(uid, model, name, text, len);
 	struct rejected **at;
@@ -109,9 +109,16 @@ int rejected_drop(struct mount *m, uid_t uid, const struct model *model, const c
 
 static void fill_stat(const struct rejected *r, struct stat *st)
 {
-	*st = (struct stat){.st_ino = r->ino, .st_mode = S_IFREG | 0600, .st_nlink = 1, .st_uid = r->uid,
-			    .st_size = (off_t)r->len, .st_blksize = 4096, .st_blocks = (blkcnt_t)((r->len + 511) / 512),
-			    .st_mtim = r->time, .st_atim = r->time, .st_ctim = r->time};
+	*st = (struct stat){.st_ino = r->ino,
+			    .st_mode = S_IFREG | 0600,
+			    .st_nlink = 1,
+			    .st_uid = r->uid,
+			    .st_size = (off_t)r->len,
+			    .st_blksize = 4096,
+			    .st_blocks = (blkcnt_t)((r->len + 511) / 512),
+			    .st_mtim = r->time,
+			    .st_atim = r->time,
+			    .st_ctim = r->time};
 }
 
 /* With mount.lock. */
@@ -126,7 +133,7 @@ static int show(const struct rejected *r, struct stat *st, struct buf *out)
 }
 
 int rejected_find(struct mount *m, uid_t uid, const struct model *model, const char *name, struct stat *st,
-                  struct buf *out)
+		  struct buf *out)
 {
 	pthread_mutex_lock(&m->lock);
 	int rc = show(*find_at(m, uid, model, name), st, out);
@@ -147,7 +154,7 @@ int rejected_get(struct mount *m, uint64_t ino, struct stat *st, struct buf *out
 }
 
 bool rejected_next(struct mount *m, uid_t uid, const struct model *model, int64_t after, struct buf *name,
-                   struct stat *st)
+		   struct stat *st)
 {
 	const struct rejected *best = NULL;
 

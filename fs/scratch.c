@@ -1,8 +1,8 @@
 /*
  * scratch.c - the files of editors, in memory.
  *
- * A list of files and one of names, newest first: their number is bounded by LIMIT_SCRATCH_FILES for each user, so a walk
- * is short. Every field of a scratch file is guarded by mount.lock.
+ * A list of files and one of names, newest first: their number is bounded by LIMIT_SCRATCH_FILES for each user, so a
+ * walk is short. Every field of a scratch file is guarded by mount.lock.
  */
 #include "scratch.h"
 
@@ -96,10 +96,12 @@ static int within_limits(struct mount *m, uid_t uid, size_t files, size_t bytes,
 		if (s->st.st_uid == uid)
 			bytes += s->data.len;
 	if (files > LIMIT_SCRATCH_FILES)
-		return err_set(e, ENOSPC, "A user has at most %d scratch files (names that do not end in .json); remove some",
-		               LIMIT_SCRATCH_FILES);
+		return err_set(e, ENOSPC,
+			       "A user has at most %d scratch files (names that do not end in .json); remove some",
+			       LIMIT_SCRATCH_FILES);
 	if (bytes > LIMIT_SCRATCH_BYTES)
-		return err_set(e, ENOSPC, "The scratch files of a user hold at most %d bytes; remove some", LIMIT_SCRATCH_BYTES);
+		return err_set(e, ENOSPC, "The scratch files of a user hold at most %d bytes; remove some",
+			       LIMIT_SCRATCH_BYTES);
 	return 0;
 }
 
@@ -109,7 +111,7 @@ static bool digits_only(const char *name)
 }
 
 static struct scratch *add(struct mount *m, const struct model *model, const char *name, mode_t mode, uid_t uid,
-                           gid_t gid)
+			   gid_t gid)
 {
 	struct scratch *s = calloc(1, sizeof(*s));
 
@@ -130,8 +132,8 @@ static struct scratch *add(struct mount *m, const struct model *model, const cha
 	return s;
 }
 
-static int create_locked(struct mount *m, const struct model *model, const char *name, mode_t mode, uid_t uid, gid_t gid,
-                         struct scratch **out, struct err *e)
+static int create_locked(struct mount *m, const struct model *model, const char *name, mode_t mode, uid_t uid,
+			 gid_t gid, struct scratch **out, struct err *e)
 {
 	int rc;
 
@@ -149,7 +151,7 @@ static int create_locked(struct mount *m, const struct model *model, const char 
 }
 
 int scratch_create(struct mount *m, const struct model *model, const char *name, mode_t mode, const struct actor *who,
-                   struct scratch **out, struct err *e)
+		   struct scratch **out, struct err *e)
 {
 	pthread_mutex_lock(&m->lock);
 	int rc = create_locked(m, model, name, mode, who->uid, who->gid, out, e);
@@ -166,7 +168,7 @@ static void fill_stat(const struct scratch *s, struct stat *st)
 }
 
 static int copy_locked(struct mount *m, const struct model *model, const char *name, const struct stat *like,
-                       const struct actor *who, const struct buf *text, bool replace, struct stat *st, struct err *e)
+		       const struct actor *who, const struct buf *text, bool replace, struct stat *st, struct err *e)
 {
 	struct scratch *s = by_name(m, model, name), *made;
 	int rc = within_limits(m, who->uid, 1, text->len, e);
@@ -191,7 +193,7 @@ static int copy_locked(struct mount *m, const struct model *model, const char *n
 }
 
 int scratch_copy(struct mount *m, const struct model *model, const char *name, const struct stat *like,
-                 const struct actor *who, const struct buf *text, bool replace, struct stat *st, struct err *e)
+		 const struct actor *who, const struct buf *text, bool replace, struct stat *st, struct err *e)
 {
 	pthread_mutex_lock(&m->lock);
 	int rc = copy_locked(m, model, name, like, who, text, replace, st, e);
@@ -289,7 +291,7 @@ const struct model *scratch_any_name(struct mount *m, struct scratch *s, struct 
 
 /* Two names of one file stay both, as rename(2) has it. */
 static int rename_locked(struct mount *m, const struct model *from_model, const char *from, const struct model *model,
-                         const char *name, bool noreplace)
+			 const char *name, bool noreplace)
 {
 	struct scratch_name **at = find_at(m, model, name), *there = *at, *moved = *find_at(m, from_model, from);
 	char *copy;
@@ -313,7 +315,7 @@ static int rename_locked(struct mount *m, const struct model *from_model, const 
 }
 
 int scratch_rename(struct mount *m, const struct model *from_model, const char *from, const struct model *model,
-                   const char *name, bool noreplace)
+		   const char *name, bool noreplace)
 {
 	if (strlen(name) > LIMIT_NAME)
 		return -ENAMETOOLONG;
@@ -543,7 +545,8 @@ bool scratch_next(struct mount *m, const struct model *model, int64_t *serial, s
 void scratch_release_all(struct mount *m)
 {
 	while (m->scratch_names) {
-		log_info("scratch file %s/%s is gone with the mount", m->scratch_names->model->name, m->scratch_names->name);
+		log_info("scratch file %s/%s is gone with the mount", m->scratch_names->model->name,
+			 m->scratch_names->name);
 		take_name(m, &m->scratch_names);
 	}
 	while (m->scratches) {

@@ -2,8 +2,8 @@
  * scratch.h - files whose name is no record name: editors' swap, backup and temporary files, kept in memory.
  *
  * They have owner, mode, times and extended attributes as on tmpfs, are bounded per user in number and size, and are
- * gone at unmount. Hard links are names of one file. All functions take mount.lock themselves unless they say otherwise;
- * the struct lives until its last name and its last descriptor are gone.
+ * gone at unmount. Hard links are names of one file. All functions take mount.lock themselves unless they say
+ * otherwise; the struct lives until its last name and its last descriptor are gone.
  */
 #ifndef ROWFS_SCRATCH_H
 #define ROWFS_SCRATCH_H
@@ -22,7 +22,7 @@ struct scratch_name {
 	struct scratch_name *next;
 	struct scratch *scratch;
 	const struct model *model;
-	int64_t serial;             /* place in listings; never used again */
+	int64_t serial; /* place in listings; never used again */
 	char *name;
 };
 
@@ -30,18 +30,18 @@ struct scratch {
 	struct scratch *next;
 	uint64_t ino;
 	unsigned opens;
-	struct stat st;             /* without ino and size; st_nlink: names */
-	struct buf data;            /* of a symlink: its target */
+	struct stat st;  /* without ino and size; st_nlink: names */
+	struct buf data; /* of a symlink: its target */
 	struct xattr *xattrs;
-	char *error;                /* sentence of the last refused save from it; NULL: none */
+	char *error; /* sentence of the last refused save from it; NULL: none */
 };
 
 /* Makes one; -EEXIST, -EACCES (digits only: vim's probe file), -ENOSPC, -ENAMETOOLONG, -ENOMEM. *out is opened once. */
 int scratch_create(struct mount *m, const struct model *model, const char *name, mode_t mode, const struct actor *who,
-                   struct scratch **out, struct err *e);
+		   struct scratch **out, struct err *e);
 /* A copy of the bytes under the name, which is replaced. For backups of records. */
 int scratch_copy(struct mount *m, const struct model *model, const char *name, const struct stat *like,
-                 const struct actor *who, const struct buf *text, bool replace, struct stat *st, struct err *e);
+		 const struct actor *who, const struct buf *text, bool replace, struct stat *st, struct err *e);
 
 /* Finds by name or number and opens it; NULL: none. scratch_put closes. */
 struct scratch *scratch_find(struct mount *m, const struct model *model, const char *name);
@@ -53,7 +53,7 @@ void scratch_stat(struct mount *m, struct scratch *s, struct stat *st);
 int scratch_unlink(struct mount *m, const struct model *model, const char *name);
 /* To another name, replacing what is there unless noreplace (-EEXIST); -ENOENT. */
 int scratch_rename(struct mount *m, const struct model *from_model, const char *from, const struct model *model,
-                   const char *name, bool noreplace);
+		   const char *name, bool noreplace);
 /* One more name for the file; -EEXIST, -ENOSPC, -ENOENT when its last name is gone. */
 int scratch_link(struct mount *m, struct scratch *s, const struct model *model, const char *name, struct err *e);
 /* One of the file's names, copied into out; NULL: it has none. */
@@ -73,7 +73,8 @@ int scratch_removexattr(struct mount *m, struct scratch *s, const char *name);
 int scratch_getxattr(struct mount *m, struct scratch *s, const char *name, struct buf *out);
 int scratch_listxattr(struct mount *m, struct scratch *s, struct buf *out);
 
-/* The next name in the model's directory above *serial, which is set: copied into name, with attributes. False: none. */
+/* The next name in the model's directory above *serial, which is set: copied into name, with attributes. False: none.
+ */
 bool scratch_next(struct mount *m, const struct model *model, int64_t *serial, struct buf *name, struct stat *st);
 /* At unmount: their names go to the log. */
 void scratch_release_all(struct mount *m);

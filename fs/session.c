@@ -29,14 +29,14 @@
 struct options {
 	const char *conf, *mountpoint;
 	bool foreground, debug, read_only;
-	struct fuse_args args;      /* what libfuse is to know */
+	struct fuse_args args; /* what libfuse is to know */
 };
 
 /* Words of fstab(5) and mount(8) that are not for a filesystem, and those that decide what we do ourselves. */
 static bool is_for_others(const char *option)
 {
-	static const char *const exact[] = {"defaults", "noauto", "auto", "nofail", "_netdev", "user", "users", "nouser",
-					    "owner", "group", "rw"};
+	static const char *const exact[] = {"defaults", "noauto", "auto",  "nofail", "_netdev", "user",
+					    "users",    "nouser", "owner", "group",  "rw"};
 
 	for (size_t i = 0; i < sizeof(exact) / sizeof(exact[0]); i++)
 		if (strcmp(option, exact[i]) == 0)
@@ -267,9 +267,9 @@ static void close_parts(struct mount *m)
 /* ---- signals ---- */
 
 /*
- * TERM, INT and HUP are blocked in every thread and waited for by one: libfuse's own handlers lose a signal that another
- * thread gets, or that comes just before its main thread goes to sleep. The loop's sleep is woken by SIGUSR1, sent until
- * the loop has returned.
+ * TERM, INT and HUP are blocked in every thread and waited for by one: libfuse's own handlers lose a signal that
+ * another thread gets, or that comes just before its main thread goes to sleep. The loop's sleep is woken by SIGUSR1,
+ * sent until the loop has returned.
  */
 struct stopper {
 	struct fuse_session *session;
@@ -382,9 +382,16 @@ static void keep_memory_small(void)
 static int run_mount(struct options *o, struct declared *d, const char *directory, int ready_fd)
 {
 	err_auto e = ERR_INIT;
-	struct mount m = {.conf = &d->conf, .schema = &d->schema, .hooks = &d->hooks, .directory = directory,
-			  .read_only = o->read_only, .uid = geteuid(), .gid = getegid(), .ready = mount_is_ready,
-			  .ready_fd = ready_fd, .next_memory = 1};
+	struct mount m = {.conf = &d->conf,
+			  .schema = &d->schema,
+			  .hooks = &d->hooks,
+			  .directory = directory,
+			  .read_only = o->read_only,
+			  .uid = geteuid(),
+			  .gid = getegid(),
+			  .ready = mount_is_ready,
+			  .ready_fd = ready_fd,
+			  .next_memory = 1};
 	sigset_t stop = stop_signals();
 	int code;
 

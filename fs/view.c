@@ -57,7 +57,8 @@ static void print_status(struct mount *m, const struct model *model, uid_t uid, 
 	(void)model;
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	buf_printf(out, "version %s\ndatabase %s\nmounted %s, %s\nup %lld s\n", ROWFS_VERSION, m->schema->database,
-	           m->directory, m->read_only ? "read-only" : "read-write", (long long)(now.tv_sec - m->started.tv_sec));
+		   m->directory, m->read_only ? "read-only" : "read-write",
+		   (long long)(now.tv_sec - m->started.tv_sec));
 	for (size_t i = 0; i < m->schema->nmodels; i++) {
 		const struct model *each = &m->schema->models[i];
 		int64_t n;
@@ -65,7 +66,7 @@ static void print_status(struct mount *m, const struct model *model, uid_t uid, 
 		if (count(m, each, &n, e) < 0)
 			return;
 		buf_printf(out, "%s %s: %" PRId64 " %s\n", each->queue ? "queue" : "model", each->name, n,
-		           n == 1 ? "record" : "records");
+			   n == 1 ? "record" : "records");
 	}
 	after_print_status(m->saver, uid, uid == 0 || uid == m->uid, out, e);
 }
@@ -77,20 +78,20 @@ static void print_conf(struct mount *m, const struct model *model, uid_t uid, st
 }
 
 static const struct view views[] = {
-	{NODE_NEW, NODE_MODEL, ".new", S_IFREG | 0644, NULL},
-	{NODE_INFO, NODE_MODEL, ".info", S_IFDIR | 0555, NULL},
-	{NODE_DELETED, NODE_MODEL, ".deleted", S_IFDIR | 01777, NULL},
-	{NODE_SCHEMA, NODE_INFO, "schema.json", S_IFREG | 0444, print_schema},
-	{NODE_META, NODE_INFO, "meta.json", S_IFREG | 0444, print_meta},
-	{NODE_COUNT, NODE_INFO, "count", S_IFREG | 0444, print_count},
-	{NODE_REJECTED, NODE_MODEL, ".rejected", S_IFDIR | 0755, NULL},
-	{NODE_ANSWER, NODE_MODEL, ".answer", S_IFDIR | 0755, NULL},
-	{NODE_ERRORS, NODE_ROOT, ".errors", S_IFREG | 0444, print_errors},
-	{NODE_AFTER, NODE_ROOT, ".after", S_IFDIR | 0700, NULL},
-	{NODE_ROOT_INFO, NODE_ROOT, ".info", S_IFDIR | 0555, NULL},
-	{NODE_STATUS, NODE_ROOT_INFO, "status", S_IFREG | 0444, print_status},
-	{NODE_CONF, NODE_ROOT_INFO, "mount.conf", S_IFREG | 0444, print_conf},
-	{NODE_ROOT_SCHEMA, NODE_ROOT_INFO, "schema.json", S_IFREG | 0444, print_schema},
+    {NODE_NEW, NODE_MODEL, ".new", S_IFREG | 0644, NULL},
+    {NODE_INFO, NODE_MODEL, ".info", S_IFDIR | 0555, NULL},
+    {NODE_DELETED, NODE_MODEL, ".deleted", S_IFDIR | 01777, NULL},
+    {NODE_SCHEMA, NODE_INFO, "schema.json", S_IFREG | 0444, print_schema},
+    {NODE_META, NODE_INFO, "meta.json", S_IFREG | 0444, print_meta},
+    {NODE_COUNT, NODE_INFO, "count", S_IFREG | 0444, print_count},
+    {NODE_REJECTED, NODE_MODEL, ".rejected", S_IFDIR | 0755, NULL},
+    {NODE_ANSWER, NODE_MODEL, ".answer", S_IFDIR | 0755, NULL},
+    {NODE_ERRORS, NODE_ROOT, ".errors", S_IFREG | 0444, print_errors},
+    {NODE_AFTER, NODE_ROOT, ".after", S_IFDIR | 0700, NULL},
+    {NODE_ROOT_INFO, NODE_ROOT, ".info", S_IFDIR | 0555, NULL},
+    {NODE_STATUS, NODE_ROOT_INFO, "status", S_IFREG | 0444, print_status},
+    {NODE_CONF, NODE_ROOT_INFO, "mount.conf", S_IFREG | 0444, print_conf},
+    {NODE_ROOT_SCHEMA, NODE_ROOT_INFO, "schema.json", S_IFREG | 0444, print_schema},
 };
 
 #define NVIEWS (sizeof(views) / sizeof(views[0]))

@@ -24,9 +24,16 @@ int waiting_get(struct mount *m, int64_t id, struct stat *st, struct buf *out, s
 
 	if (rc < 0)
 		return rc;
-	*st = (struct stat){.st_ino = node_waiting(id), .st_mode = S_IFREG | 0600, .st_nlink = 1, .st_uid = m->uid,
-			    .st_gid = m->gid, .st_size = (off_t)text->len, .st_blksize = 4096,
-			    .st_blocks = (blkcnt_t)((text->len + 511) / 512), .st_mtim = created, .st_atim = created,
+	*st = (struct stat){.st_ino = node_waiting(id),
+			    .st_mode = S_IFREG | 0600,
+			    .st_nlink = 1,
+			    .st_uid = m->uid,
+			    .st_gid = m->gid,
+			    .st_size = (off_t)text->len,
+			    .st_blksize = 4096,
+			    .st_blocks = (blkcnt_t)((text->len + 511) / 512),
+			    .st_mtim = created,
+			    .st_atim = created,
 			    .st_ctim = created};
 	return 0;
 }

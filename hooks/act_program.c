@@ -80,7 +80,8 @@ void session_ended(void *data, pid_t id)
 
 static struct event_object event_of(const struct saving *v, const struct hook *h, const struct change *c)
 {
-	return (struct event_object){event_name(h->event), c->verb, c->model, change_key(c), c->old, c->row, v->actor, c};
+	return (struct event_object){
+	    event_name(h->event), c->verb, c->model, change_key(c), c->old, c->row, v->actor, c};
 }
 
 int act_run(struct saving *v, const struct hook *h, struct change *c, struct err *e)

@@ -5,8 +5,8 @@
  *   runs --failure, exit status 75--> recorded, next_try later --dispatch--> runs
  *   runs --the mount ends or crashes--> recorded as before, for the next mount
  *
- * The lock guards the list of runs and the flags; it is a leaf, and no program runs and nothing is stored under it. Only
- * the dispatcher adds runs and joins them.
+ * The lock guards the list of runs and the flags; it is a leaf, and no program runs and nothing is stored under it.
+ * Only the dispatcher adds runs and joins them.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -202,8 +202,8 @@ static void carry_out(struct run *r)
 		program_verdict(&p, &result, &why);
 	bool asked = result.status == STATUS_AGAIN && !result.timed_out && !result.too_much;
 	if (result.stopped)
-		log_info("%s: %s was ended because the mount ends; it runs again with the next",
-			 r->pending.path, program_name(&p));
+		log_info("%s: %s was ended because the mount ends; it runs again with the next", r->pending.path,
+			 program_name(&p));
 	else if (why.code)
 		fail(r, program_name(&p), asked, &why);
 	else
@@ -389,7 +389,8 @@ int after_new(struct after **out, struct saver *s, struct err *e)
 	pthread_condattr_destroy(&monotonic);
 	a->saver = s;
 	a->wake_fd = eventfd(0, EFD_CLOEXEC);
-	int result = a->wake_fd < 0 ? err_set(e, EIO, "no event descriptor: %s", strerror(errno)) : after_hooks_open(&a->hooks, s, e);
+	int result = a->wake_fd < 0 ? err_set(e, EIO, "no event descriptor: %s", strerror(errno))
+				    : after_hooks_open(&a->hooks, s, e);
 	if (result < 0)
 		after_free(a);
 	else

@@ -73,10 +73,11 @@ void after_hooks_release(struct after_hooks *a)
 static void report_held(struct after_hooks *a, const struct pending_group *g)
 {
 	err_auto told = ERR_INIT;
-	err_set(&told, ENOENT,
-		"after_commit run %.200s: mount.conf has no such hook of %s any more; %lld of its programs wait in .after/ "
-		"until it has one or they are removed",
-		g->hook, g->model, (long long)g->n);
+	err_set(
+	    &told, ENOENT,
+	    "after_commit run %.200s: mount.conf has no such hook of %s any more; %lld of its programs wait in .after/ "
+	    "until it has one or they are removed",
+	    g->hook, g->model, (long long)g->n);
 	journal_add(a->saver->journal, geteuid(), 0, g->path, &told);
 	log_warning("%s: %s", g->path, told.text);
 }

@@ -29,7 +29,8 @@ static bool embeds(const struct model *m, const struct model *child)
 /* A program may save whatever it likes; what SQL inserts is not known. */
 static bool is_program(const struct hook *h)
 {
-	return h->kind != HOOK_SQL && h->kind != HOOK_CHECK && h->kind != HOOK_ENQUEUE && h->event != EVENT_AFTER_COMMIT;
+	return h->kind != HOOK_SQL && h->kind != HOOK_CHECK && h->kind != HOOK_ENQUEUE &&
+	       h->event != EVENT_AFTER_COMMIT;
 }
 
 static bool can_make(struct search *s, const struct model *m, enum verb verb)
@@ -93,9 +94,8 @@ static const struct change *made_by(const struct saving *v, const struct change 
 int answer_find(const struct saving *v, const struct change *c, bool alone, struct outcome *out, struct arena *a)
 {
 	out->answer = model_answer(c->model, c->verb);
-	const struct change *row = !out->answer || out->answer->model == c->model
-				       ? c
-				       : made_by(v, c, alone, out->answer->model);
+	const struct change *row =
+	    !out->answer || out->answer->model == c->model ? c : made_by(v, c, alone, out->answer->model);
 	out->answer_key = value_null();
 	return row ? value_copy(a, change_key(row), &out->answer_key) : 0;
 }

@@ -28,7 +28,7 @@ struct saver {
 	struct store *store;
 	struct journal *journal;
 	const char *mount;
-	struct after *after;           /* programs of after_commit */
+	struct after *after;            /* programs of after_commit */
 	struct coprocess **coprocesses; /* programs of pipe hooks, by instance */
 	pthread_mutex_t sessions_lock;  /* a leaf */
 	struct session *sessions;
@@ -59,13 +59,13 @@ struct change {
 	bool posted;    /* its post_save or post_delete hooks have run */
 	unsigned depth; /* hooks that caused it; 0: a request, or a cascade of one */
 	const struct change *cause; /* whose hook caused it; NULL: a request, or a cascade of one */
-	const json_t *document; /* NULL for a delete, a key change and a reference set to null */
-	struct value key;       /* in the database before the change; on a create the new one */
-	struct value new_key;   /* of a key change, else VALUE_NULL */
-	struct value *old;      /* NULL on create */
-	struct value *row;      /* NULL on delete */
-	struct value *deleted;  /* on a create: what the key had until a moment ago (deleted.c) */
-	size_t pre_at;          /* pre hooks before this place in the list have run before the transaction */
+	const json_t *document;     /* NULL for a delete, a key change and a reference set to null */
+	struct value key;           /* in the database before the change; on a create the new one */
+	struct value new_key;       /* of a key change, else VALUE_NULL */
+	struct value *old;          /* NULL on create */
+	struct value *row;          /* NULL on delete */
+	struct value *deleted;      /* on a create: what the key had until a moment ago (deleted.c) */
+	size_t pre_at;              /* pre hooks before this place in the list have run before the transaction */
 
 	/* Of what is part of another record's file, and of what has such parts (tree.h). */
 	const struct relation *relation; /* by which the parent embeds it; NULL: it is not embedded */
@@ -76,8 +76,8 @@ struct change {
 	struct family children; /* the same and new ones, by relation in the order of the document, then what goes */
 	bool has_tree;          /* they have been read */
 
-	const char *origin;     /* "hooks/count: tracks/3.json", for messages; NULL: none */
-	struct change *caused;  /* by its hooks that have run before the transaction */
+	const char *origin;    /* "hooks/count: tracks/3.json", for messages; NULL: none */
+	struct change *caused; /* by its hooks that have run before the transaction */
 	struct change *next_caused;
 };
 
@@ -98,7 +98,7 @@ struct saving {
 	struct conn *conn;       /* the snapshot before the transaction, then the transaction's */
 	struct change **changes; /* in the order in which they came */
 	size_t n, room;
-	struct change *caused;   /* by the hook that runs, to be carried behind it; see cause.h */
+	struct change *caused; /* by the hook that runs, to be carried behind it; see cause.h */
 	struct change **caused_end;
 	struct change **index; /* of a cascade: open addressing by model and key */
 	size_t nindex, index_room;

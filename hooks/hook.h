@@ -38,28 +38,28 @@ struct user;
 struct plugin;
 struct hook {
 	enum event event;
-	unsigned verbs;             /* bits 1 << enum verb */
+	unsigned verbs; /* bits 1 << enum verb */
 	enum hook_kind kind;
-	const struct model *model;  /* NULL: every model */
-	const char **argv;          /* run, pipe, plugin: the words; argv[0] is absolute when it holds a / */
-	const struct user *user;    /* as USER; NULL: the daemon's */
-	size_t instance;            /* pipe: those of the same words share one, numbered from 0 */
-	struct plugin *plugin;      /* the same for plugin */
-	const char *sql;            /* sql and check: its text */
-	const char *message;        /* check */
-	const struct model *queue;  /* enqueue */
+	const struct model *model; /* NULL: every model */
+	const char **argv;         /* run, pipe, plugin: the words; argv[0] is absolute when it holds a / */
+	const struct user *user;   /* as USER; NULL: the daemon's */
+	size_t instance;           /* pipe: those of the same words share one, numbered from 0 */
+	struct plugin *plugin;     /* the same for plugin */
+	const char *sql;           /* sql and check: its text */
+	const char *message;       /* check */
+	const struct model *queue; /* enqueue */
 	struct assignment *assignments;
 	size_t nassignments;
 	long long timeout_ms;
-	struct sql *prepared;       /* by hooks_prepare; for hooks of every model one per model, see prepared_for */
-	struct sql **prepared_for;  /* by model index */
-	const struct word *where;   /* its kind's word in mount.conf */
+	struct sql *prepared;      /* by hooks_prepare; for hooks of every model one per model, see prepared_for */
+	struct sql **prepared_for; /* by model index */
+	const struct word *where;  /* its kind's word in mount.conf */
 };
 
 struct hooks {
-	struct hook *all;           /* in the order they run: those of every model first, then each model's */
+	struct hook *all; /* in the order they run: those of every model first, then each model's */
 	size_t n;
-	size_t ninstances;          /* of pipe */
+	size_t ninstances; /* of pipe */
 	struct plugin **plugins;
 	size_t nplugins;
 	struct arena arena;
@@ -75,7 +75,7 @@ int hooks_check_users(const struct hooks *h, struct err *e);
 
 /* The next hook at or after *at for the event, verb and model; NULL at the end. *at starts at 0. */
 const struct hook *hooks_next(const struct hooks *h, enum event event, enum verb verb, const struct model *m,
-                              size_t *at);
+			      size_t *at);
 /* `rowfs check`: one line per model, event and hook, in the order they run. */
 void hooks_print(const struct hooks *h, const struct schema *s, FILE *to);
 

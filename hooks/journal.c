@@ -200,8 +200,8 @@ bool journal_cleans_up(struct journal *j, pid_t pid, const char *path)
 		if (entry->path && strcmp(entry->path, path) == 0)
 			newest = entry;
 	}
-	bool cleans_up = newest && newest->writer == pid && !newest->settled &&
-			 monotonic_ms() - newest->added < TIMEOUT_CLEANUP_MS;
+	bool cleans_up =
+	    newest && newest->writer == pid && !newest->settled && monotonic_ms() - newest->added < TIMEOUT_CLEANUP_MS;
 	if (cleans_up)
 		newest->writer = 0;
 	pthread_mutex_unlock(&j->lock);

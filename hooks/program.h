@@ -1,9 +1,10 @@
 /*
  * program.h - runs a program without a shell: own session, clean environment, bounded output, a time-out that ends it.
  *
- * Nothing is inherited but the three standard streams. The child is started with posix_spawn or vfork semantics, so that a large
- * daemon starts it fast. It is always reaped, and after it ended or timed out everything left in its process group gets
- * TERM, then KILL after TIMEOUT_TERM_MS. A descriptor kept open by a grandchild does not keep the caller waiting.
+ * Nothing is inherited but the three standard streams. The child is started with posix_spawn or vfork semantics, so
+ * that a large daemon starts it fast. It is always reaped, and after it ended or timed out everything left in its
+ * process group gets TERM, then KILL after TIMEOUT_TERM_MS. A descriptor kept open by a grandchild does not keep the
+ * caller waiting.
  */
 #ifndef ROWFS_PROGRAM_H
 #define ROWFS_PROGRAM_H
@@ -26,29 +27,30 @@ struct user {
 
 struct program {
 	const char *const *argv;
-	const char *const *env;      /* NULL-terminated NAME=VALUE */
+	const char *const *env; /* NULL-terminated NAME=VALUE */
 	const char *directory;
-	const struct user *user;     /* NULL: the daemon's */
-	const char *input;           /* for its standard input */
+	const struct user *user; /* NULL: the daemon's */
+	const char *input;       /* for its standard input */
 	size_t input_len;
 	long long timeout_ms;
 	void (*started)(void *data, pid_t session); /* before it executes anything; NULL is fine */
 	void (*ended)(void *data, pid_t session);
 	void *data;
-	const volatile bool *stop;   /* not NULL: looked at when poll wakes; true ends it as a time-out does */
-	int wake_fd;                 /* readable: look at *stop; -1: none */
+	const volatile bool *stop; /* not NULL: looked at when poll wakes; true ends it as a time-out does */
+	int wake_fd;               /* readable: look at *stop; -1: none */
 };
 
 struct program_result {
 	bool timed_out;
-	bool stopped;                /* by *stop */
-	bool too_much;               /* standard output over LIMIT_HOOK_OUTPUT: ended */
-	int status;                  /* exit status 0 to 255, or -1 */
-	int signal;                  /* that ended it, or 0 */
-	struct buf out, err;         /* err: the first LIMIT_HOOK_STDERR bytes */
+	bool stopped;        /* by *stop */
+	bool too_much;       /* standard output over LIMIT_HOOK_OUTPUT: ended */
+	int status;          /* exit status 0 to 255, or -1 */
+	int signal;          /* that ended it, or 0 */
+	struct buf out, err; /* err: the first LIMIT_HOOK_STDERR bytes */
 };
 
-/* -errno with a sentence that names the program when it could not be started ("hooks/fulfil: No such file or directory"). */
+/* -errno with a sentence that names the program when it could not be started ("hooks/fulfil: No such file or
+ * directory"). */
 int program_run(const struct program *p, struct program_result *r, struct err *e);
 void program_result_release(struct program_result *r);
 /* "hooks/fulfil" for messages: its path relative to its directory when it lies below it. */

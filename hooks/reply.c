@@ -165,7 +165,7 @@ static int carry_out(struct saving *v, struct change *c, const char *by, json_t 
 }
 
 int reply_take(struct saving *v, const struct hook *h, struct change *c, const char *name, json_t *answer,
-		struct err *e)
+	       struct err *e)
 {
 	if (check_members(name, h->event, answer, e) < 0 || refuse_by_reply(answer, e) < 0)
 		return -e->code;
@@ -173,7 +173,7 @@ int reply_take(struct saving *v, const struct hook *h, struct change *c, const c
 }
 
 int reply_read(struct saving *v, const struct hook *h, struct change *c, const char *name, const struct buf *out,
-		struct err *e)
+	       struct err *e)
 {
 	err_auto why = ERR_INIT;
 	json_scope *answer = NULL;

@@ -30,9 +30,9 @@ struct rowfs_event {
 	const char *verb;     /* "create", "replace", "patch" or "delete" */
 	const char *put_type; /* "newly_created" or "updated"; NULL on a delete */
 	const char *model;
-	const char *key;      /* as plain text */
-	uint32_t uid, gid;    /* who saves */
-	int32_t pid;          /* 0: rowfs itself */
+	const char *key;   /* as plain text */
+	uint32_t uid, gid; /* who saves */
+	int32_t pid;       /* 0: rowfs itself */
 };
 
 /*
@@ -80,7 +80,8 @@ struct rowfs_plugin {
 	rowfs_event_function *post_save;
 	rowfs_event_function *post_delete;
 	rowfs_event_function *before_commit;
-	/* After the configuration, when the mount starts and rowfs has its last process: threads and files belong here. */
+	/* After the configuration, when the mount starts and rowfs has its last process: threads and files belong here.
+	 */
 	int (*ready)(void *self, const struct rowfs_host *host, struct rowfs_call *call);
 };
 

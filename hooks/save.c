@@ -499,10 +499,10 @@ static int in_order(struct order *o, struct err *e)
 		return -e->code;
 	if (o->nothing)
 		return fill_outcomes(o, e);
-	if (begin(v, e) < 0 ||                           /* from here on other saves wait */
-	    carry_requests(o, e) < 0 ||                  /* each: read, validate, pre_save or pre_delete, apply, its rows */
-	    post_hooks(v, 0, e) < 0 ||                   /* post_save, post_delete */
-	    finish_changes(v, e) < 0 ||                  /* before_commit, then enqueue of after_commit */
+	if (begin(v, e) < 0 ||          /* from here on other saves wait */
+	    carry_requests(o, e) < 0 || /* each: read, validate, pre_save or pre_delete, apply, its rows */
+	    post_hooks(v, 0, e) < 0 ||  /* post_save, post_delete */
+	    finish_changes(v, e) < 0 || /* before_commit, then enqueue of after_commit */
 	    fill_outcomes(o, e) < 0 || commit(o, e) < 0) /* with a record of after_commit's programs, which then run */
 		return -e->code;
 	return 0;

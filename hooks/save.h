@@ -1,8 +1,8 @@
 /*
  * save.h - the one way in which rows change: an array of changes, one transaction, hooks in their order.
  *
- * save() is called by the filesystem for a file and by the job runner for a job. It may be called from any thread, holds
- * no lock when it returns and none but the store's write transaction while programs run.
+ * save() is called by the filesystem for a file and by the job runner for a job. It may be called from any thread,
+ * holds no lock when it returns and none but the store's write transaction while programs run.
  */
 #ifndef ROWFS_SAVE_H
 #define ROWFS_SAVE_H
@@ -26,15 +26,16 @@ struct saver; /* the schema, its hooks, the store: what a mount saves with */
 
 /* mount: absolute path of the mountpoint, for ROWFS_MOUNT. All are borrowed and outlive the saver. */
 int saver_new(struct saver **out, const struct schema *schema, const struct hooks *hooks, struct store *store,
-              struct journal *journal, const char *mount, struct err *e);
-/* Runs the after_commit programs that earlier mounts left. Once the mount is about to answer; not where it is read-only. */
+	      struct journal *journal, const char *mount, struct err *e);
+/* Runs the after_commit programs that earlier mounts left. Once the mount is about to answer; not where it is
+ * read-only. */
 int saver_start(struct saver *s, struct err *e);
 /* Waits for after_commit programs that run, at most TIMEOUT_DRAIN_MS. What was not started waits for the next mount. */
 void saver_free(struct saver *s);
 
 enum request_kind {
-	REQUEST_PUT,    /* the text is the record */
-	REQUEST_MERGE,  /* the text is a merge patch; on a key without a record it is a create */
+	REQUEST_PUT,   /* the text is the record */
+	REQUEST_MERGE, /* the text is a merge patch; on a key without a record it is a create */
 	REQUEST_DELETE,
 	REQUEST_MOVE,   /* to new_key, and to another model when new_model is not NULL; replaces what is there */
 	REQUEST_RESTORE /* what is kept of the deleted record of the key, as new_key; replaces what is there */
@@ -44,13 +45,13 @@ enum expect { EXPECT_ANY, EXPECT_RECORD /* else ENOENT */, EXPECT_NONE /* else E
 struct request {
 	enum request_kind kind;
 	const struct model *model;
-	struct value key;            /* VALUE_NULL with PUT: the document's, or the next key */
-	enum expect expect;          /* of the key; for MOVE and RESTORE of the new key */
+	struct value key;   /* VALUE_NULL with PUT: the document's, or the next key */
+	enum expect expect; /* of the key; for MOVE and RESTORE of the new key */
 	const char *text;
 	size_t len;
 	const struct model *new_model;
 	struct value new_key;
-	bool trusted;                /* the job runner: read-only fields may be set, hooks run */
+	bool trusted; /* the job runner: read-only fields may be set, hooks run */
 };
 
 /* What became of a request. The key's text lies in the arena given to save. */
@@ -68,7 +69,7 @@ struct outcome {
  * durable and before after_commit programs.
  */
 int save(struct saver *s, const struct actor *actor, const struct request *requests, size_t n, struct outcome *outcomes,
-         struct arena *a, struct err *e);
+	 struct arena *a, struct err *e);
 
 /* True when the process belongs to a program that the save pipeline waits for: its writes to the mount get EDEADLK. */
 bool saver_waits_for(struct saver *s, pid_t pid);

@@ -14,7 +14,10 @@ struct arena {
 	size_t used, size; /* of the newest block */
 };
 
-#define ARENA_INIT {0}
+#define ARENA_INIT                                                                                                     \
+	{                                                                                                              \
+		0                                                                                                      \
+	}
 #define arena_auto __attribute__((cleanup(arena_release))) struct arena
 
 void *arena_alloc(struct arena *a, size_t size);

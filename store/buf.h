@@ -12,14 +12,17 @@
 #include <stddef.h>
 
 struct buf {
-	char *data;   /* NULL while empty and never grown */
+	char *data; /* NULL while empty and never grown */
 	size_t len;
 	size_t cap;
 	size_t limit; /* 0: none */
 	bool failed;
 };
 
-#define BUF_INIT {0}
+#define BUF_INIT                                                                                                       \
+	{                                                                                                              \
+		0                                                                                                      \
+	}
 #define buf_auto __attribute__((cleanup(buf_release))) struct buf
 
 void buf_add(struct buf *b, const void *data, size_t len);

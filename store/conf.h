@@ -48,7 +48,10 @@ struct conf {
 	struct arena arena;
 };
 
-#define CONF_INIT {0}
+#define CONF_INIT                                                                                                      \
+	{                                                                                                              \
+		0                                                                                                      \
+	}
 #define conf_auto __attribute__((cleanup(conf_release))) struct conf
 
 /*

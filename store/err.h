@@ -20,14 +20,17 @@ struct problem {
 };
 
 struct err {
-	int code;         /* positive errno; 0: no error */
-	char text[512];   /* one sentence a user can act on */
+	int code;       /* positive errno; 0: no error */
+	char text[512]; /* one sentence a user can act on */
 	struct problem *problems;
 	size_t nproblems; /* kept in problems */
 	size_t ntold;     /* of err_problem, kept or not */
 };
 
-#define ERR_INIT {0}
+#define ERR_INIT                                                                                                       \
+	{                                                                                                              \
+		0                                                                                                      \
+	}
 #define err_auto __attribute__((cleanup(err_release))) struct err
 
 /* Sets code and sentence unless *e is filled already. Returns the negative code that stands in *e. */
@@ -35,15 +38,16 @@ int err_set(struct err *e, int code, const char *fmt, ...) __attribute__((format
 int err_nomem(struct err *e);
 
 /*
- * Adds a problem of a document; the sentence of *e is made of the first one ("/units: is required") plus "(and N more)".
- * The code is that of the first problem, but EBADMSG wins over any other. Returns the negative code in *e.
- * At most LIMIT_PROBLEMS are kept, all are counted in the sentence.
+ * Adds a problem of a document; the sentence of *e is made of the first one ("/units: is required") plus "(and N
+ * more)". The code is that of the first problem, but EBADMSG wins over any other. Returns the negative code in *e. At
+ * most LIMIT_PROBLEMS are kept, all are counted in the sentence.
  */
-int err_problem(struct err *e, int code, const char *pointer, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+int err_problem(struct err *e, int code, const char *pointer, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
 
 /*
- * Adds to *e what *from says of a part of the document: its problems, each pointer behind `pointer`, or its sentence where
- * it has none. *from is released. Returns the negative code in *e.
+ * Adds to *e what *from says of a part of the document: its problems, each pointer behind `pointer`, or its sentence
+ * where it has none. *from is released. Returns the negative code in *e.
  */
 int err_graft(struct err *e, struct err *from, const char *pointer);
 
@@ -54,8 +58,8 @@ void err_release(struct err *e);
 void err_take(struct err *to, struct err *from);
 
 /*
- * A known errno for any number that comes from outside (hooks, exit codes, libraries): unknown, negative, EINTR, ESTALE,
- * EXDEV, EINVAL, ENOSYS and anything above 511 (where the kernel drops the reply) become EIO.
+ * A known errno for any number that comes from outside (hooks, exit codes, libraries): unknown, negative, EINTR,
+ * ESTALE, EXDEV, EINVAL, ENOSYS and anything above 511 (where the kernel drops the reply) become EIO.
  */
 int err_clamp(int code);
 

@@ -29,20 +29,21 @@ enum scan_state {
 };
 
 /*
- * Follows a text that arrives in pieces, one byte at a time, without memory beyond this struct. It checks the whole JSON
- * grammar (RFC 8259) with an object at the top, UTF-8, lone surrogates and LIMIT_JSON_DEPTH; not duplicate members.
+ * Follows a text that arrives in pieces, one byte at a time, without memory beyond this struct. It checks the whole
+ * JSON grammar (RFC 8259) with an object at the top, UTF-8, lone surrogates and LIMIT_JSON_DEPTH; not duplicate
+ * members.
  */
 struct json_scan {
 	enum scan_state state;
-	uint8_t lexer;          /* where in the grammar; json.c */
-	uint8_t count;          /* digits of a \u escape, bytes of a literal or of a UTF-8 sequence */
-	uint16_t unit;          /* of the \u escape being read */
-	bool high;              /* a high surrogate waits for its low one */
-	uint8_t low, upper;     /* bounds of the next UTF-8 continuation byte */
+	uint8_t lexer;      /* where in the grammar; json.c */
+	uint8_t count;      /* digits of a \u escape, bytes of a literal or of a UTF-8 sequence */
+	uint16_t unit;      /* of the \u escape being read */
+	bool high;          /* a high surrogate waits for its low one */
+	uint8_t low, upper; /* bounds of the next UTF-8 continuation byte */
 	int depth;
 	bool object[LIMIT_JSON_DEPTH + 1]; /* what each level is */
-	int line, column;       /* of the byte that is read next, 1-based, column in bytes */
-	const char *why;        /* SCAN_INVALID: "expected a comma" and the like */
+	int line, column;                  /* of the byte that is read next, 1-based, column in bytes */
+	const char *why;                   /* SCAN_INVALID: "expected a comma" and the like */
 };
 
 void json_scan_init(struct json_scan *s);
@@ -61,10 +62,12 @@ size_t json_scan(struct json_scan *s, const char *text, size_t len);
  */
 int json_read(const char *text, size_t len, json_t **out, struct err *e);
 
-/* Fills line and column of every problem in *e from the text; a missing member gets those of the object it should be in. */
+/* Fills line and column of every problem in *e from the text; a missing member gets those of the object it should be
+ * in. */
 void json_locate(const char *text, size_t len, struct err *e);
 
-/* As `jq .` prints: two blanks a level from depth indent on, or -1 for one line without blanks. No newline at the end. */
+/* As `jq .` prints: two blanks a level from depth indent on, or -1 for one line without blanks. No newline at the end.
+ */
 void json_write(struct buf *b, const json_t *json, int indent);
 void json_write_string(struct buf *b, const char *text, size_t len);
 /* Shortest digits that round-trip, whole values below 1e17 without fraction; as jq writes exponents (1e+17, 3e-07). */

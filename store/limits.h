@@ -35,20 +35,20 @@ enum {
 	LIMIT_THREADS = 500,            /* threads that serve requests; a save that waits keeps one */
 	LIMIT_GROUP = 64,               /* saves that share one commit */
 
-	TIMEOUT_BUSY_MS = 5000,         /* database locked by another program */
-	TIMEOUT_HOOK_MS = 5000,         /* program before the commit */
-	TIMEOUT_AFTER_MS = 60000,       /* program after the commit */
-	TIMEOUT_JOB_MS = 600000,        /* job, unless the queue says otherwise */
-	TIMEOUT_TERM_MS = 1000,         /* between TERM and KILL */
-	TIMEOUT_CLEANUP_MS = 10000,     /* between a refused save and the removal of what is believed to be half written */
-	TIMEOUT_DRAIN_MS = 10000,       /* running jobs at unmount */
-	TIMEOUT_DELETED_MS = 86400000,  /* how long a deleted record is kept */
-	TIMEOUT_AGAIN_MS = 60000,       /* and how long a create of its key takes from it what no file shows */
-	POLL_FOREIGN_MS = 1000,         /* look for jobs that another program queued */
+	TIMEOUT_BUSY_MS = 5000,     /* database locked by another program */
+	TIMEOUT_HOOK_MS = 5000,     /* program before the commit */
+	TIMEOUT_AFTER_MS = 60000,   /* program after the commit */
+	TIMEOUT_JOB_MS = 600000,    /* job, unless the queue says otherwise */
+	TIMEOUT_TERM_MS = 1000,     /* between TERM and KILL */
+	TIMEOUT_CLEANUP_MS = 10000, /* between a refused save and the removal of what is believed to be half written */
+	TIMEOUT_DRAIN_MS = 10000,   /* running jobs at unmount */
+	TIMEOUT_DELETED_MS = 86400000, /* how long a deleted record is kept */
+	TIMEOUT_AGAIN_MS = 60000,      /* and how long a create of its key takes from it what no file shows */
+	POLL_FOREIGN_MS = 1000,        /* look for jobs that another program queued */
 };
 
 /* Integer keys are 0 to KEY_MAX: an inode number holds the model and the key (fs/node.h). */
 #define KEY_BITS 48
-#define KEY_MAX ((INT64_C(1) << KEY_BITS) - 1)
+#define KEY_MAX  ((INT64_C(1) << KEY_BITS) - 1)
 
 #endif

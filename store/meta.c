@@ -120,7 +120,8 @@ static json_t *verbs_of(struct meta *x)
 	for (int verb = 0; verb < VERB_COUNT && !x->model->read_only; verb++) {
 		bool saves = verb != VERB_DELETE;
 		set(x, all, verb_name(verb),
-		    entry(x, saves ? input_of(x, verb) : NULL, saves ? answer_of(x, model_answer(x->model, verb)) : NULL));
+		    entry(x, saves ? input_of(x, verb) : NULL,
+			  saves ? answer_of(x, model_answer(x->model, verb)) : NULL));
 	}
 	set(x, all, "get", entry(x, NULL, answer_of(x, NULL)));
 	return all;
@@ -128,10 +129,8 @@ static json_t *verbs_of(struct meta *x)
 
 static json_t *relations_of(struct meta *x)
 {
-	static const char *const kinds[] = {[HAS_MANY] = "has-many",
-					    [HAS_ONE] = "has-one",
-					    [EMBEDS_MANY] = "embeds-many",
-					    [EMBEDS_ONE] = "embeds-one"};
+	static const char *const kinds[] = {
+	    [HAS_MANY] = "has-many", [HAS_ONE] = "has-one", [EMBEDS_MANY] = "embeds-many", [EMBEDS_ONE] = "embeds-one"};
 	json_t *all = json_object();
 
 	for (size_t i = 0; i < x->model->nrelations; i++) {

@@ -34,20 +34,20 @@ struct field {
 	enum field_type type;
 	size_t index; /* of the value in a row, and of the column */
 	bool required, unique, read_only, write_only, hidden, immutable;
-	bool unshown;               /* the model's `show` leaves it out: taken, and kept where a file lacks it */
+	bool unshown; /* the model's `show` leaves it out: taken, and kept where a file lacks it */
 	enum default_kind default_kind;
 	struct value default_value; /* of DEFAULT_LITERAL */
 	bool has_min, has_max;
-	double min, max;            /* numbers by value, strings by length in code points */
-	const char **words;         /* enum; NULL without */
+	double min, max;    /* numbers by value, strings by length in code points */
+	const char **words; /* enum; NULL without */
 	size_t nwords;
 	enum field_format format;
-	const char *pattern;        /* POSIX extended, matched against the whole text; NULL without */
+	const char *pattern; /* POSIX extended, matched against the whole text; NULL without */
 	regex_t *regex;
 	const struct model *references;
 	enum on_delete on_delete;
-	const char *check;          /* SQL expression over the fields; NULL without */
-	const struct word *where;   /* in mount.conf; NULL for the fields every queue has */
+	const char *check;        /* SQL expression over the fields; NULL without */
+	const struct word *where; /* in mount.conf; NULL for the fields every queue has */
 };
 
 enum relation_kind { HAS_MANY, HAS_ONE, EMBEDS_MANY, EMBEDS_ONE };
@@ -55,8 +55,8 @@ enum relation_kind { HAS_MANY, HAS_ONE, EMBEDS_MANY, EMBEDS_ONE };
 struct relation {
 	enum relation_kind kind;
 	const struct model *child;
-	const struct field *by;     /* the child's reference to this model */
-	long limit;                 /* shown at most */
+	const struct field *by; /* the child's reference to this model */
+	long limit;             /* shown at most */
 };
 /* Part of the parent's file: written, validated, hooked and committed with it. */
 static inline bool relation_embeds(const struct relation *r)
@@ -86,54 +86,57 @@ enum queue_field {
 };
 
 struct queue {
-	const char **argv;          /* run; NULL-terminated; NULL: worked by other programs */
-	long workers;               /* default 1 */
-	long long timeout_ms;       /* default TIMEOUT_JOB_MS */
-	long attempts;              /* default 1 */
-	long long backoff_ms;       /* before the second attempt, then doubled; default 30 s */
+	const char **argv;    /* run; NULL-terminated; NULL: worked by other programs */
+	long workers;         /* default 1 */
+	long long timeout_ms; /* default TIMEOUT_JOB_MS */
+	long attempts;        /* default 1 */
+	long long backoff_ms; /* before the second attempt, then doubled; default 30 s */
 	const struct field *fields[QUEUE_FIELDS];
 };
 
 /* What a save with one of the verbs answers: fields of a row that it makes, or of the record itself. */
 struct answer {
-	unsigned verbs;             /* bits 1 << enum verb */
+	unsigned verbs; /* bits 1 << enum verb */
 	const struct model *model;
 	const struct field **fields;
 	size_t nfields;
-	const struct word *where;   /* the model's word */
+	const struct word *where; /* the model's word */
 };
 
 struct model {
-	const char *name;           /* of the directory */
+	const char *name; /* of the directory */
 	const char *table;
-	size_t index;               /* in the schema */
-	struct field *fields;       /* fields[key->index] is the key; it is always shown first */
+	size_t index;         /* in the schema */
+	struct field *fields; /* fields[key->index] is the key; it is always shown first */
 	size_t nfields;
 	const struct field *key;
 	struct relation *relations;
 	size_t nrelations;
 	struct answer *answers;
 	size_t nanswers;
-	bool embeds;                /* one of its relations does */
-	bool embedded;              /* by another model */
-	struct queue *queue;        /* NULL: not a queue */
+	bool embeds;         /* one of its relations does */
+	bool embedded;       /* by another model */
+	struct queue *queue; /* NULL: not a queue */
 	bool read_only, hidden;
-	mode_t mode, dir_mode;      /* default 0644, 0755 */
+	mode_t mode, dir_mode;        /* default 0644, 0755 */
 	const struct directive *conf; /* its block, for hooks/hook.h */
 };
 
 enum durability { DURABILITY_FULL, DURABILITY_NORMAL, DURABILITY_OFF };
 
 struct schema {
-	struct model *models;       /* in declared order */
+	struct model *models; /* in declared order */
 	size_t nmodels;
-	const char *database;       /* absolute path of the SQLite file; NULL when the conf names none */
+	const char *database; /* absolute path of the SQLite file; NULL when the conf names none */
 	enum durability durability;
 	struct arena arena;
-	struct conf *conf;          /* borrowed; outlives the schema */
+	struct conf *conf; /* borrowed; outlives the schema */
 };
 
-#define SCHEMA_INIT {0}
+#define SCHEMA_INIT                                                                                                    \
+	{                                                                                                              \
+		0                                                                                                      \
+	}
 
 /*
  * Reads what the directives mean. Mistakes go to conf_mistake, all of them; what is right is kept. `on` directives are
@@ -143,14 +146,15 @@ struct schema {
 int schema_read(struct schema *s, struct conf *c, struct err *e);
 void schema_release(struct schema *s);
 
-const struct model *schema_model(const struct schema *s, const char *name);      /* NULL: none */
-const struct field *model_field(const struct model *m, const char *name);        /* NULL: none */
-/* Children that refer to the model: calls them off by field, in declared order; *at starts at {0,0}. NULL at the end. */
+const struct model *schema_model(const struct schema *s, const char *name); /* NULL: none */
+const struct field *model_field(const struct model *m, const char *name);   /* NULL: none */
+/* Children that refer to the model: calls them off by field, in declared order; *at starts at {0,0}. NULL at the end.
+ */
 struct reference_iter {
 	size_t model, field;
 };
 const struct field *schema_next_reference(const struct schema *s, const struct model *to, struct reference_iter *at,
-                                          const struct model **child);
+					  const struct model **child);
 
 /* Keys are inode numbers by computation (integer) or by a number kept with the row. See fs/node.h. */
 static inline bool model_integer_key(const struct model *m)

@@ -22,29 +22,29 @@ const char *verb_name(enum verb verb); /* "create" */
 
 struct bind {
 	const struct model *model;
-	enum verb verb;             /* not VERB_DELETE */
-	const struct value *old;    /* the stored row; NULL on create */
-	const struct value *key;    /* the key of the file name; NULL: the document's or the next one (.new) */
-	bool trusted;               /* the server itself, a hook or the job runner: read-only and immutable fields may be set */
-	struct timespec now;        /* for defaults */
-	uid_t uid;                  /* for defaults */
+	enum verb verb;          /* not VERB_DELETE */
+	const struct value *old; /* the stored row; NULL on create */
+	const struct value *key; /* the key of the file name; NULL: the document's or the next one (.new) */
+	bool trusted; /* the server itself, a hook or the job runner: read-only and immutable fields may be set */
+	struct timespec now;         /* for defaults */
+	uid_t uid;                   /* for defaults */
 	const struct value *deleted; /* on a create: the row that the key had until a moment ago; NULL: none */
-	const char *pointer;        /* of the document inside a larger one; NULL: it is the whole */
-	const struct field *by;     /* of an embedded record: its reference to the parent; NULL: it is not embedded */
-	struct value parent;        /* the parent's key; VALUE_NULL while it has none */
+	const char *pointer;         /* of the document inside a larger one; NULL: it is the whole */
+	const struct field *by;      /* of an embedded record: its reference to the parent; NULL: it is not embedded */
+	struct value parent;         /* the parent's key; VALUE_NULL while it has none */
 };
 
 /*
- * The row that a document makes: type, required, min, max, enum, format, pattern, read-only, immutable, unknown members,
- * the key; every problem at once, in the order of the document's members, then missing ones in field order. Defaults are
- * filled in. For VERB_REPLACE an absent member gets its default or null, but hidden, write-only and read-only fields and
- * the key keep their value. For VERB_PATCH document is an RFC 7396 merge patch of the record's shown members (null sets
- * null). On a create, read-only members are ignored unless trusted. Members of has-many and has-one relations are
- * ignored, but an entry without a key is a problem with EPERM; of embeds-many and embeds-one only the shape is judged.
- * Fills row[0..nfields-1]; texts are borrowed from the document or lie in the arena; the key may be VALUE_NULL when it is
- * to be given by the store. A create with `deleted` takes absent hidden and write-only fields from it, and members that
- * say what it had as they were, read-only ones too.
- * What only the database knows (references, unique, check) is store_check's.
+ * The row that a document makes: type, required, min, max, enum, format, pattern, read-only, immutable, unknown
+ * members, the key; every problem at once, in the order of the document's members, then missing ones in field order.
+ * Defaults are filled in. For VERB_REPLACE an absent member gets its default or null, but hidden, write-only and
+ * read-only fields and the key keep their value. For VERB_PATCH document is an RFC 7396 merge patch of the record's
+ * shown members (null sets null). On a create, read-only members are ignored unless trusted. Members of has-many and
+ * has-one relations are ignored, but an entry without a key is a problem with EPERM; of embeds-many and embeds-one only
+ * the shape is judged. Fills row[0..nfields-1]; texts are borrowed from the document or lie in the arena; the key may
+ * be VALUE_NULL when it is to be given by the store. A create with `deleted` takes absent hidden and write-only fields
+ * from it, and members that say what it had as they were, read-only ones too. What only the database knows (references,
+ * unique, check) is store_check's.
  */
 int record_bind(const struct bind *b, const json_t *document, struct value *row, struct arena *a, struct err *e);
 
@@ -63,7 +63,7 @@ enum show {
  * the number of members written.
  */
 size_t record_open(struct buf *b, const struct model *m, const struct value *row, enum show show, int indent,
-                   const struct field *except);
+		   const struct field *except);
 /* `"NAME": ` of a further member, with the comma, line break and indentation it needs. */
 void record_member(struct buf *b, const char *name, size_t before, int indent);
 void record_close(struct buf *b, size_t members, int indent);

@@ -396,10 +396,9 @@ static int init_locks(struct store *s)
 	if (pthread_condattr_init(&monotonic))
 		return -ENOMEM;
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	int failed = pthread_cond_init(&s->returned, &monotonic) |
-		     pthread_cond_init(&s->arrived, &monotonic) | pthread_cond_init(&s->checkpoint_wanted, NULL) |
-		     pthread_mutex_init(&s->pool_lock, NULL) | pthread_mutex_init(&s->turn_lock, NULL) |
-		     pthread_mutex_init(&s->checkpoint_lock, NULL);
+	int failed = pthread_cond_init(&s->returned, &monotonic) | pthread_cond_init(&s->arrived, &monotonic) |
+		     pthread_cond_init(&s->checkpoint_wanted, NULL) | pthread_mutex_init(&s->pool_lock, NULL) |
+		     pthread_mutex_init(&s->turn_lock, NULL) | pthread_mutex_init(&s->checkpoint_lock, NULL);
 	pthread_condattr_destroy(&monotonic);
 	return failed ? -ENOMEM : 0;
 }

@@ -133,7 +133,7 @@ struct touch {
 struct store {
 	const struct schema *schema;
 	bool read_only, memory;
-	bool deleted; /* rowfs_deleted is there */
+	bool deleted;                  /* rowfs_deleted is there */
 	struct table *tables;          /* by model index */
 	const struct model **numbered; /* by number, up to last_number */
 	unsigned last_number;
@@ -147,7 +147,7 @@ struct store {
 
 	struct conn writer;
 	pthread_mutex_t turn_lock;
-	bool taken;              /* it is somebody's turn */
+	bool taken;                     /* it is somebody's turn */
 	struct waiter *line, *line_end; /* who wait for theirs; first come first */
 	pthread_cond_t arrived;
 	bool expecting;   /* the one whose turn it is waits for `arrived` */

@@ -48,10 +48,13 @@ static int step_with_horizon(struct conn *c, const char *sql, struct err *e)
 static void prune_all(struct store *s)
 {
 	err_auto ignored = ERR_INIT;
-	if (step_with_horizon(&s->writer, "SELECT 1 FROM rowfs_deleted WHERE time < ?1 AND "
-					  "serial = (SELECT min(serial) FROM rowfs_deleted)", &ignored) > 0)
-		step_with_horizon(&s->writer, "DELETE FROM rowfs_deleted WHERE serial < COALESCE((SELECT serial FROM "
-					      "rowfs_deleted WHERE time >= ?1 ORDER BY serial LIMIT 1), ~(1 << 63))",
+	if (step_with_horizon(&s->writer,
+			      "SELECT 1 FROM rowfs_deleted WHERE time < ?1 AND "
+			      "serial = (SELECT min(serial) FROM rowfs_deleted)",
+			      &ignored) > 0)
+		step_with_horizon(&s->writer,
+				  "DELETE FROM rowfs_deleted WHERE serial < COALESCE((SELECT serial FROM "
+				  "rowfs_deleted WHERE time >= ?1 ORDER BY serial LIMIT 1), ~(1 << 63))",
 				  &ignored);
 }
 

@@ -63,9 +63,9 @@ static int add_numbers(struct store *s, struct err *e)
 {
 	sqlite3_stmt *stmt = NULL;
 	int r = conn_exec(&s->writer,
-	                  "CREATE TABLE IF NOT EXISTS rowfs_model (number INTEGER PRIMARY KEY AUTOINCREMENT, "
-	                  "name TEXT UNIQUE NOT NULL) STRICT",
-	                  e);
+			  "CREATE TABLE IF NOT EXISTS rowfs_model (number INTEGER PRIMARY KEY AUTOINCREMENT, "
+			  "name TEXT UNIQUE NOT NULL) STRICT",
+			  e);
 
 	if (r == 0)
 		r = conn_prepare(&s->writer, "INSERT OR IGNORE INTO rowfs_model (name) VALUES (?1)", &stmt, e);

@@ -2,18 +2,18 @@
  * sqlite_pending.c - the table rowfs_after: programs that are to run after a commit, until they have.
  *
  * A row is written by the transaction that causes it, so ids are in the order of the commits, and it goes when its
- * program has succeeded. next_try is 0 before the first try; held rows are those of hooks that mount.conf does not have.
+ * program has succeeded. next_try is 0 before the first try; held rows are those of hooks that mount.conf does not
+ * have.
  */
 #include "sqlite.h"
 
 #include <errno.h>
 #include <string.h>
 
-#define WAITS  "held = 0 AND next_try = 0"
-#define OTHERS "id NOT IN (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"
-#define NOW    "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"
-#define COLUMNS                                                                                                        \
-	"id, batch, created, next_try, failed, attempts, held, uid, pid, model, path, hook, event, message"
+#define WAITS   "held = 0 AND next_try = 0"
+#define OTHERS  "id NOT IN (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"
+#define NOW     "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"
+#define COLUMNS "id, batch, created, next_try, failed, attempts, held, uid, pid, model, path, hook, event, message"
 
 _Static_assert(LIMIT_AFTER == 8, "OTHERS has a place for each program that runs");
 

@@ -1,9 +1,9 @@
 /*
  * sqlite_txn.c - the write transaction, the commit that several of them share, and the checkpointer.
  *
- * Threads write in the order in which they came, one whose turn it is and a line of others. The first transaction of a group runs BEGIN
- * IMMEDIATE; at its end, if others wait for their turn, it becomes a member and waits while they add theirs, each
- * behind a savepoint; the one behind whom nobody waits runs COMMIT for all.
+ * Threads write in the order in which they came, one whose turn it is and a line of others. The first transaction of a
+ * group runs BEGIN IMMEDIATE; at its end, if others wait for their turn, it becomes a member and waits while they add
+ * theirs, each behind a savepoint; the one behind whom nobody waits runs COMMIT for all.
  *
  *   closed --txn_begin: open_group--> open --txn_commit, txn_rollback: end_group--> closed
  *   open --txn_commit: join_group; txn_rollback: leave_group--> open, the turn passed on

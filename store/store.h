@@ -2,13 +2,13 @@
  * store.h - the database: rows, read in snapshots and changed in transactions. The only door between rowfs and SQL.
  *
  * A second store (PostgreSQL) would be a second implementation of this header. No function here knows of files, drafts
- * or hooks. A `struct conn` is either a reader's snapshot or the write transaction; reading functions take both, so that
- * what runs inside a transaction sees it.
+ * or hooks. A `struct conn` is either a reader's snapshot or the write transaction; reading functions take both, so
+ * that what runs inside a transaction sees it.
  *
- * Threads: any number may read and write at once. One transaction writes at a time; txn_begin waits for it. Transactions
- * that wait while one commits share the next commit (group commit): each is a savepoint of it, and txn_commit returns
- * when the group is durable. Lock order: store.writer, then store.pool; none is held when a function returns but
- * store.writer between txn_begin and txn_commit or txn_rollback.
+ * Threads: any number may read and write at once. One transaction writes at a time; txn_begin waits for it.
+ * Transactions that wait while one commits share the next commit (group commit): each is a savepoint of it, and
+ * txn_commit returns when the group is durable. Lock order: store.writer, then store.pool; none is held when a function
+ * returns but store.writer between txn_begin and txn_commit or txn_rollback.
  *
  * Errors: ETIMEDOUT when another program keeps the database locked for TIMEOUT_BUSY_MS, ENOSPC, EDQUOT, EIO, EROFS,
  * ENOMEM; each with a sentence in *e.
@@ -54,7 +54,8 @@ int store_print_differences(const struct schema *schema, FILE *to, struct err *e
 unsigned store_model_number(const struct store *s, const struct model *m);
 const struct model *store_numbered_model(const struct store *s, unsigned number);
 
-/* Called after each commit with true for each model index whose rows it touched, on the committing thread, no lock held. */
+/* Called after each commit with true for each model index whose rows it touched, on the committing thread, no lock
+ * held. */
 void store_on_commit(struct store *s, void (*touched)(void *data, const bool *models), void *data);
 /* True when another program has changed the database since the last call. Cheap. Not thread-safe: one caller. */
 bool store_changed_elsewhere(struct store *s);
@@ -74,17 +75,17 @@ struct stamp {
 
 /* The row, texts in the arena, -ENOENT without one. row and stamp may be NULL. */
 int store_get(struct conn *c, const struct model *m, const struct value *key, struct arena *a, struct value *row,
-              struct stamp *stamp, struct err *e);
+	      struct stamp *stamp, struct err *e);
 /* The key that has the serial; for models without an integer key. -ENOENT. */
 int store_key_of(struct conn *c, const struct model *m, int64_t serial, struct arena *a, struct value *key,
-                 struct err *e);
+		 struct err *e);
 /*
- * Prints the record as its file shows it (record.h), relations included, with the newline at its end. stamp may be NULL.
- * -ENOENT. The text never exceeds LIMIT_RECORD because of its has-many members: fewer are shown. Of embedded records
- * all are; -EFBIG where they are too many.
+ * Prints the record as its file shows it (record.h), relations included, with the newline at its end. stamp may be
+ * NULL. -ENOENT. The text never exceeds LIMIT_RECORD because of its has-many members: fewer are shown. Of embedded
+ * records all are; -EFBIG where they are too many.
  */
 int store_show(struct conn *c, const struct model *m, const struct value *key, struct buf *out, struct stamp *stamp,
-               struct err *e);
+	       struct err *e);
 
 /* Records in order of serial (for integer keys: of the key), from the first above `after`. */
 struct cursor;
@@ -102,12 +103,12 @@ int store_embedded(struct conn *c, const struct relation *relation, const struct
 		   struct value **rows, size_t *n, struct err *e);
 /* Keys of the child's records that refer to the key by the field; copies in the arena. */
 int store_children(struct conn *c, const struct model *child, const struct field *by, const struct value *key,
-                   struct arena *a, struct value **keys, size_t *n, struct err *e);
+		   struct arena *a, struct value **keys, size_t *n, struct err *e);
 
 /*
- * What only the database knows of a row that is to be written: dangling references (EBADMSG), unique values that another
- * record has (EEXIST), fields' `check` expressions (EBADMSG). Adds problems with pointers; old may be NULL; references
- * and unique values that equal the old ones are not looked up.
+ * What only the database knows of a row that is to be written: dangling references (EBADMSG), unique values that
+ * another record has (EEXIST), fields' `check` expressions (EBADMSG). Adds problems with pointers; old may be NULL;
+ * references and unique values that equal the old ones are not looked up.
  */
 int store_check(struct conn *c, const struct model *m, const struct value *old, const struct value *row, struct err *e);
 /* The same, where a unique value is free if its holder is one that the transaction is about to take it from. */
@@ -119,7 +120,7 @@ int store_check_among(struct conn *c, const struct model *m, const struct value 
 
 struct txn {
 	struct store *store;
-	struct conn *conn;  /* for reading inside */
+	struct conn *conn; /* for reading inside */
 	uint64_t group;
 };
 
@@ -133,7 +134,8 @@ int store_next_key(struct conn *c, const struct model *m, struct value *key, str
 /* Takes the next key for good, in its own durable transaction. */
 int store_reserve_key(struct store *s, const struct model *m, struct value *key, struct err *e);
 
-/* Key in the row; constraints that store_check should have found are mapped to the same errors. Raises the key counter. */
+/* Key in the row; constraints that store_check should have found are mapped to the same errors. Raises the key counter.
+ */
 int txn_insert(struct txn *t, const struct model *m, const struct value *row, struct err *e);
 /* key is the stored one; row may hold another (key change; references follow). -ENOENT. */
 int txn_update(struct txn *t, const struct model *m, const struct value *key, const struct value *row, struct err *e);
@@ -150,7 +152,7 @@ int txn_keep_stamp(struct txn *t, const struct model *m, const struct value *key
  * shows. Texts lie in the arena. A read-only store that has never been written has none.
  */
 struct deleted {
-	int64_t serial;  /* never given twice */
+	int64_t serial; /* never given twice */
 	struct value key;
 	uid_t uid;       /* who deleted it */
 	int64_t time_ms; /* when, since 1970 */
@@ -166,20 +168,20 @@ int txn_forget_deleted(struct txn *t, const struct model *m, int64_t serial, str
 int store_forget_deleted(struct store *s, const struct model *m, int64_t serial, struct err *e);
 /* What is kept of the key, or under the serial with key NULL: 1, or 0 where there is nothing. */
 int store_get_deleted(struct conn *c, const struct model *m, const struct value *key, int64_t serial, struct arena *a,
-                      struct deleted *out, struct err *e);
+		      struct deleted *out, struct err *e);
 /* The next ones above the serial that the user deleted (0: all users'), without texts; *n is 0 at the end. */
 int store_list_deleted(struct conn *c, const struct model *m, int64_t after, uid_t uid, struct arena *a,
-                       struct deleted **list, size_t *n, struct err *e);
+		       struct deleted **list, size_t *n, struct err *e);
 
 /*
  * The next job to run: status queued, run_at due, by priority (highest first), run_at, key. 1: *key is set (in the
  * arena); 0: none is due, *next_ms is milliseconds until one is (-1: none at all).
  */
 int store_due_job(struct conn *c, const struct model *queue, struct arena *a, struct value *key, long long *next_ms,
-                  struct err *e);
+		  struct err *e);
 /* Keys of jobs with the status. */
 int store_jobs_with(struct conn *c, const struct model *queue, const char *status, struct arena *a, struct value **keys,
-                    size_t *n, struct err *e);
+		    size_t *n, struct err *e);
 
 /* ---- programs that are to run after a commit ---- */
 
@@ -242,7 +244,7 @@ struct sql;
  * The statements live until store_close.
  */
 int sql_prepare(struct store *s, const char *text, bool (*known)(void *data, const char *name), void *data,
-                struct sql **out, struct err *e);
+		struct sql **out, struct err *e);
 
 /* The value of :NAME, borrowed during the call. */
 typedef void sql_lookup(void *data, const char *name, struct value *out);

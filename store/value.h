@@ -76,7 +76,7 @@ int value_copy(struct arena *a, const struct value *from, struct value *to);
  * its negative code.
  */
 int value_from_json(enum field_type type, const json_t *json, const char *pointer, struct arena *a, struct value *out,
-                    struct err *e);
+		    struct err *e);
 /*
  * The same from plain text (a default in mount.conf, NAME=VALUE of enqueue). Integers in plain decimal; text is copied
  * into the arena. Returns -EBADMSG, without a problem, when the text is no value of the type.

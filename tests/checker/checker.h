@@ -1,9 +1,9 @@
 /*
  * checker.h - a model checker for rowfs: random file operations, each compared with a model of the contract in memory.
  *
- * A call is one system call with all its arguments, so that a trace of calls can be repeated, cut and told. model.c says
- * what it must do, actor.c does it in one of several processes, compare.c looks at the two. Names, keys and models are
- * few on purpose: descriptors, drafts and renames shall meet.
+ * A call is one system call with all its arguments, so that a trace of calls can be repeated, cut and told. model.c
+ * says what it must do, actor.c does it in one of several processes, compare.c looks at the two. Names, keys and models
+ * are few on purpose: descriptors, drafts and renames shall meet.
  */
 #ifndef CHECKER_H
 #define CHECKER_H
@@ -65,7 +65,7 @@ struct model {
 	const char *options;      /* further lines of mount.conf */
 	const char *not_negative; /* a field that a hook wants so */
 	const char *child, *by;
-	size_t limit;             /* children shown */
+	size_t limit; /* children shown */
 };
 extern const struct model models[MODELS];
 int model_number(const char *name);
@@ -97,11 +97,11 @@ bool row_equal(const struct row *a, const struct row *b);
 struct record {
 	bool there;
 	struct row row;
-	uint64_t ino;    /* 0: not seen yet */
-	int64_t mtime;   /* last seen */
-	bool changed;    /* since then: it must be later now */
-	int born;        /* of a text key: how often it came anew, for its number is another one then */
-	bool refused;    /* a text, since the last save: who removes the name now may be cleaning up, and is told EBUSY */
+	uint64_t ino;  /* 0: not seen yet */
+	int64_t mtime; /* last seen */
+	bool changed;  /* since then: it must be later now */
+	int born;      /* of a text key: how often it came anew, for its number is another one then */
+	bool refused;  /* a text, since the last save: who removes the name now may be cleaning up, and is told EBUSY */
 };
 
 struct scratch {
@@ -120,7 +120,7 @@ enum draft_mode { IN_ORDER, ANYWHERE, APPEND };
 struct handle {
 	int holders; /* slots */
 	int actor, model, key, flags;
-	int order;   /* the higher, the newer */
+	int order; /* the higher, the newer */
 	struct scratch *scratch;
 	int born;
 	off_t position; /* -1: the kernel's guess */
@@ -170,10 +170,11 @@ int save_move(struct world *w, int model, int from, int to_model, int to, bool r
 /* ---- calls ---- */
 
 #define CALLS(X)                                                                                                       \
-	X(OPEN) X(CLOSE) X(DUP_CLOSE) X(DUP) X(CHILD_CLOSE) X(WRITE) X(PWRITE) X(READ) X(PREAD) X(SEEK) X(FTRUNCATE)   \
-	X(FSYNC) X(FSTAT) X(TRUNCATE) X(RENAME) X(LINK) X(SYMLINK) X(READLINK) X(UNLINK) X(STAT) X(LIST) X(CHMOD)      \
-	X(CHOWN) X(TIMES) X(SETXATTR) X(GETXATTR) X(REMOVEXATTR) X(MAP) X(MAP_SHARED) X(STATFS) X(ACCESS) X(MKDIR)     \
-	X(FALLOCATE) X(SEND) X(CAT) X(SQL)
+	X(OPEN)                                                                                                        \
+	X(CLOSE) X(DUP_CLOSE) X(DUP) X(CHILD_CLOSE) X(WRITE) X(PWRITE) X(READ) X(PREAD) X(SEEK) X(FTRUNCATE) X(FSYNC)  \
+	    X(FSTAT) X(TRUNCATE) X(RENAME) X(LINK) X(SYMLINK) X(READLINK) X(UNLINK) X(STAT) X(LIST) X(CHMOD) X(CHOWN)  \
+		X(TIMES) X(SETXATTR) X(GETXATTR) X(REMOVEXATTR) X(MAP) X(MAP_SHARED) X(STATFS) X(ACCESS) X(MKDIR)      \
+		    X(FALLOCATE) X(SEND) X(CAT) X(SQL)
 #define CALL_NUMBER(name) CALL_##name,
 enum call_kind { CALLS(CALL_NUMBER) CALL_KINDS };
 
@@ -181,22 +182,22 @@ struct call {
 	enum call_kind kind;
 	int actor, slot, slot2;
 	int model, name, model2, name2;
-	int flags;    /* of open and rename; mode of access and chmod; whence */
+	int flags; /* of open and rename; mode of access and chmod; whence */
 	int64_t offset;
-	size_t len;   /* of reads, and of the payload */
-	char *data;   /* owned; of writes, symlinks, xattrs, SQL */
+	size_t len; /* of reads, and of the payload */
+	char *data; /* owned; of writes, symlinks, xattrs, SQL */
 };
 
 enum { WANTS_NOTHING, WANTS_BYTES, WANTS_RECORD, WANTS_UNSAVED, WANTS_SCRATCH, WANTS_GONE, WANTS_LIST };
 
 struct expected {
-	bool skip;        /* makes no sense in this world: a part of the trace was cut out */
-	int result;       /* or a negative errno */
-	int other;        /* another errno that will do */
+	bool skip;  /* makes no sense in this world: a part of the trace was cut out */
+	int result; /* or a negative errno */
+	int other;  /* another errno that will do */
 	int wants;
 	struct text bytes;
 	int model, key;
-	int64_t size;     /* of WANTS_RECORD; -1: any */
+	int64_t size; /* of WANTS_RECORD; -1: any */
 	struct scratch *scratch;
 };
 /* What the call must do; changes the world accordingly. */

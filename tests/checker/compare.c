@@ -21,7 +21,7 @@ struct session {
 	struct {
 		uint64_t ino; /* 0: free */
 		int model, key;
-	} seen[SEEN_ROOM];   /* whose inode numbers were whose */
+	} seen[SEEN_ROOM]; /* whose inode numbers were whose */
 	int nseen;
 };
 
@@ -153,8 +153,8 @@ static bool record_time_is_right(struct record *r, const struct stat *st, struct
 	bool right = r->mtime == 0 || (r->changed ? mtime > r->mtime : mtime == r->mtime);
 
 	if (!right)
-		text_printf(why, "the content %s, and the time was %lld, is %lld", r->changed ? "changed" : "is the same",
-			    (long long)r->mtime, (long long)mtime);
+		text_printf(why, "the content %s, and the time was %lld, is %lld",
+			    r->changed ? "changed" : "is the same", (long long)r->mtime, (long long)mtime);
 	r->mtime = mtime;
 	r->changed = false;
 	return right;
@@ -179,7 +179,8 @@ static bool record_is_right(struct session *s, const struct call *c, const struc
 
 static bool unsaved_is_right(const struct expected *x, const struct stat *st, struct text *why)
 {
-	return number_is(why, "st_mode", st->st_mode, S_IFREG | 0644) && number_is(why, "st_size", st->st_size, x->size);
+	return number_is(why, "st_mode", st->st_mode, S_IFREG | 0644) &&
+	       number_is(why, "st_size", st->st_size, x->size);
 }
 
 static bool scratch_is_right(const struct scratch *f, const struct stat *st, struct text *why)
@@ -487,8 +488,8 @@ bool session_end(struct session *s, struct text *why)
 
 	for (int i = 0; i < SLOTS && right; i++)
 		if (s->world.slots[i])
-			right = audit_call(s, (struct call){.kind = CALL_CLOSE, .slot = i,
-							    .actor = s->world.slots[i]->actor}, why);
+			right = audit_call(
+			    s, (struct call){.kind = CALL_CLOSE, .slot = i, .actor = s->world.slots[i]->actor}, why);
 	crew_stop(s->crew);
 	right = right && (s->company == CROWD || tables_are_right(s, why));
 	sqlite3_close(s->db);

@@ -13,8 +13,8 @@
 
 static bool is_sensible(const struct call *c, int result)
 {
-	static const int errors[] = {ENOENT, EEXIST, EBADMSG, ECANCELED, EPERM, EACCES, ENAMETOOLONG, EBUSY, EBADF, ENODATA,
-				     EOPNOTSUPP, ENODEV, EFBIG, ELOOP};
+	static const int errors[] = {ENOENT, EEXIST, EBADMSG, ECANCELED,  EPERM,  EACCES, ENAMETOOLONG,
+				     EBUSY,  EBADF,  ENODATA, EOPNOTSUPP, ENODEV, EFBIG,  ELOOP};
 
 	if (result >= 0)
 		return true;

@@ -7,7 +7,10 @@
 
 #include "checker.h"
 
-#define ID {.name = "id", .type = INTEGER, .rules = "integer key"}
+#define ID                                                                                                             \
+	{                                                                                                              \
+		.name = "id", .type = INTEGER, .rules = "integer key"                                                  \
+	}
 
 const struct model models[MODELS] = {
     {.name = "items",
@@ -20,8 +23,12 @@ const struct model models[MODELS] = {
     {.name = "notes",
      .key = {.name = "slug", .type = STRING, .rules = "string key"},
      .nfields = 3,
-     .fields = {{.name = "text", .type = STRING, .rules = "string default none required max 40", .required = true,
-		 .fallback = {STRING, 0, "none"}, .max = 40},
+     .fields = {{.name = "text",
+		 .type = STRING,
+		 .rules = "string default none required max 40",
+		 .required = true,
+		 .fallback = {STRING, 0, "none"},
+		 .max = 40},
 		{.name = "rank", .type = INTEGER, .rules = "integer min 0 max 100", .max = 100},
 		{.name = "title", .type = STRING, .rules = "string"}}},
     {.name = "guarded",
@@ -62,7 +69,8 @@ static const int64_t integer_keys[KEYS] = {1, 2, 3, 7, 12, 0, 2147483650, 281474
 static const char *const text_keys[KEYS] = {"a", "b", "a b", "x/y", ".hidden", "100%", "\xc3\xa4", "7"};
 static const char *const text_names[KEYS] = {"a", "b", "a b", "x%2Fy", "%2Ehidden", "100%25", "\xc3\xa4", "7"};
 
-static const char *const scratch_names[] = {"tmp", ".1.json.swp", "new.txt", "1.json~", "7.json.bak", ".json", ".#lock"};
+static const char *const scratch_names[] = {"tmp",        ".1.json.swp", "new.txt", "1.json~",
+					    "7.json.bak", ".json",       ".#lock"};
 static const char *const invalid_names[2][3] = {{"007.json", "x.json", "281474976710656.json"},
 						{"%61.json", "a%zz.json", "%2f.json"}};
 
@@ -81,7 +89,8 @@ int names_worker(void)
 
 static int64_t integer_key(int key)
 {
-	return integer_keys[key] == 281474976710655 ? integer_keys[key] - worker.number : integer_keys[key] + worker.number * 1000;
+	return integer_keys[key] == 281474976710655 ? integer_keys[key] - worker.number
+						    : integer_keys[key] + worker.number * 1000;
 }
 
 struct datum key_of(int model, int key)

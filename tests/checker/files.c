@@ -34,8 +34,8 @@ static int64_t shown_size(struct world *w, int actor, int model, int key)
 
 static void want_attributes(struct world *w, const struct call *c, const struct end *e, struct expected *x)
 {
-	static const int wants[] = {[IS_RECORD] = WANTS_RECORD, [IS_UNSAVED] = WANTS_UNSAVED,
-				    [IS_SCRATCH] = WANTS_SCRATCH};
+	static const int wants[] = {
+	    [IS_RECORD] = WANTS_RECORD, [IS_UNSAVED] = WANTS_UNSAVED, [IS_SCRATCH] = WANTS_SCRATCH};
 
 	x->wants = wants[e->is];
 	x->model = e->model;
@@ -137,8 +137,9 @@ void expect_whole(struct world *w, const struct call *c, struct expected *x)
 	struct end e = end_find(w, c->model, c->name);
 
 	x->result = end_absent(&e);
-	x->skip = end_is_symlink(&e) || (c->kind != CALL_CAT && e.is == IS_RECORD &&
-				     shown_size(w, c->actor, c->model, e.n->key) != shown_size(w, -1, c->model, e.n->key));
+	x->skip = end_is_symlink(&e) ||
+		  (c->kind != CALL_CAT && e.is == IS_RECORD &&
+		   shown_size(w, c->actor, c->model, e.n->key) != shown_size(w, -1, c->model, e.n->key));
 	if (x->skip || x->result < 0)
 		return;
 	text_resize(&x->bytes, 0);

@@ -1,8 +1,8 @@
 /*
  * generate.c - what to do next: calls drawn from tables of chances, and the documents that they write.
  *
- * A descriptor that is open for writing has a plan, the text that is still to be written to it; most writes take a piece
- * of it. Everything follows from the state of one generator of numbers and from the world as it should be.
+ * A descriptor that is open for writing has a plan, the text that is still to be written to it; most writes take a
+ * piece of it. Everything follows from the state of one generator of numbers and from the world as it should be.
  */
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -118,13 +118,28 @@ static void plan(struct generator *g, struct world *w, int slot, int model, int 
 
 static void gen_open(struct generator *g, struct world *w)
 {
-	static const int flags[] = {O_WRONLY | O_CREAT | O_TRUNC, O_WRONLY | O_CREAT | O_TRUNC, O_WRONLY | O_CREAT | O_TRUNC,
-				    O_RDONLY, O_RDONLY, O_RDWR, O_RDWR, O_WRONLY, O_WRONLY | O_APPEND | O_CREAT,
-				    O_WRONLY | O_APPEND | O_CREAT, O_RDWR | O_APPEND, O_RDWR | O_CREAT,
-				    O_WRONLY | O_CREAT | O_EXCL, O_RDWR | O_CREAT | O_TRUNC, O_WRONLY | O_TRUNC,
-				    O_RDONLY | O_CREAT, O_WRONLY | O_CREAT, O_RDWR | O_CREAT | O_EXCL,
-				    O_WRONLY | O_APPEND | O_CREAT | O_TRUNC, O_RDWR | O_APPEND | O_CREAT | O_EXCL,
-				    O_RDONLY | O_TRUNC, O_RDWR | O_TRUNC | O_CREAT | O_EXCL};
+	static const int flags[] = {O_WRONLY | O_CREAT | O_TRUNC,
+				    O_WRONLY | O_CREAT | O_TRUNC,
+				    O_WRONLY | O_CREAT | O_TRUNC,
+				    O_RDONLY,
+				    O_RDONLY,
+				    O_RDWR,
+				    O_RDWR,
+				    O_WRONLY,
+				    O_WRONLY | O_APPEND | O_CREAT,
+				    O_WRONLY | O_APPEND | O_CREAT,
+				    O_RDWR | O_APPEND,
+				    O_RDWR | O_CREAT,
+				    O_WRONLY | O_CREAT | O_EXCL,
+				    O_RDWR | O_CREAT | O_TRUNC,
+				    O_WRONLY | O_TRUNC,
+				    O_RDONLY | O_CREAT,
+				    O_WRONLY | O_CREAT,
+				    O_RDWR | O_CREAT | O_EXCL,
+				    O_WRONLY | O_APPEND | O_CREAT | O_TRUNC,
+				    O_RDWR | O_APPEND | O_CREAT | O_EXCL,
+				    O_RDONLY | O_TRUNC,
+				    O_RDWR | O_TRUNC | O_CREAT | O_EXCL};
 	int slot = free_slot(w);
 	struct call *c;
 
@@ -161,7 +176,8 @@ static void gen_write(struct generator *g, struct world *w)
 		return;
 	if (g->plans[slot].len == 0)
 		plan(g, w, slot, h->model, h->scratch ? scratch_name(w, h->scratch, h->model) : h->key, h->flags);
-	push_piece(g, w, slot, h->actor, chance(g, 60) ? g->plans[slot].len : (size_t)below(g, 1 + (int)g->plans[slot].len));
+	push_piece(g, w, slot, h->actor,
+		   chance(g, 60) ? g->plans[slot].len : (size_t)below(g, 1 + (int)g->plans[slot].len));
 }
 
 static void gen_pwrite(struct generator *g, struct world *w)
@@ -175,8 +191,9 @@ static void gen_pwrite(struct generator *g, struct world *w)
 	make_document(g, w, h->model, h->scratch ? any_key(g) : h->key, false, &t);
 	if (chance(g, 30))
 		t.len = t.len ? (size_t)below(g, (int)t.len) : 0;
-	c->offset = chance(g, 60) ? 0 : chance(g, 50) ? (int64_t)(h->scratch ? h->scratch->data.len : h->draft.len)
-						      : below(g, 80);
+	c->offset = chance(g, 60)   ? 0
+		    : chance(g, 50) ? (int64_t)(h->scratch ? h->scratch->data.len : h->draft.len)
+				    : below(g, 80);
 	if (chance(g, 1) && !h->scratch)
 		c->offset = RECORD_MAX - below(g, 100);
 	set_data(c, t.data, t.len);
@@ -223,7 +240,8 @@ static void gen_ftruncate(struct generator *g, struct world *w)
 
 static void gen_sync(struct generator *g, struct world *w)
 {
-	static const enum call_kind kinds[] = {CALL_FSYNC, CALL_FSYNC, CALL_DUP_CLOSE, CALL_CLOSE, CALL_CLOSE, CALL_CLOSE};
+	static const enum call_kind kinds[] = {CALL_FSYNC, CALL_FSYNC, CALL_DUP_CLOSE,
+					       CALL_CLOSE, CALL_CLOSE, CALL_CLOSE};
 	struct call *c = push_slot(g, w, chance(g, 2) ? CALL_CHILD_CLOSE : kinds[below(g, 6)]);
 
 	if (c)
@@ -332,10 +350,10 @@ static void gen_echo(struct generator *g, struct world *w)
 
 static void gen_named(struct generator *g, struct world *w)
 {
-	static const enum call_kind kinds[] = {CALL_STAT, CALL_STAT, CALL_STAT, CALL_CAT, CALL_CAT, CALL_MAP, CALL_ACCESS,
-					       CALL_READLINK, CALL_TRUNCATE, CALL_CHMOD, CALL_CHOWN, CALL_TIMES,
-					       CALL_SETXATTR, CALL_GETXATTR, CALL_REMOVEXATTR, CALL_MKDIR,
-					       CALL_MAP_SHARED, CALL_SYMLINK};
+	static const enum call_kind kinds[] = {
+	    CALL_STAT,     CALL_STAT,     CALL_STAT,        CALL_CAT,   CALL_CAT,        CALL_MAP,
+	    CALL_ACCESS,   CALL_READLINK, CALL_TRUNCATE,    CALL_CHMOD, CALL_CHOWN,      CALL_TIMES,
+	    CALL_SETXATTR, CALL_GETXATTR, CALL_REMOVEXATTR, CALL_MKDIR, CALL_MAP_SHARED, CALL_SYMLINK};
 	struct call *c = push(g, kinds[below(g, sizeof(kinds) / sizeof(kinds[0]))]);
 	static const int modes[] = {F_OK, R_OK, W_OK, R_OK | W_OK};
 
@@ -381,9 +399,9 @@ static const struct {
 	int chances;
 	void (*generate)(struct generator *g, struct world *w);
 } draws[] = {
-    {14, gen_open}, {16, gen_write},  {6, gen_pwrite}, {8, gen_read},   {4, gen_seek},    {6, gen_ftruncate},
-    {14, gen_sync}, {2, gen_dup},     {2, gen_send},   {5, gen_slot},   {8, gen_rename},  {3, gen_link},
-    {5, gen_echo},  {5, gen_replace}, {12, gen_named}, {4, gen_unlink}, {3, gen_list},    {1, gen_sql},
+    {14, gen_open}, {16, gen_write},  {6, gen_pwrite}, {8, gen_read},   {4, gen_seek},   {6, gen_ftruncate},
+    {14, gen_sync}, {2, gen_dup},     {2, gen_send},   {5, gen_slot},   {8, gen_rename}, {3, gen_link},
+    {5, gen_echo},  {5, gen_replace}, {12, gen_named}, {4, gen_unlink}, {3, gen_list},   {1, gen_sql},
 };
 
 void generate(struct generator *g, struct world *w, struct call *c)

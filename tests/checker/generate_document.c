@@ -17,8 +17,9 @@ static void add_number(struct generator *g, const struct field *f, struct text *
 
 static void add_string(struct generator *g, const struct field *f, struct text *out)
 {
-	static const char *const strings[] = {"\"\"", "\"x\"", "\"a \\\"b\\\" \\\\ c\"", "\"\xc3\xa4\xe2\x82\xac\"",
-					      "\"line\\nline\"", "\"\\u00e9\"", "\"{\\\"\"", "\"1234567890123456789\""};
+	static const char *const strings[] = {
+	    "\"\"",        "\"x\"",     "\"a \\\"b\\\" \\\\ c\"", "\"\xc3\xa4\xe2\x82\xac\"", "\"line\\nline\"",
+	    "\"\\u00e9\"", "\"{\\\"\"", "\"1234567890123456789\""};
 
 	if (strcmp(f->name, "kind") == 0)
 		text_str(out, "\"k\"");
@@ -73,8 +74,8 @@ static void add_key(struct generator *g, int model, int key, struct text *out)
 
 static void add_children(struct generator *g, struct text *out)
 {
-	static const char *const lists[] = {"[]", "[{\"id\":1,\"amount\":2}]", "[{\"amount\":2}]", "[7]", "{}",
-					    "[{\"id\":null}]"};
+	static const char *const lists[] = {
+	    "[]", "[{\"id\":1,\"amount\":2}]", "[{\"amount\":2}]", "[7]", "{}", "[{\"id\":null}]"};
 
 	text_str(out, lists[below(g, sizeof(lists) / sizeof(lists[0]))]);
 }
@@ -136,9 +137,14 @@ static void spoil_end(struct generator *g, struct text *out)
 
 static void spoil_member(struct generator *g, struct text *out)
 {
-	static const char *const members[] = {"\"colour\":1,", "\"title\":\"x\",\"title\":\"y\",", "\"Title\":null,",
-					      "\"\":{\"a\":[1,2.5e3,true,false,null]},", "'a':1,", "\"x\":01,",
-					      "\"x\":\"\\u0000\",", "\"x\":\"\t\","};
+	static const char *const members[] = {"\"colour\":1,",
+					      "\"title\":\"x\",\"title\":\"y\",",
+					      "\"Title\":null,",
+					      "\"\":{\"a\":[1,2.5e3,true,false,null]},",
+					      "'a':1,",
+					      "\"x\":01,",
+					      "\"x\":\"\\u0000\",",
+					      "\"x\":\"\t\","};
 	struct text t = {0};
 
 	if (out->data[0] != '{')

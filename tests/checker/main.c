@@ -1,11 +1,12 @@
 /*
- * main.c - checker [--ops N] [--seed N] [--seeds N] [--workers N [--crowd]] [--program FILE] [--directory DIR] [--verbose] [--whole]
+ * main.c - checker [--ops N] [--seed N] [--seeds N] [--workers N [--crowd]] [--program FILE] [--directory DIR]
+ * [--verbose] [--whole]
  *
  * Runs N operations for each of the seeds, counted from the first. A difference ends it: the trace is run again and
- * again with parts left out until nothing more can go (unless --whole), and what is left is printed. Exit status 1 then.
- * The same seed gives the same operations. With several workers, each works on its own records of one mount at the same
- * time as the others, or with --crowd all on the same ones; what differs then is told but not cut down, for it may not
- * come again.
+ * again with parts left out until nothing more can go (unless --whole), and what is left is printed. Exit status 1
+ * then. The same seed gives the same operations. With several workers, each works on its own records of one mount at
+ * the same time as the others, or with --crowd all on the same ones; what differs then is told but not cut down, for it
+ * may not come again.
  */
 #include <getopt.h>
 #include <limits.h>
@@ -159,7 +160,7 @@ static void minimise(const struct options *o, const struct trace *t, bool *kept,
 
 	for (size_t size = t->n / 2 + 1; size > 0 && runs < RUNS_MAX; size = any && size == 1 ? 1 : size / 2) {
 		any = false;
-		for (size_t at = t->n; at > 0 && runs < RUNS_MAX; at = at > size ? at - size : 0) {
+		for (size_t at = t->n; at > 0 && runs<RUNS_MAX; at = at> size ? at - size : 0) {
 			bool something = false;
 			for (size_t i = at > size ? at - size : 0; i < at; i++)
 				something = something || kept[i];
@@ -225,8 +226,8 @@ static int work(const struct daemon *d, const struct options *o, uint64_t seed, 
 	names_choose(o->crowd ? 0 : number);
 	if (run_session(d, o, seed, &trace, &why, &calls))
 		return 0;
-	printf("DIFFERENCE of worker %d at operation %zu of --seed %llu --ops %ld --workers %d\n  %s\n", number, trace.n,
-	       (unsigned long long)seed - (uint64_t)number, o->ops, o->workers, why.data);
+	printf("DIFFERENCE of worker %d at operation %zu of --seed %llu --ops %ld --workers %d\n  %s\n", number,
+	       trace.n, (unsigned long long)seed - (uint64_t)number, o->ops, o->workers, why.data);
 	for (size_t i = trace.n > 30 ? trace.n - 30 : 0; i < trace.n; i++) {
 		text_clear(&why);
 		call_print(&trace.calls[i], &why);
@@ -284,28 +285,46 @@ static void set_path(char whole[PATH_MAX], const char *path)
 static void parse(struct options *o, int argc, char **argv)
 {
 	static const struct option names[] = {
-	    {"ops", required_argument, NULL, 'n'},     {"seed", required_argument, NULL, 's'},
-	    {"seeds", required_argument, NULL, 'S'},   {"program", required_argument, NULL, 'p'},
+	    {"ops", required_argument, NULL, 'n'},       {"seed", required_argument, NULL, 's'},
+	    {"seeds", required_argument, NULL, 'S'},     {"program", required_argument, NULL, 'p'},
 	    {"directory", required_argument, NULL, 'd'}, {"verbose", no_argument, NULL, 'v'},
-	    {"crowd", no_argument, NULL, 'c'},
-	    {"workers", required_argument, NULL, 'W'},
-	    {"whole", no_argument, NULL, 'w'},         {NULL, 0, NULL, 0},
+	    {"crowd", no_argument, NULL, 'c'},           {"workers", required_argument, NULL, 'W'},
+	    {"whole", no_argument, NULL, 'w'},           {NULL, 0, NULL, 0},
 	};
 	const char *program = "build/rowfs", *directory = "build";
 	int option;
 
 	while ((option = getopt_long(argc, argv, "", names, NULL)) != -1) {
 		switch (option) {
-		case 'n': o->ops = atol(optarg); break;
-		case 's': o->seed = strtoull(optarg, NULL, 0); break;
-		case 'S': o->seeds = atoi(optarg); break;
-		case 'c': o->crowd = true; break;
-		case 'W': o->workers = atoi(optarg); break;
-		case 'p': program = optarg; break;
-		case 'd': directory = optarg; break;
-		case 'v': o->verbose = true; break;
-		case 'w': o->whole = true; break;
-		default: exit(2);
+		case 'n':
+			o->ops = atol(optarg);
+			break;
+		case 's':
+			o->seed = strtoull(optarg, NULL, 0);
+			break;
+		case 'S':
+			o->seeds = atoi(optarg);
+			break;
+		case 'c':
+			o->crowd = true;
+			break;
+		case 'W':
+			o->workers = atoi(optarg);
+			break;
+		case 'p':
+			program = optarg;
+			break;
+		case 'd':
+			directory = optarg;
+			break;
+		case 'v':
+			o->verbose = true;
+			break;
+		case 'w':
+			o->whole = true;
+			break;
+		default:
+			exit(2);
 		}
 	}
 	set_path(o->program, program);

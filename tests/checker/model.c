@@ -26,8 +26,8 @@ static bool reads(const struct handle *h)
 
 static int new_file(const struct end *e)
 {
-	static const int results[] = {[NAME_INVALID] = -EBADMSG, [NAME_DIGITS] = -EACCES, [NAME_LONG] = -ENAMETOOLONG,
-				      [NAME_NONE] = 0};
+	static const int results[] = {
+	    [NAME_INVALID] = -EBADMSG, [NAME_DIGITS] = -EACCES, [NAME_LONG] = -ENAMETOOLONG, [NAME_NONE] = 0};
 	return results[e->n->kind];
 }
 
@@ -37,8 +37,13 @@ static struct handle *open_handle(struct world *w, const struct call *c, const s
 
 	if (!h)
 		abort();
-	*h = (struct handle){.holders = 1, .actor = c->actor, .model = c->model, .key = e->n->key, .flags = c->flags,
-			     .born = w->records[c->model][e->n->key].born, .order = ++w->opened};
+	*h = (struct handle){.holders = 1,
+			     .actor = c->actor,
+			     .model = c->model,
+			     .key = e->n->key,
+			     .flags = c->flags,
+			     .born = w->records[c->model][e->n->key].born,
+			     .order = ++w->opened};
 	w->slots[c->slot] = h;
 	return h;
 }
@@ -218,8 +223,8 @@ static void expect_seek(struct world *w, const struct call *c, struct expected *
 
 	if (!h)
 		return;
-	x->skip = (c->flags == SEEK_CUR && h->position < 0) ||
-		  (c->flags == SEEK_END && !h->scratch && h->mode == APPEND);
+	x->skip =
+	    (c->flags == SEEK_CUR && h->position < 0) || (c->flags == SEEK_END && !h->scratch && h->mode == APPEND);
 	if (x->skip)
 		return;
 	if (c->flags == SEEK_CUR)
@@ -304,42 +309,18 @@ static void expect_sql(struct world *w, const struct call *c, struct expected *x
 }
 
 static void (*const expectations[CALL_KINDS])(struct world *, const struct call *, struct expected *) = {
-    [CALL_OPEN] = expect_open,
-    [CALL_CLOSE] = expect_close,
-    [CALL_DUP_CLOSE] = expect_sync,
-    [CALL_CHILD_CLOSE] = expect_child,
-    [CALL_FSYNC] = expect_sync,
-    [CALL_DUP] = expect_dup,
-    [CALL_WRITE] = expect_write,
-    [CALL_PWRITE] = expect_write,
-    [CALL_READ] = expect_read,
-    [CALL_PREAD] = expect_read,
-    [CALL_SEEK] = expect_seek,
-    [CALL_SEND] = expect_send,
-    [CALL_FTRUNCATE] = expect_ftruncate,
-    [CALL_FALLOCATE] = expect_fallocate,
-    [CALL_FSTAT] = expect_fstat,
-    [CALL_STAT] = expect_stat,
-    [CALL_TRUNCATE] = expect_truncate,
-    [CALL_RENAME] = expect_rename,
-    [CALL_LINK] = expect_link,
-    [CALL_SYMLINK] = expect_symlink,
-    [CALL_READLINK] = expect_readlink,
-    [CALL_UNLINK] = expect_unlink,
-    [CALL_MKDIR] = expect_mkdir,
-    [CALL_LIST] = expect_list,
-    [CALL_CHMOD] = expect_attributes,
-    [CALL_CHOWN] = expect_attributes,
-    [CALL_TIMES] = expect_attributes,
-    [CALL_SETXATTR] = expect_setxattr,
-    [CALL_GETXATTR] = expect_getxattr,
-    [CALL_REMOVEXATTR] = expect_getxattr,
-    [CALL_MAP] = expect_whole,
-    [CALL_CAT] = expect_whole,
-    [CALL_MAP_SHARED] = expect_map_shared,
-    [CALL_STATFS] = expect_statfs,
-    [CALL_ACCESS] = expect_access,
-    [CALL_SQL] = expect_sql,
+    [CALL_OPEN] = expect_open,           [CALL_CLOSE] = expect_close,         [CALL_DUP_CLOSE] = expect_sync,
+    [CALL_CHILD_CLOSE] = expect_child,   [CALL_FSYNC] = expect_sync,          [CALL_DUP] = expect_dup,
+    [CALL_WRITE] = expect_write,         [CALL_PWRITE] = expect_write,        [CALL_READ] = expect_read,
+    [CALL_PREAD] = expect_read,          [CALL_SEEK] = expect_seek,           [CALL_SEND] = expect_send,
+    [CALL_FTRUNCATE] = expect_ftruncate, [CALL_FALLOCATE] = expect_fallocate, [CALL_FSTAT] = expect_fstat,
+    [CALL_STAT] = expect_stat,           [CALL_TRUNCATE] = expect_truncate,   [CALL_RENAME] = expect_rename,
+    [CALL_LINK] = expect_link,           [CALL_SYMLINK] = expect_symlink,     [CALL_READLINK] = expect_readlink,
+    [CALL_UNLINK] = expect_unlink,       [CALL_MKDIR] = expect_mkdir,         [CALL_LIST] = expect_list,
+    [CALL_CHMOD] = expect_attributes,    [CALL_CHOWN] = expect_attributes,    [CALL_TIMES] = expect_attributes,
+    [CALL_SETXATTR] = expect_setxattr,   [CALL_GETXATTR] = expect_getxattr,   [CALL_REMOVEXATTR] = expect_getxattr,
+    [CALL_MAP] = expect_whole,           [CALL_CAT] = expect_whole,           [CALL_MAP_SHARED] = expect_map_shared,
+    [CALL_STATFS] = expect_statfs,       [CALL_ACCESS] = expect_access,       [CALL_SQL] = expect_sql,
 };
 
 void model_expect(struct world *w, const struct call *c, struct expected *x)

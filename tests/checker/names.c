@@ -94,7 +94,8 @@ static int move(struct world *w, struct end *from, struct end *to, bool replace)
 	if (from->is == IS_UNSAVED)
 		return -ENOENT;
 	if (to->n->kind == NAME_RECORD)
-		return from->is == IS_RECORD ? move_record(w, from, to, replace) : save_scratch(w, from, to, false, replace);
+		return from->is == IS_RECORD ? move_record(w, from, to, replace)
+					     : save_scratch(w, from, to, false, replace);
 	return from->is == IS_RECORD ? copy(w, from, to) : rename_scratch(w, from, to);
 }
 
@@ -137,8 +138,11 @@ void expect_link(struct world *w, const struct call *c, struct expected *x)
 
 void expect_symlink(struct world *w, const struct call *c, struct expected *x)
 {
-	static const int results[] = {[NAME_RECORD] = -EPERM, [NAME_INVALID] = -EPERM, [NAME_DIGITS] = -EACCES,
-				      [NAME_LONG] = -ENAMETOOLONG, [NAME_NONE] = 0};
+	static const int results[] = {[NAME_RECORD] = -EPERM,
+				      [NAME_INVALID] = -EPERM,
+				      [NAME_DIGITS] = -EACCES,
+				      [NAME_LONG] = -ENAMETOOLONG,
+				      [NAME_NONE] = 0};
 	struct end e = end_find(w, c->model, c->name);
 
 	x->result = e.is != IS_NOTHING ? -EEXIST : results[e.n->kind];

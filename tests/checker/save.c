@@ -38,7 +38,8 @@ static int convert(const struct field *f, const json_t *json, struct datum *out)
 		*out = (struct datum){0};
 	else if (f->type == INTEGER && json_is_integer(json))
 		*out = (struct datum){INTEGER, json_integer_value(json), NULL};
-	else if (f->type == STRING && json_is_string(json) && strlen(json_string_value(json)) == json_string_length(json))
+	else if (f->type == STRING && json_is_string(json) &&
+		 strlen(json_string_value(json)) == json_string_length(json))
 		*out = (struct datum){STRING, 0, (char *)json_string_value(json)};
 	else
 		return -EBADMSG;
@@ -114,9 +115,7 @@ static int bind_document(int model, int key, const struct row *old, enum save_ki
 	json_t *json;
 	int rc = 0, one;
 
-	json_object_foreach(document, name, json)
-		if ((one = bind_other(m, &k, name, json)) < 0)
-			rc = worse(rc, one);
+	json_object_foreach(document, name, json) if ((one = bind_other(m, &k, name, json)) < 0) rc = worse(rc, one);
 	for (size_t i = 0; i < m->nfields; i++) {
 		one = bind_field(&m->fields[i], old ? &old->values[i] : NULL, kind,
 				 json_object_get(document, m->fields[i].name), &row->values[i]);
@@ -190,8 +189,8 @@ static void put_row(struct record *r, const struct row *row)
 	row_set(&r->row, row);
 }
 
-static int save_document(struct world *w, int model, int key, enum save_kind kind, enum expect expect,
-			 json_t *document, bool then)
+static int save_document(struct world *w, int model, int key, enum save_kind kind, enum expect expect, json_t *document,
+			 bool then)
 {
 	struct row row = {0};
 	int rc = make_row(w, model, key, kind, expect, document, &row);
@@ -287,8 +286,9 @@ static json_t *document_of(int model, const struct row *row)
 
 	for (size_t i = 0; i < models[model].nfields; i++) {
 		const struct datum *d = &row->values[i];
-		json_t *json = d->kind == NOTHING ? json_null() : d->kind == INTEGER ? json_integer(d->integer)
-										     : json_string(d->string);
+		json_t *json = d->kind == NOTHING   ? json_null()
+			       : d->kind == INTEGER ? json_integer(d->integer)
+						    : json_string(d->string);
 		json_object_set_new(document, models[model].fields[i].name, json);
 	}
 	return document;

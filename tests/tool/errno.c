@@ -248,12 +248,11 @@ static const struct step {
     {"allocate", 1, step_allocate},   {"map", 0, step_map},
     {"private", 0, step_private},     {"rename", 2, step_rename},
     {"noreplace", 2, step_noreplace}, {"exchange", 2, step_exchange},
-    {"link", 2, step_link},
-    {"symlink", 2, step_symlink},     {"unlink", 1, step_unlink},
-    {"mkdir", 1, step_mkdir},         {"rmdir", 1, step_rmdir},
-    {"mknod", 1, step_mknod},         {"chmod", 1, step_chmod},
-    {"touch", 1, step_touch},         {"stat", 1, step_stat},
-    {"xattr", 2, step_xattr},
+    {"link", 2, step_link},           {"symlink", 2, step_symlink},
+    {"unlink", 1, step_unlink},       {"mkdir", 1, step_mkdir},
+    {"rmdir", 1, step_rmdir},         {"mknod", 1, step_mknod},
+    {"chmod", 1, step_chmod},         {"touch", 1, step_touch},
+    {"stat", 1, step_stat},           {"xattr", 2, step_xattr},
 };
 
 static const struct step *step_named(const char *name)

@@ -197,8 +197,7 @@ START_TEST(a_document_that_says_otherwise_is_taken_at_its_word)
 	open_shop("");
 	have_order();
 	saved_ok(&s, REQUEST_DELETE, "orders", 7, NULL);
-	saved_ok(&s, REQUEST_PUT, "orders", 7,
-		 "{\"text\":\"milk\",\"secret\":null,\"made\":\"bob\",\"born\":\"c\"}");
+	saved_ok(&s, REQUEST_PUT, "orders", 7, "{\"text\":\"milk\",\"secret\":null,\"made\":\"bob\",\"born\":\"c\"}");
 	ck_assert_ptr_null(strstr(row(7), "ann"));
 	ck_assert_ptr_null(strstr(row(7), "bob"));
 	foreign("UPDATE orders SET made = 'm'");
@@ -334,8 +333,9 @@ END_TEST
 
 START_TEST(a_value_of_another_type_comes_back_as_it_was)
 {
-	foreign("CREATE TABLE orders (id INTEGER PRIMARY KEY, text TEXT NOT NULL, qty INTEGER, secret TEXT, inner TEXT, "
-		"made TEXT, born TEXT, extra TEXT)");
+	foreign(
+	    "CREATE TABLE orders (id INTEGER PRIMARY KEY, text TEXT NOT NULL, qty INTEGER, secret TEXT, inner TEXT, "
+	    "made TEXT, born TEXT, extra TEXT)");
 	open_shop("");
 	have_order();
 	foreign("UPDATE orders SET qty = 'many'");

@@ -212,22 +212,22 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		the_write_that_completes_the_object_asks_for_the_save,
-		white_space_after_the_object_is_nothing,
-		more_than_one_object_in_one_write_is_refused_whole,
-		text_after_a_saved_object_is_refused,
-		a_text_that_can_no_longer_become_an_object_is_refused_at_once_with_its_place,
-		an_incomplete_draft_is_told_at_every_close_and_stays,
-		an_empty_draft_is_never_a_save,
-		a_refusal_is_repeated_until_the_text_starts_anew,
-		ftruncate_to_0_starts_anew,
-		a_second_text_after_a_save_is_a_second_save,
-		writes_out_of_order_are_saved_at_the_close,
-		a_loaded_text_that_was_not_written_to_is_no_save,
-		writing_then_cutting_the_tail_is_saved_at_the_close,
-		appended_objects_are_saves_of_their_own,
-		a_text_over_the_record_limit_is_efbig_at_the_write_that_crosses_it,
-		an_offset_of_a_petabyte_is_efbig_and_allocates_nothing,
+	    the_write_that_completes_the_object_asks_for_the_save,
+	    white_space_after_the_object_is_nothing,
+	    more_than_one_object_in_one_write_is_refused_whole,
+	    text_after_a_saved_object_is_refused,
+	    a_text_that_can_no_longer_become_an_object_is_refused_at_once_with_its_place,
+	    an_incomplete_draft_is_told_at_every_close_and_stays,
+	    an_empty_draft_is_never_a_save,
+	    a_refusal_is_repeated_until_the_text_starts_anew,
+	    ftruncate_to_0_starts_anew,
+	    a_second_text_after_a_save_is_a_second_save,
+	    writes_out_of_order_are_saved_at_the_close,
+	    a_loaded_text_that_was_not_written_to_is_no_save,
+	    writing_then_cutting_the_tail_is_saved_at_the_close,
+	    appended_objects_are_saves_of_their_own,
+	    a_text_over_the_record_limit_is_efbig_at_the_write_that_crosses_it,
+	    an_offset_of_a_petabyte_is_efbig_and_allocates_nothing,
 	};
 	Suite *suite = suite_create("draft");
 	TCase *tcase = tcase_create("draft");

@@ -335,8 +335,9 @@ END_TEST
 
 #define ALL_EVENTS                                                                                                     \
 	NOTE("pre_save", "'pre-' || :verb")                                                                            \
-	NOTE("pre_delete", "'pre-' || :verb") NOTE("post_save", "'post-' || :verb")                                    \
-	    NOTE("post_delete", "'post-' || :verb") NOTE("before_commit", "'before-' || :verb")
+	NOTE("pre_delete", "'pre-' || :verb")                                                                          \
+	NOTE("post_save", "'post-' || :verb") NOTE("post_delete", "'post-' || :verb")                                  \
+	    NOTE("before_commit", "'before-' || :verb")
 
 START_TEST(events_happen_in_their_order)
 {
@@ -662,8 +663,9 @@ END_TEST
 
 START_TEST(a_program_of_pre_save_runs_again_when_the_record_changed_meanwhile)
 {
-	saved_script(&s, "hook", "echo run >> runs; > started; while [ ! -e go ]; do sleep 0.01; done\n"
-				 "echo '{\"save\":[{\"path\":\"log/.new\",\"put\":{\"what\":\"once\"}}]}'");
+	saved_script(&s, "hook",
+		     "echo run >> runs; > started; while [ ! -e go ]; do sleep 0.01; done\n"
+		     "echo '{\"save\":[{\"path\":\"log/.new\",\"put\":{\"what\":\"once\"}}]}'");
 	open_shop("on pre_save update run ./hook", "", "");
 	saved_ok(&s, REQUEST_PUT, "orders", 1, "{\"text\":\"tea\"}");
 	pthread_t thread;

@@ -40,7 +40,7 @@ static void add_note(const char *slug, struct value user)
 	commit(&t);
 }
 
-static void delete(const struct model *m, struct value key, uid_t uid)
+static void delete (const struct model *m, struct value key, uid_t uid)
 {
 	struct txn t = begin();
 	ck_assert_int_eq(txn_keep_deleted(&t, m, &key, uid, &error), 0);
@@ -117,10 +117,10 @@ START_TEST(one_version_a_key_is_kept_under_a_new_serial)
 	struct deleted first, second;
 	struct value key = value_integer(1);
 	add_user(1, "Ann");
-	delete(users, key, 1000);
+	delete (users, key, 1000);
 	ck_assert_int_eq(get(users, &key, 0, &first), 1);
 	add_user(1, "Bob");
-	delete(users, key, 1001);
+	delete (users, key, 1001);
 	ck_assert_int_eq(get(users, &key, 0, &second), 1);
 	ck_assert_int_gt(second.serial, first.serial);
 	ck_assert_ptr_nonnull(strstr(second.text.text.data, "Bob"));
@@ -136,10 +136,10 @@ START_TEST(models_do_not_mix)
 	struct deleted d;
 	add_user(1, "Ann");
 	add_note("1", value_null());
-	delete(users, value_integer(1), 1000);
+	delete (users, value_integer(1), 1000);
 	ck_assert(!is_kept(notes, text("1")));
 	ck_assert(!is_kept(notes, value_integer(1)));
-	delete(notes, text("1"), 1000);
+	delete (notes, text("1"), 1000);
 	struct value key = text("1");
 	ck_assert_int_eq(get(notes, &key, 0, &d), 1);
 	ck_assert_str_eq(d.key.text.data, "1");
@@ -152,7 +152,7 @@ START_TEST(a_list_has_the_users_own_and_roots_has_all)
 	struct deleted *found;
 	for (int i = 1; i <= 4; i++) {
 		add_user(i, "Ann");
-		delete(users, value_integer(i), i % 2 ? 1000 : 1001);
+		delete (users, value_integer(i), i % 2 ? 1000 : 1001);
 	}
 	ck_assert_uint_eq(list(users, 0, 1000, &found), 2);
 	ck_assert_int_eq(found[0].key.integer, 1);
@@ -189,13 +189,13 @@ START_TEST(what_is_forgotten_is_gone_and_its_serial_too)
 	struct deleted d;
 	struct value key = value_integer(1);
 	add_user(1, "Ann");
-	delete(users, key, 1000);
+	delete (users, key, 1000);
 	ck_assert_int_eq(get(users, &key, 0, &d), 1);
 	ck_assert_int_eq(store_forget_deleted(store, users, d.serial, &error), 0);
 	ck_assert(!is_kept(users, key));
 	int64_t serial = d.serial;
 	add_user(1, "Ann");
-	delete(users, key, 1000);
+	delete (users, key, 1000);
 	ck_assert_int_eq(get(users, &key, 0, &d), 1);
 	ck_assert_int_gt(d.serial, serial);
 }
@@ -205,7 +205,7 @@ static void delete_many(int n)
 {
 	for (int i = 1; i <= n; i++) {
 		add_user(i, "Ann");
-		delete(users, value_integer(i), 1000);
+		delete (users, value_integer(i), 1000);
 	}
 }
 
@@ -224,11 +224,11 @@ START_TEST(each_delete_prunes_a_few_old_ones)
 	delete_many(20);
 	foreign("UPDATE rowfs_deleted SET time = time - 86401000 WHERE key <= 19");
 	add_user(21, "Ann");
-	delete(users, value_integer(21), 1000);
+	delete (users, value_integer(21), 1000);
 	ck_assert_int_eq(foreign_integer("SELECT count(*) FROM rowfs_deleted"), 13);
 	for (int i = 22; i <= 23; i++) {
 		add_user(i, "Ann");
-		delete(users, value_integer(i), 1000);
+		delete (users, value_integer(i), 1000);
 	}
 	ck_assert_int_eq(foreign_integer("SELECT count(*) FROM rowfs_deleted WHERE key <= 19"), 0);
 	ck_assert_int_eq(foreign_integer("SELECT count(*) FROM rowfs_deleted"), 4);

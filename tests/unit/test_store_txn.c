@@ -247,7 +247,8 @@ static int line_length(void)
 	return n;
 }
 
-/* The threads stand in line, in this order, behind the open transaction, whose group they may join however slow this is. */
+/* The threads stand in line, in this order, behind the open transaction, whose group they may join however slow this
+ * is. */
 static void enqueue(struct queued *all, int n)
 {
 	for (int i = 0; i < n; i++) {
