@@ -11,12 +11,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "deleted.h"
-#include "dir.h"
 #include "handle.h"
 #include "rejected.h"
 #include "scratch.h"
-#include "waiting.h"
+#include "tree.h"
 
 /* One end of a rename: the name and what it stands for. */
 struct end {
@@ -48,7 +46,7 @@ static int may_remove_in(struct mount *m, fuse_req_t req, uint64_t parent)
 
 	enum node_kind kind = node_decode(parent).kind;
 
-	if (rc < 0 || kind == NODE_REJECTED || kind == NODE_DELETED)
+	if (rc < 0 || tree_kind(kind)->own)
 		return rc;
 	return kind == NODE_MODEL || kind == NODE_AFTER ? dir_may(m, req, parent, W_OK | X_OK) : -EPERM;
 }
@@ -99,22 +97,29 @@ static int unlink_record(struct mount *m, const struct actor *actor, const struc
 	return rc;
 }
 
+static int unlink_shown(struct mount *m, const struct actor *actor, const struct end *end, struct err *e)
+{
+	struct node node = node_decode(end->entry.st.st_ino);
+	const struct kind *kind = tree_kind(node.kind);
+
+	return kind->remove ? kind->remove(m, &node, actor, e) : -EPERM;
+}
+
 static int unlink_entry(struct mount *m, const struct actor *actor, const struct end *end, struct arena *a,
 			struct err *e)
 {
-	if (end->entry.kind == ENTRY_RECORD)
+	switch (end->entry.kind) {
+	case ENTRY_NONE:
+		return -ENOENT;
+	case ENTRY_RECORD:
 		return unlink_record(m, actor, end, a, e);
-	if (end->entry.kind == ENTRY_SCRATCH)
-		return scratch_unlink(m, end->entry.model, end->name);
-	if (end->entry.kind == ENTRY_REJECTED)
-		return rejected_drop(m, actor->uid, end->entry.model, end->name);
-	if (end->entry.kind == ENTRY_WAITING)
-		return waiting_drop(m, end->entry.id, e);
-	if (end->entry.kind == ENTRY_UNSAVED)
+	case ENTRY_UNSAVED:
 		return handle_remove_unsaved(m, end->entry.model, end->name) ? 0 : -ENOENT;
-	if (end->entry.kind == ENTRY_DELETED)
-		return deleted_forget(m, &end->entry, e);
-	return end->entry.kind == ENTRY_MADE ? -EPERM : -ENOENT;
+	case ENTRY_SCRATCH:
+		return scratch_unlink(m, end->entry.model, end->name);
+	default:
+		return unlink_shown(m, actor, end, e);
+	}
 }
 
 void name_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
@@ -145,12 +150,26 @@ static int save_text(struct move *v, const struct buf *text, struct err *e)
 	return save_one(v->m, &v->actor, &request, text, &v->to, &v->arena, e);
 }
 
+/* The text of a file that is only read. */
+static int show_source(struct move *v, struct stat *st, struct buf *text, struct err *e)
+{
+	struct node node = node_decode(v->from.entry.st.st_ino);
+	const struct kind *kind = tree_kind(node.kind);
+
+	return kind->show ? kind->show(v->m, &node, &v->actor, st, text, e) : -ENOENT;
+}
+
+static int copy_text(struct move *v, const struct stat *like, const struct buf *text, struct err *e)
+{
+	return scratch_copy(v->m, v->to.entry.model, v->to.name, like, &v->actor, text, !v->noreplace, &v->made, e);
+}
+
 /* Trying again what was refused: the text is kept for as long as it is. */
 static int save_rejected(struct move *v, struct err *e)
 {
 	buf_auto text = BUF_INIT;
 	struct stat st;
-	int rc = rejected_find(v->m, v->actor.uid, v->from.entry.model, v->from.name, &st, &text);
+	int rc = show_source(v, &st, &text, e);
 
 	if (rc == 0)
 		rc = save_text(v, &text, e);
@@ -163,11 +182,10 @@ static int copy_rejected(struct move *v, struct err *e)
 {
 	buf_auto text = BUF_INIT;
 	struct stat st;
-	int rc = rejected_find(v->m, v->actor.uid, v->from.entry.model, v->from.name, &st, &text);
+	int rc = show_source(v, &st, &text, e);
 
 	if (rc == 0)
-		rc = scratch_copy(v->m, v->to.entry.model, v->to.name, &st, &v->actor, &text, !v->noreplace, &v->made,
-				  e);
+		rc = copy_text(v, &st, &text, e);
 	if (rc == 0 && !v->keep)
 		rejected_drop(v->m, v->actor.uid, v->from.entry.model, v->from.name);
 	return rc;
@@ -215,8 +233,7 @@ static int copy_record(struct move *v, struct err *e)
 	store_read_end(c);
 	if (rc < 0)
 		return rc;
-	return scratch_copy(v->m, v->to.entry.model, v->to.name, &v->from.entry.st, &v->actor, &text, !v->noreplace,
-			    &v->made, e);
+	return copy_text(v, &v->from.entry.st, &text, e);
 }
 
 static int move_record(struct move *v, struct err *e)
@@ -237,17 +254,15 @@ static int move_record(struct move *v, struct err *e)
 
 static int copy_deleted(struct move *v, struct err *e)
 {
-	struct node node = node_decode(v->from.entry.st.st_ino);
-	const struct model *model = mount_model(v->m, node.model);
+	const struct model *model = mount_model(v->m, node_decode(v->from.parent).model);
 	buf_auto text = BUF_INIT;
-	struct stat st = v->from.entry.st;
-	int rc = v->may_read ? deleted_print(v->m, &node, &text, e) : -EACCES;
+	struct stat st;
+	int rc = v->may_read ? show_source(v, &st, &text, e) : -EACCES;
 
+	if (rc < 0)
+		return rc;
 	st.st_mode = S_IFREG | model->mode;
-	if (rc == 0)
-		rc = scratch_copy(v->m, v->to.entry.model, v->to.name, &st, &v->actor, &text, !v->noreplace, &v->made,
-				  e);
-	return rc;
+	return copy_text(v, &st, &text, e);
 }
 
 static int restore_deleted(struct move *v, struct err *e)
@@ -288,8 +303,7 @@ static move_function *const moves[][2] = {
     [ENTRY_SCRATCH] = {rename_scratch, save_scratch},
     [ENTRY_REJECTED] = {copy_rejected, save_rejected},
     [ENTRY_DELETED] = {copy_deleted, restore_deleted},
-    [ENTRY_WAITING] = {made_source, made_source},
-    [ENTRY_ANSWER] = {made_source, made_source},
+    [ENTRY_SHOWN] = {made_source, made_source},
 };
 
 static int carry_out(struct move *v, struct err *e)
@@ -352,7 +366,8 @@ static int find_source(struct move *v, uint64_t ino, struct err *e)
 {
 	struct node node = node_decode(ino);
 	struct entry *from = &v->from.entry;
-	int rc = mount_stat(v->m, ino, 0, &from->st, e);
+	const struct actor nobody = {.uid = v->actor.uid};
+	int rc = mount_stat(v->m, ino, &nobody, &from->st, e);
 
 	if (rc < 0)
 		return rc;
