@@ -4,14 +4,14 @@
 . "$(dirname "$0")/../../lib.sh"
 
 setup() {
-	local sold
 	cp -r "$here/mount.conf" "$here/hooks" .
 	mount_rowfs
 	echo '{"lastname": "Miller"}' >mnt/customers/.new
-	for sold in 1 2 3 4; do echo '{"name": "Track", "unit_price": 1.5}' >mnt/tracks/.new; done
+	for _ in 1 2 3 4; do echo '{"name": "Track", "unit_price": 1.5}' >mnt/tracks/.new; done
 	sql 'update tracks set tracks_sold = case id when 3 then 2 else 3 end'
 	eventually logged after_commit 5
-	: >log >events
+	: >log
+	: >events
 }
 
 logged() { [ "$(grep -c "$1" log)" -ge "$2" ]; }
@@ -69,7 +69,8 @@ after_commit create lines/2 inserted'
 test_b_a_changed_line_is_told_in_the_invoices_event_and_the_other_is_not() {
 	a
 	eventually logged after_commit 3
-	: >log >events
+	: >log
+	: >events
 	edit '.lines[0].quantity = 5'
 	eventually logged after_commit 2
 	is "$(sold)" '1:8 2:4 3:2 4:3'
