@@ -115,7 +115,12 @@ bool store_changed_elsewhere(struct store *s)
 
 static int open_group(struct store *s, struct err *e)
 {
-	int r = conn_control(&s->writer, CONTROL_BEGIN, e);
+	if (s->writer.doubtful)
+		sqlite3_db_release_memory(s->writer.db);
+	s->writer.doubtful = false;
+	int r = conn_check_place(&s->writer, e);
+	if (!r)
+		r = conn_control(&s->writer, CONTROL_BEGIN, e);
 	if (r)
 		return r;
 	look_elsewhere(s);
