@@ -69,6 +69,7 @@ int conn_error(struct conn *c, int rc, struct err *e)
 {
 	err_auto why = ERR_INIT;
 	int result = failure_error(c, rc, &why);
+	c->doubtful |= (rc & 0xff) == SQLITE_CORRUPT || (rc & 0xff) == SQLITE_NOTADB || (rc & 0xff) == SQLITE_IOERR;
 	note_rollback(c, &why);
 	if (e->code == 0)
 		err_take(e, &why);
@@ -202,7 +203,9 @@ static int begin_snapshot(struct conn *c, struct err *e)
 {
 	if (c->begun || c == &c->store->writer)
 		return 0;
-	int r = conn_control(c, CONTROL_READ, e);
+	int r = conn_check_place(c, e);
+	if (!r)
+		r = conn_control(c, CONTROL_READ, e);
 	c->begun = !r;
 	return r;
 }
@@ -379,7 +382,7 @@ void store_read_end(struct conn *c)
 	struct store *s = c->store;
 	bool sound = !c->begun || conn_control(c, CONTROL_COMMIT, &ignored) == 0;
 	c->begun = false;
-	if (sound || sqlite3_get_autocommit(c->db)) {
+	if (!c->doubtful && (sound || sqlite3_get_autocommit(c->db))) {
 		reader_leave(s, c);
 		return;
 	}
@@ -411,6 +414,7 @@ struct store *store_new(const struct schema *schema, bool read_only, bool memory
 	s->schema = schema;
 	s->read_only = read_only;
 	s->memory = memory;
+	s->hold_fd = -1;
 	s->writer.store = s->checkpoint.store = s;
 	s->tables = calloc(schema->nmodels + 1, sizeof(*s->tables));
 	s->touched = calloc(schema->nmodels + 1, sizeof(*s->touched));
@@ -428,7 +432,9 @@ static int open_all(struct store *s, struct err *e)
 	const char *path = s->memory ? ":memory:" : s->schema->database;
 	if (!path)
 		return err_set(e, EBADMSG, "mount.conf names no database; add: store sqlite:FILE");
-	int r = conn_open(&s->writer, s, path, flags, WRITER_CACHE_KIB, e);
+	int r = s->memory || s->read_only ? 0 : store_hold(s, e);
+	if (!r)
+		r = conn_open(&s->writer, s, path, flags, WRITER_CACHE_KIB, e);
 	if (!r)
 		r = tables_open(s, e);
 	if (!r)
@@ -484,6 +490,7 @@ void store_close(struct store *s)
 	hooks_finalize(s);
 	writer_stop(s);
 	conn_close(&s->writer);
+	store_let_go(s);
 	destroy_locks(s);
 	free(s->tables);
 	free(s->numbered);

@@ -95,7 +95,8 @@ enum pending_statement {
 struct conn {
 	struct store *store;
 	sqlite3 *db;
-	bool begun; /* a reader's snapshot has begun */
+	bool begun;    /* a reader's snapshot has begun */
+	bool doubtful; /* it has read what is no database: its cache must go */
 	sqlite3_stmt *control[CONTROL_COUNT];
 	sqlite3_stmt *pending[PENDING_STATEMENTS];
 	sqlite3_stmt ***models; /* by model index, then slot; NULL until used */
@@ -133,6 +134,7 @@ struct touch {
 struct store {
 	const struct schema *schema;
 	bool read_only, memory;
+	int hold_fd;                   /* keeps other processes away; -1: none is kept */
 	bool deleted;                  /* rowfs_deleted is there */
 	struct table *tables;          /* by model index */
 	const struct model **numbered; /* by number, up to last_number */
@@ -239,6 +241,12 @@ int models_open(struct store *s, struct err *e);
 
 /* sqlite_deleted.c: makes its table unless the store is read-only, and drops what is too old. */
 int deleted_open(struct store *s, struct err *e);
+
+/* sqlite_hold.c: -EBUSY while another process has it. */
+int store_hold(struct store *s, struct err *e);
+void store_let_go(struct store *s);
+/* -EIO where the file at the database's path is not the one that was opened. */
+int conn_check_place(struct conn *c, struct err *e);
 
 /* sqlite_txn.c */
 int writer_start(struct store *s, struct err *e);
