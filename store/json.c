@@ -85,16 +85,14 @@ static const char escapes[256] = {
 static size_t unescaped(const char *text, size_t len)
 {
 	size_t at = 0;
-	while (at < len) {
-		unsigned char c = (unsigned char)text[at];
-		if (escapes[c])
-			break;
-		size_t n = c < 0x80 ? 1 : utf8_sequence(text + at, len - at);
+	for (;;) {
+		while (at < len && !escapes[(unsigned char)text[at]] && (unsigned char)text[at] < 0x80)
+			at++;
+		size_t n = at < len && !escapes[(unsigned char)text[at]] ? utf8_sequence(text + at, len - at) : 0;
 		if (n == 0)
-			break;
+			return at;
 		at += n;
 	}
-	return at;
 }
 
 static void write_escape(struct buf *b, unsigned char c)
