@@ -224,7 +224,8 @@ static struct request save_request(const struct handle *h)
 			    .model = h->model,
 			    .key = h->key,
 			    .text = buf_text(&h->draft.text),
-			    .len = h->draft.text.len};
+			    .len = h->draft.text.len,
+			    .judged = true}; /* else the draft would not ask for a save */
 
 	if (h->kind == NODE_NEW)
 		r.key = h->saved ? h->key : value_null();

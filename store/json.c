@@ -56,20 +56,23 @@ static int parse_mistake(const char *text, size_t where, const char *why, struct
 	return mistake(e, line, column, why);
 }
 
-int json_read(const char *text, size_t len, json_t **out, struct err *e)
+int json_read_judged(const char *text, size_t len, json_t **out, struct err *e)
 {
 	const char *why;
 	size_t where;
 	if (len > LIMIT_RECORD)
 		return err_problem(e, EFBIG, "", "the text has more than %d bytes", LIMIT_RECORD);
-	int rc = scan_all(text, len, e);
-	if (rc)
-		return rc;
 	json_t *json = json_parse(text, &where, &why);
 	if (!json)
 		return why ? parse_mistake(text, where, why, e) : err_nomem(e);
 	*out = json;
 	return 0;
+}
+
+int json_read(const char *text, size_t len, json_t **out, struct err *e)
+{
+	int rc = len > LIMIT_RECORD ? 0 : scan_all(text, len, e);
+	return rc ? rc : json_read_judged(text, len, out, e);
 }
 
 /* ---- writing ---- */

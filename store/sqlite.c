@@ -252,6 +252,12 @@ void bind_value(sqlite3_stmt *stmt, int at, const struct value *v)
 
 /* ---- connections ---- */
 
+/* Without the count of what is allocated, and its lock at each malloc. Too late once SQLite is in use; then it stays. */
+static void configure(void)
+{
+	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 static int open_file(struct conn *c, const char *path, int flags, struct err *e)
 {
 	int rc = sqlite3_open_v2(path, &c->db, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
@@ -440,6 +446,8 @@ static int open_all(struct store *s, struct err *e)
 
 static int open_store(struct store **out, const struct schema *schema, bool read_only, bool memory, struct err *e)
 {
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	pthread_once(&once, configure);
 	struct store *s = store_new(schema, read_only, memory);
 	if (!s)
 		return err_nomem(e);

@@ -166,6 +166,7 @@ struct store {
 	atomic_bool checkpointed;
 	int64_t version; /* PRAGMA data_version as last seen by the writer */
 	atomic_bool elsewhere;
+	atomic_bool look; /* whoever begins the next group shall look whether others have committed */
 
 	struct touch *touches; /* sorted by table */
 	size_t ntouches;
