@@ -84,12 +84,15 @@ static const char escapes[256] = {
     'u',          'u', 'u', 'u', 'u',          'u', 'u', 'u', ['"'] = '"', ['\\'] = '\\', [0x7f] = 'u',
 };
 
+/* ASCII that needs no change. */
+static const bool is_plain[256] = {[' ' ... '!'] = true, ['#' ... '['] = true, [']' ... '~'] = true};
+
 /* Bytes at text that need no change: plain ASCII and valid UTF-8. */
 static size_t unescaped(const char *text, size_t len)
 {
 	size_t at = 0;
 	for (;;) {
-		while (at < len && !escapes[(unsigned char)text[at]] && (unsigned char)text[at] < 0x80)
+		while (at < len && is_plain[(unsigned char)text[at]])
 			at++;
 		size_t n = at < len && !escapes[(unsigned char)text[at]] ? utf8_sequence(text + at, len - at) : 0;
 		if (n == 0)

@@ -200,7 +200,7 @@ sqlite3_stmt **conn_slot(struct conn *c, const struct model *m, enum statement s
 
 static int begin_snapshot(struct conn *c, struct err *e)
 {
-	if (c->begun || c == &c->store->writer)
+	if (c->begun || c->once || c == &c->store->writer)
 		return 0;
 	int r = conn_control(c, CONTROL_READ, e);
 	c->begun = !r;
@@ -377,11 +377,20 @@ struct conn *store_read_begin(struct store *s, struct err *e)
 	return c;
 }
 
+struct conn *store_read_once(struct store *s, struct err *e)
+{
+	struct conn *c = store_read_begin(s, e);
+	if (c)
+		c->once = true;
+	return c;
+}
+
 void store_read_end(struct conn *c)
 {
 	if (!c)
 		return;
 	err_auto ignored = ERR_INIT;
+	c->once = false;
 	struct store *s = c->store;
 	bool sound = !c->begun || conn_control(c, CONTROL_COMMIT, &ignored) == 0;
 	c->begun = false;

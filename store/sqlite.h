@@ -27,6 +27,7 @@ enum {
 /* Prepared once a connection, when first used. Their text is in the table in sqlite_text.c. */
 enum statement {
 	ROW_GET,
+	ROW_FIELDS, /* without the stamp */
 	ROW_KEY_OF,
 	ROW_CURSOR,
 	ROW_COUNT,
@@ -96,6 +97,7 @@ struct conn {
 	struct store *store;
 	sqlite3 *db;
 	bool begun; /* a reader's snapshot has begun */
+	bool once;  /* the reader needs none: its first statement is active until it has read all */
 	sqlite3_stmt *control[CONTROL_COUNT];
 	sqlite3_stmt *pending[PENDING_STATEMENTS];
 	sqlite3_stmt ***models; /* by model index, then slot; NULL until used */
