@@ -40,7 +40,7 @@ static int parse(struct order *o, struct err *e)
 		o->at = &o->requests[i];
 		if (!o->at->text || o->at->kind >= REQUEST_DELETE)
 			continue;
-		int result = json_read(o->at->text, o->at->len, &o->documents[i], e);
+		int result = (o->at->judged ? json_read_judged : json_read)(o->at->text, o->at->len, &o->documents[i], e);
 		if (result == 0)
 			result = saving_keep(&o->v, o->documents[i], e);
 		if (result < 0)

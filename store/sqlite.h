@@ -27,6 +27,7 @@ enum {
 /* Prepared once a connection, when first used. Their text is in the table in sqlite_text.c. */
 enum statement {
 	ROW_GET,
+	ROW_FIELDS, /* without the stamp */
 	ROW_KEY_OF,
 	ROW_CURSOR,
 	ROW_COUNT,
@@ -96,6 +97,7 @@ struct conn {
 	struct store *store;
 	sqlite3 *db;
 	bool begun;    /* a reader's snapshot has begun */
+	bool once;     /* the reader needs none: its first statement is active until it has read all */
 	bool doubtful; /* it has read what is no database: its cache must go */
 	sqlite3_stmt *control[CONTROL_COUNT];
 	sqlite3_stmt *pending[PENDING_STATEMENTS];
@@ -168,6 +170,7 @@ struct store {
 	atomic_bool checkpointed;
 	int64_t version; /* PRAGMA data_version as last seen by the writer */
 	atomic_bool elsewhere;
+	atomic_bool look; /* whoever begins the next group shall look whether others have committed */
 
 	struct touch *touches; /* sorted by table */
 	size_t ntouches;

@@ -31,9 +31,10 @@ static void read_stamp(sqlite3_stmt *stmt, const struct model *m, struct stamp *
 }
 
 /* The statement stands on the row afterwards; the caller resets it. */
-static int find_row(struct conn *c, const struct model *m, const struct value *key, sqlite3_stmt **out, struct err *e)
+static int find_row(struct conn *c, const struct model *m, enum statement what, const struct value *key,
+		    sqlite3_stmt **out, struct err *e)
 {
-	int r = conn_statement(c, m, ROW_GET, NULL, out, e);
+	int r = conn_statement(c, m, what, NULL, out, e);
 	if (r)
 		return r;
 	bind_value(*out, 1, key);
@@ -45,7 +46,7 @@ int store_get(struct conn *c, const struct model *m, const struct value *key, st
 	      struct stamp *stamp, struct err *e)
 {
 	stmt_auto *stmt = NULL;
-	int r = find_row(c, m, key, &stmt, e);
+	int r = find_row(c, m, stamp ? ROW_GET : row ? ROW_FIELDS : ROW_EXISTS, key, &stmt, e);
 	if (r)
 		return r;
 	for (size_t i = 0; row && i < m->nfields; i++) {
@@ -228,7 +229,7 @@ int store_show(struct conn *c, const struct model *m, const struct value *key, s
 	       struct err *e)
 {
 	stmt_auto *stmt = NULL;
-	int r = find_row(c, m, key, &stmt, e);
+	int r = find_row(c, m, stamp ? ROW_GET : ROW_FIELDS, key, &stmt, e);
 	if (r)
 		return r;
 	read_stamp(stmt, m, stamp);

@@ -109,6 +109,8 @@ bool store_changed_elsewhere(struct store *s)
 	if (turn_try(s)) {
 		look_elsewhere(s);
 		turn_pass(s);
+	} else {
+		atomic_store(&s->look, true);
 	}
 	return atomic_exchange(&s->elsewhere, false);
 }
@@ -123,7 +125,8 @@ static int open_group(struct store *s, struct err *e)
 		r = conn_control(&s->writer, CONTROL_BEGIN, e);
 	if (r)
 		return r;
-	look_elsewhere(s);
+	if (atomic_exchange(&s->look, false))
+		look_elsewhere(s);
 	s->open = true;
 	s->savepoint = false;
 	s->failure = 0;

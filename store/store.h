@@ -68,6 +68,8 @@ bool store_changed_elsewhere(struct store *s);
 /* A snapshot; waits when all LIMIT_READERS are in use. NULL with *e on failure. */
 struct conn *store_read_begin(struct store *s, struct err *e);
 void store_read_end(struct conn *c); /* NULL is fine */
+/* For a single call of store_get, store_show or store_key_of: each sees one state without a snapshot around it. */
+struct conn *store_read_once(struct store *s, struct err *e);
 
 /* What is kept beside a row. */
 struct stamp {
