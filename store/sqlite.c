@@ -383,9 +383,13 @@ struct conn *store_read_begin(struct store *s, struct err *e)
 struct conn *store_read_once(struct store *s, struct err *e)
 {
 	struct conn *c = store_read_begin(s, e);
-	if (c)
-		c->once = true;
-	return c;
+	if (!c)
+		return NULL;
+	c->once = true;
+	if (conn_check_place(c, e) == 0)
+		return c;
+	store_read_end(c);
+	return NULL;
 }
 
 void store_read_end(struct conn *c)
