@@ -71,6 +71,7 @@ static struct change *change_of_request(struct order *o, size_t i, struct err *e
 		return NULL;
 	c->expect = r->expect;
 	c->trusted = r->trusted;
+	c->checksum = r->checksum;
 	c->document = o->documents[i];
 	return c;
 }
@@ -357,6 +358,7 @@ static int move_key(struct order *o, const struct request *r, struct change **re
 		return 0;
 	}
 	c->new_key = r->new_key;
+	c->checksum = r->checksum;
 	if (saving_read(v, r->model, &r->new_key, &target, e) < 0)
 		return -e->code;
 	if (target && r->expect == EXPECT_NONE)
@@ -383,7 +385,10 @@ static int move_model(struct order *o, const struct request *r, struct change **
 	c->trusted = r->trusted;
 	if (carry_change(o, c, e) < 0)
 		return -e->code;
-	return carry_change(o, change_new(v, r->model, REQUEST_DELETE, &r->key, e), e);
+	struct change *source = change_new(v, r->model, REQUEST_DELETE, &r->key, e);
+	if (source)
+		source->checksum = r->checksum;
+	return carry_change(o, source, e);
 }
 
 /* A deleted record comes back, and what was kept of it goes. */
@@ -395,6 +400,7 @@ static int restore(struct order *o, const struct request *r, struct change **res
 	if (!c || deleted_restore(v, r, c, &serial, e) < 0)
 		return -e->code;
 	c->expect = r->expect;
+	c->checksum = r->checksum;
 	if (carry_change(o, c, e) < 0)
 		return -e->code;
 	return txn_forget_deleted(&v->txn, r->model, serial, e);
@@ -478,6 +484,22 @@ static int commit(struct order *o, struct err *e)
 
 /* ---- the order ---- */
 
+/* For who saves again from where this save ended; a snapshot has found that nothing changes when there is none open. */
+static int outcome_checksum(const struct order *o, const struct change *c, const struct request *r, struct outcome *out,
+			    struct err *e)
+{
+	err_auto why = ERR_INIT;
+	out->checksum[0] = '\0';
+	if (!r->checksum || c->verb == VERB_DELETE)
+		return 0;
+	if (!o->v.open) {
+		snprintf(out->checksum, sizeof out->checksum, "%s", r->checksum);
+		return 0;
+	}
+	int result = store_checksum(o->v.conn, c->model, change_key(c), out->checksum, &why);
+	return result < 0 && result != -ENOENT ? err_set(e, -result, "%s", why.text) : 0;
+}
+
 /* Before the commit, for there may be no memory for it. */
 static int fill_outcomes(const struct order *o, struct err *e)
 {
@@ -485,6 +507,8 @@ static int fill_outcomes(const struct order *o, struct err *e)
 		const struct change *c = o->results[i];
 		o->outcomes[i].verb = c->verb;
 		o->outcomes[i].changed = c->changed;
+		if (outcome_checksum(o, c, &o->requests[i], &o->outcomes[i], e) < 0)
+			return -e->code;
 		if (value_copy(o->outcomes_arena, change_key(c), &o->outcomes[i].key) < 0 ||
 		    answer_find(&o->v, c, o->n == 1, &o->outcomes[i], o->outcomes_arena) < 0)
 			return err_nomem(e);
