@@ -117,7 +117,7 @@ static struct scratch *add(struct mount *m, const struct model *model, const cha
 
 	if (!s)
 		return NULL;
-	s->ino = node_memory(m->next_memory++);
+	s->ino = node_memory(NODE_MEMORY, m->next_memory++);
 	s->st = (struct stat){.st_mode = mode, .st_uid = uid, .st_gid = gid, .st_blksize = 4096};
 	if (add_name(m, s, model, name) < 0) {
 		free(s);
