@@ -71,6 +71,7 @@ void record_close(struct buf *b, size_t members, int indent);
 /* The member `_checksum` that closes the file of a model with `checksum in-file`. */
 enum { CHECKSUM_SIZE = 65 }; /* 64 digits and a NUL */
 #define CHECKSUM_MEMBER "_checksum"
+#define CHECKSUM_XATTR  "user.rowfs.checksum" /* of every record; of a scratch file: of the version it may replace */
 void record_checksum(struct buf *b, const char *checksum, size_t before);
 /* How long the text of the other members may be, so that the file is no longer than LIMIT_RECORD, its newline included.
  */
