@@ -76,6 +76,7 @@ struct change {
 	struct family stored;   /* what it embeds, as stored */
 	struct family children; /* the same and new ones, by relation in the order of the document, then what goes */
 	bool has_tree;          /* they have been read */
+	bool numbered;          /* its key was the next one */
 
 	const char *origin;    /* "hooks/count: tracks/3.json", for messages; NULL: none */
 	struct change *caused; /* by its hooks that have run before the transaction */

@@ -43,6 +43,8 @@ enum statement {
 	KEY_NEXT,
 	KEY_RAISE,
 	KEY_ADD,
+	KEY_LOWER,
+	KEY_BELOW,
 	JOB_DUE,
 	JOB_NEXT,
 	JOB_ACTIVE,
@@ -111,6 +113,13 @@ struct table {
 	unsigned number; /* sqlite_model.c */
 };
 
+/* Keys from `next` on and below `end` that are taken in the database and were given to nobody yet (sqlite_key.c). */
+struct key_block {
+	_Atomic int64_t next, end;
+	int64_t used; /* above those that the running transaction has used; 0: none */
+	int64_t size; /* of the last one */
+};
+
 /* A thread that waits for its turn; lies on its stack. */
 struct waiter {
 	struct waiter *next;
@@ -135,6 +144,8 @@ struct store {
 	bool read_only, memory;
 	bool deleted;                  /* rowfs_deleted is there */
 	struct table *tables;          /* by model index */
+	struct key_block *blocks;      /* the same; they belong to the thread whose turn it is, others may look */
+	bool blocks_used;              /* one of them has `used` */
 	const struct model **numbered; /* by number, up to last_number */
 	unsigned last_number;
 	struct sql *hooks; /* all that were prepared */
@@ -253,6 +264,14 @@ void turn_wait(struct store *s);
 void turn_pass(struct store *s);
 /* -EIO once SQLite has rolled the running transaction back by itself: nothing may be written outside of it. */
 int txn_alive(struct txn *t, struct err *e);
+
+/* sqlite_key.c */
+/* A row has the key now, and the running transaction has written it. */
+void key_used(struct store *s, const struct model *m, const struct value *key);
+/* The running transaction ends. */
+void keys_settle(struct store *s, bool committed);
+/* Gives back what is left of the blocks, when the store is closed. */
+void keys_return(struct store *s);
 
 /* sqlite_sql.c */
 void hooks_finalize(struct store *s);

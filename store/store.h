@@ -138,7 +138,7 @@ void txn_rollback(struct txn *t);
 
 /* The key that the next create without one gets; integer keys only, else -EBADMSG. Uses up nothing. */
 int store_next_key(struct conn *c, const struct model *m, struct value *key, struct err *e);
-/* Takes the next key for good, in its own durable transaction. */
+/* Takes the next key for good: it is durable and never given again, whoever crashes. Cheap where many are wanted. */
 int store_reserve_key(struct store *s, const struct model *m, struct value *key, struct err *e);
 
 /* Key in the row; constraints that store_check should have found are mapped to the same errors. Raises the key counter.
