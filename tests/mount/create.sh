@@ -174,12 +174,11 @@ test_a_reserved_key_survives_a_crash() {
 
 # Many are taken from the database at once; a crash skips some, and no key comes twice.
 test_many_reserved_keys_survive_a_crash() {
-	local i
-	for i in $(seq 40); do cat mnt/items/.new; done >keys
+	for _ in $(seq 40); do cat mnt/items/.new; done >keys
 	echo '{"name": "a"}' >mnt/items/.new
 	crash
 	mount_rowfs
-	for i in $(seq 40); do cat mnt/items/.new; done >>keys
+	for _ in $(seq 40); do cat mnt/items/.new; done >>keys
 	echo '{"name": "b"}' >mnt/items/.new
 	ls mnt/items | sed 's/.json//' >>keys
 	is "$(sort -n keys | uniq -d)" ''
@@ -188,8 +187,7 @@ test_many_reserved_keys_survive_a_crash() {
 }
 
 test_an_unmount_gives_back_what_was_not_reserved() {
-	local i
-	for i in 1 2 3 4 5; do cat mnt/items/.new; done >/dev/null
+	for _ in 1 2 3 4 5; do cat mnt/items/.new; done >/dev/null
 	remount
 	echo '{"name": "a"}' >mnt/items/.new
 	created 6 a
