@@ -437,10 +437,12 @@ struct store *store_new(const struct schema *schema, bool read_only, bool memory
 	s->writer.store = s->checkpoint.store = s;
 	s->tables = calloc(schema->nmodels + 1, sizeof(*s->tables));
 	s->touched = calloc(schema->nmodels + 1, sizeof(*s->touched));
-	if (s->tables && s->touched && init_locks(s) == 0)
+	s->blocks = calloc(schema->nmodels + 1, sizeof(*s->blocks));
+	if (s->tables && s->touched && s->blocks && init_locks(s) == 0)
 		return s;
 	free(s->tables);
 	free(s->touched);
+	free(s->blocks);
 	free(s);
 	return NULL;
 }
@@ -516,5 +518,6 @@ void store_close(struct store *s)
 	free(s->tables);
 	free(s->numbered);
 	free(s->touched);
+	free(s->blocks);
 	free(s);
 }

@@ -338,6 +338,7 @@ int txn_commit(struct txn *t, struct err *e)
 	}
 	s->savepoint = false;
 	t->store = NULL;
+	keys_settle(s, true);
 	await_company(s);
 	if (may_grow(s) && !sqlite3_get_autocommit(s->writer.db))
 		return join_group(s, e);
@@ -350,6 +351,7 @@ void txn_rollback(struct txn *t)
 	if (!s)
 		return;
 	t->store = NULL;
+	keys_settle(s, false);
 	undo(s);
 	leave_group(s);
 }
@@ -468,6 +470,7 @@ int writer_start(struct store *s, struct err *e)
 
 void writer_stop(struct store *s)
 {
+	keys_return(s);
 	if (s->has_checkpointer) {
 		pthread_mutex_lock(&s->checkpoint_lock);
 		s->stopping = true;

@@ -92,6 +92,13 @@ int store_key_of(struct conn *c, const struct model *m, int64_t serial, struct a
 int store_show(struct conn *c, const struct model *m, const struct value *key, struct buf *out, struct stamp *stamp,
 	       struct err *e);
 
+/*
+ * The record's checksum: SHA-256, in lower-case digits, of what its file shows as one line with a newline at its end,
+ * without `_checksum` and those relations that mount.conf's `checksum with` does not name. -ENOENT.
+ */
+int store_checksum(struct conn *c, const struct model *m, const struct value *key, char out[CHECKSUM_SIZE],
+		   struct err *e);
+
 /* Records in order of serial (for integer keys: of the key), from the first above `after`. */
 struct cursor;
 int cursor_open(struct cursor **out, struct conn *c, const struct model *m, int64_t after, struct err *e);
@@ -136,7 +143,7 @@ void txn_rollback(struct txn *t);
 
 /* The key that the next create without one gets; integer keys only, else -EBADMSG. Uses up nothing. */
 int store_next_key(struct conn *c, const struct model *m, struct value *key, struct err *e);
-/* Takes the next key for good, in its own durable transaction. */
+/* Takes the next key for good: it is durable and never given again, whoever crashes. Cheap where many are wanted. */
 int store_reserve_key(struct store *s, const struct model *m, struct value *key, struct err *e);
 
 /* Key in the row; constraints that store_check should have found are mapped to the same errors. Raises the key counter.
