@@ -93,7 +93,7 @@ static int unlink_record(struct mount *m, const struct actor *actor, const struc
 			       end->name);
 	int rc = save_one(m, actor, &request, NULL, end, a, e);
 	if (rc == 0)
-		handle_remove_unsaved(m, end->entry.model, end->name);
+		handle_remove_unsaved(m, end->entry.model, end->name, actor->uid);
 	return rc;
 }
 
@@ -114,9 +114,9 @@ static int unlink_entry(struct mount *m, const struct actor *actor, const struct
 	case ENTRY_RECORD:
 		return unlink_record(m, actor, end, a, e);
 	case ENTRY_UNSAVED:
-		return handle_remove_unsaved(m, end->entry.model, end->name) ? 0 : -ENOENT;
+		return handle_remove_unsaved(m, end->entry.model, end->name, actor->uid) ? 0 : -ENOENT;
 	case ENTRY_SCRATCH:
-		return scratch_unlink(m, end->entry.model, end->name);
+		return scratch_unlink(m, end->entry.model, end->name, actor->uid);
 	default:
 		return unlink_shown(m, actor, end, e);
 	}
@@ -193,7 +193,7 @@ static int copy_rejected(struct move *v, struct err *e)
 
 static int save_scratch(struct move *v, struct err *e)
 {
-	struct scratch *s = scratch_find(v->m, v->from.entry.model, v->from.name);
+	struct scratch *s = scratch_find(v->m, v->from.entry.model, v->from.name, v->actor.uid);
 	buf_auto text = BUF_INIT;
 	int rc;
 
@@ -204,7 +204,7 @@ static int save_scratch(struct move *v, struct err *e)
 		rc = save_text(v, &text, e);
 	scratch_set_error(v->m, s, rc < 0 ? e->text : NULL);
 	if (rc == 0 && !v->keep)
-		scratch_unlink(v->m, v->from.entry.model, v->from.name);
+		scratch_unlink(v->m, v->from.entry.model, v->from.name, v->actor.uid);
 	scratch_put(v->m, s);
 	return rc;
 }
@@ -213,9 +213,9 @@ static int rename_scratch(struct move *v, struct err *e)
 {
 	if (!v->keep)
 		return scratch_rename(v->m, v->from.entry.model, v->from.name, v->to.entry.model, v->to.name,
-				      v->noreplace);
-	struct scratch *s = scratch_find(v->m, v->from.entry.model, v->from.name);
-	int rc = s ? scratch_link(v->m, s, v->to.entry.model, v->to.name, e) : -ENOENT;
+				      v->actor.uid, v->noreplace);
+	struct scratch *s = scratch_find(v->m, v->from.entry.model, v->from.name, v->actor.uid);
+	int rc = s ? scratch_link(v->m, s, v->to.entry.model, v->to.name, v->actor.uid, e) : -ENOENT;
 	if (rc == 0)
 		scratch_stat(v->m, s, &v->made);
 	scratch_put(v->m, s);
@@ -225,7 +225,7 @@ static int rename_scratch(struct move *v, struct err *e)
 static int copy_record(struct move *v, struct err *e)
 {
 	buf_auto text = BUF_INIT;
-	struct conn *c = v->may_read ? store_read_begin(v->m->store, e) : NULL;
+	struct conn *c = v->may_read ? mount_read(v->m, v->actor.uid, e) : NULL;
 
 	if (!c)
 		return v->may_read ? -e->code : -EACCES;
@@ -248,7 +248,7 @@ static int move_record(struct move *v, struct err *e)
 		request.new_model = v->to.entry.model;
 	int rc = v->keep ? -EPERM : save_one(v->m, &v->actor, &request, NULL, &v->to, &v->arena, e);
 	if (rc == 0)
-		handle_remove_unsaved(v->m, v->from.entry.model, v->from.name);
+		handle_remove_unsaved(v->m, v->from.entry.model, v->from.name, v->actor.uid);
 	return rc;
 }
 
@@ -340,7 +340,9 @@ static int find_ends(struct move *v, fuse_req_t req, struct err *e)
 	if (rc < 0)
 		return rc;
 	struct node node = node_decode(v->from.entry.st.st_ino);
-	v->may_read = !v->to.entry.record_name && mount_may_read(v->m, req, &node) == 0;
+	v->may_read =
+	    !v->to.entry.record_name && (node.kind == NODE_KEPT ? mount_may_read_deleted(v->m, req, &node)
+								: mount_may(req, &v->from.entry.st, R_OK)) == 0;
 	return 0;
 }
 

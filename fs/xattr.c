@@ -44,16 +44,28 @@ static int record_error(struct mount *m, fuse_req_t req, fuse_ino_t ino, struct 
 	return journal_last(m->journal, fuse_req_ctx(req)->uid, buf_text(&path), out);
 }
 
+/* 0, or -ENOENT for a record that is not there for who asks. */
+static int must_see(struct mount *m, fuse_req_t req, fuse_ino_t ino)
+{
+	struct node node = node_decode(ino);
+	const struct model *model = node.kind == NODE_RECORD ? mount_model(m, node.model) : NULL;
+	const struct actor who = {.uid = fuse_req_ctx(req)->uid};
+	err_auto e = ERR_INIT;
+	struct stat st;
+
+	return model && model->restricted ? mount_stat(m, ino, &who, &st, &e) : 0;
+}
+
 void xattr_get(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 {
 	struct mount *m = mount_of(req);
 	struct scratch *s = node_decode(ino).kind == NODE_MEMORY ? scratch_get(m, ino) : NULL;
 	buf_auto value = BUF_INIT;
-	int rc = -ENODATA;
+	int rc = s ? scratch_getxattr(m, s, name, &value) : must_see(m, req, ino);
 
-	if (s)
-		rc = scratch_getxattr(m, s, name, &value);
-	else if (strcmp(name, "user.rowfs.error") == 0)
+	if (!s && rc == 0)
+		rc = -ENODATA;
+	if (rc == -ENODATA && !s && strcmp(name, "user.rowfs.error") == 0)
 		rc = record_error(m, req, ino, &value);
 	scratch_put(m, s);
 	reply_xattr(req, rc, &value, size);
@@ -64,11 +76,9 @@ void xattr_list(fuse_req_t req, fuse_ino_t ino, size_t size)
 	struct mount *m = mount_of(req);
 	struct scratch *s = scratch_get(m, ino);
 	buf_auto value = BUF_INIT, names = BUF_INIT;
-	int rc = 0;
+	int rc = s ? scratch_listxattr(m, s, &names) : must_see(m, req, ino);
 
-	if (s)
-		rc = scratch_listxattr(m, s, &names);
-	else if (record_error(m, req, ino, &value) == 0)
+	if (!s && rc == 0 && record_error(m, req, ino, &value) == 0)
 		buf_add(&names, "user.rowfs.error", sizeof("user.rowfs.error"));
 	scratch_put(m, s);
 	reply_xattr(req, rc, &names, size);

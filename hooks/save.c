@@ -14,6 +14,7 @@
 
 #include "../store/json.h"
 #include "../store/limits.h"
+#include "access.h"
 #include "act.h"
 #include "after.h"
 #include "answer.h"
@@ -70,7 +71,7 @@ static struct change *change_of_request(struct order *o, size_t i, struct err *e
 	if (!c)
 		return NULL;
 	c->expect = r->expect;
-	c->trusted = r->trusted;
+	c->trusted = c->exempt = r->trusted;
 	c->document = o->documents[i];
 	return c;
 }
@@ -242,7 +243,7 @@ static int begin(struct saving *v, struct err *e)
 /* The record and what changes of what it embeds, in the order of the file; its pre hooks may edit what comes below. */
 static int prepare_tree(struct saving *v, struct change *c, struct err *e)
 {
-	if (pre_hooks(v, c, e) < 0)
+	if (pre_hooks(v, c, e) < 0 || access_settled(v, c, e) < 0)
 		return -e->code;
 	for (size_t i = 0; i < c->children.n; i++) {
 		struct change *child = c->children.of[i];
@@ -334,8 +335,11 @@ static int replace_target(struct order *o, const struct request *r, struct err *
 {
 	struct saving *v = &o->v;
 	struct stamp stamp;
-	if (store_get(v->conn, r->model, &r->new_key, &v->arena, NULL, &stamp, e) < 0 ||
-	    carry_change(o, change_new(v, r->model, REQUEST_DELETE, &r->new_key, e), e) < 0)
+	struct change *c = change_new(v, r->model, REQUEST_DELETE, &r->new_key, e);
+	if (!c || store_get(v->conn, r->model, &r->new_key, &v->arena, NULL, &stamp, e) < 0)
+		return -e->code;
+	c->makes_room = true;
+	if (carry_change(o, c, e) < 0)
 		return -e->code;
 	return txn_keep_stamp(&v->txn, r->model, &r->new_key, &stamp, e);
 }
@@ -376,14 +380,18 @@ static int move_model(struct order *o, const struct request *r, struct change **
 		return -e->code;
 	if (!row)
 		return err_set(e, ENOENT, "%s does not exist", record_path(&v->arena, r->model, &r->key));
+	struct change *gone = change_new(v, r->model, REQUEST_DELETE, &r->key, e);
 	struct change *c = *result = change_new(v, r->new_model, REQUEST_PUT, &r->new_key, e);
-	if (!c || !(c->document = tree_document(v, r->model, &r->key, row, e)))
+	if (!gone || !c)
+		return -e->code;
+	gone->old = row;
+	if (access_stored(v, gone, e) < 0 || !(c->document = tree_document(v, r->model, &r->key, row, e)))
 		return -e->code;
 	c->expect = r->expect;
-	c->trusted = r->trusted;
+	c->trusted = c->exempt = r->trusted;
 	if (carry_change(o, c, e) < 0)
 		return -e->code;
-	return carry_change(o, change_new(v, r->model, REQUEST_DELETE, &r->key, e), e);
+	return carry_change(o, gone, e);
 }
 
 /* A deleted record comes back, and what was kept of it goes. */

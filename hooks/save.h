@@ -19,7 +19,8 @@
 struct actor {
 	uid_t uid;
 	gid_t gid;
-	pid_t pid; /* 0: the daemon itself */
+	pid_t pid;     /* 0: the daemon itself */
+	bool in_group; /* of the mount; set only where a mode makes a difference of it */
 };
 
 struct saver; /* the schema, its hooks, the store: what a mount saves with */
@@ -51,7 +52,7 @@ struct request {
 	size_t len;
 	const struct model *new_model;
 	struct value new_key;
-	bool trusted; /* the job runner: read-only fields may be set, hooks run */
+	bool trusted; /* the job runner: read-only fields may be set, owners are not asked, hooks run */
 };
 
 /* What became of a request. The key's text lies in the arena given to save. */
