@@ -18,6 +18,7 @@
 #include "handle.h"
 #include "name.h"
 #include "open.h"
+#include "rename.h"
 #include "scratch.h"
 #include "xattr.h"
 
@@ -329,8 +330,8 @@ const struct fuse_lowlevel_ops ops_table = {
     .readdir = dir_read,
     .fsyncdir = op_fsyncdir,
     .unlink = name_unlink,
-    .rename = name_rename,
-    .link = name_link,
+    .rename = rename_name,
+    .link = rename_link,
     .symlink = name_symlink,
     .readlink = name_readlink,
     .mkdir = name_mkdir,

@@ -210,6 +210,8 @@ static int resolve_key_change(struct saving *v, struct change *c, struct err *e)
 	if (!c->row)
 		return err_nomem(e);
 	c->row[c->model->key->index] = c->new_key;
+	if (access_incoming(v, c, e) < 0)
+		return -e->code;
 	if (c->model->embeds && tree_read(v, c, e) < 0)
 		return -e->code;
 	return store_check(v->conn, c->model, c->old, c->row, e);
