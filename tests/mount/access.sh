@@ -4,6 +4,7 @@
 . "$(dirname "$0")/../lib.sh"
 
 setup() {
+	[ "$(id -u)" = 0 ] || skip "needs root"
 	conf <<'END'
 store sqlite:shop.db
 model users {
