@@ -10,7 +10,7 @@ setup() {
 	mount_rowfs mount.conf -o allow_other
 	echo '{"uid": 1001, "username": "our_main_user"}' >mnt/users/1.json
 	echo '{"uid": 1002, "username": "another_user"}' >mnt/users/2.json
-	as_user 1 sh -c 'echo "{\"owner_id\":1,\"description\":\"to do stuff\"}" >mnt/orders/1.json'
+	as_user 1 bash -c 'echo "{\"owner_id\":1,\"description\":\"to do stuff\"}" >mnt/orders/1.json'
 }
 
 as_user() {
@@ -38,8 +38,8 @@ test_users_see_their_orders_and_no_others() {
 }
 
 test_an_order_for_somebody_else_is_refused() {
-	gets 2 'Permission denied' sh -c 'echo "{\"owner_id\":1,\"description\":\"x\"}" >mnt/orders/2.json'
-	gets 2 'Permission denied' sh -c 'echo "{\"owner_id\":1,\"description\":\"x\"}" >mnt/orders/.new'
+	gets 2 'Permission denied' bash -c 'echo "{\"owner_id\":1,\"description\":\"x\"}" >mnt/orders/2.json'
+	gets 2 'Permission denied' bash -c 'echo "{\"owner_id\":1,\"description\":\"x\"}" >mnt/orders/.new'
 	has "$(as_user 2 tail -n 1 mnt/.errors)" 'must belong to who makes it'
 	is "$(sql 'select count(*) from orders')" 1
 }
@@ -53,12 +53,12 @@ test_another_users_order_is_not_there() {
 }
 
 test_another_users_order_is_not_taken() {
-	gets 2 'Permission denied' sh -c 'echo "{\"owner_id\":2,\"description\":\"mine\"}" >mnt/orders/1.json'
+	gets 2 'Permission denied' bash -c 'echo "{\"owner_id\":2,\"description\":\"mine\"}" >mnt/orders/1.json'
 	is "$(value mnt/orders/1.json '[.owner_id, .description]')" '[1,"to do stuff"]'
 }
 
 test_an_order_is_not_given_away() {
-	gets 1 'Permission denied' sh -c 'echo "{\"owner_id\":2}" >>mnt/orders/1.json'
+	gets 1 'Permission denied' bash -c 'echo "{\"owner_id\":2}" >>mnt/orders/1.json'
 	as_user 1 sed -i 's/to do stuff/done/' mnt/orders/1.json
 	is "$(value mnt/orders/1.json '[.owner_id, .description]')" '[1,"done"]'
 }
