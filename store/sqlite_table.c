@@ -248,7 +248,8 @@ static int plan_indexes(struct plan *p, const struct model *m, struct err *e)
 		return 0;
 	for (size_t i = 0; !r && i < m->nfields; i++) {
 		const struct field *f = &m->fields[i];
-		if (f->references && !f->unique && f != m->key)
+		bool of_owner = m->restricted && f == m->ownership.field;
+		if ((f->references || of_owner) && !f->unique && f != m->key)
 			r = plan_index(p, m, f, f->name, " ON $T ($F);\n", e);
 	}
 	if (!r && m->queue)
