@@ -59,6 +59,10 @@ enum statement {
 	FIELD_COUNT,
 	FIELD_SHOWN,
 	FIELD_EMBEDDED,
+	FIELD_RECORDS,
+	FIELD_FIRST,
+	FIELD_NEXT,
+	FIELD_HAS_NULL,
 	STATEMENTS
 };
 
@@ -108,7 +112,18 @@ struct table {
 	bool stamped;       /* a sidecar is kept */
 	bool autoincrement; /* SQLite keeps the key counter */
 	bool rowid;
-	unsigned number; /* sqlite_model.c */
+	unsigned number;                               /* sqlite_model.c */
+	bool indexed[LIMIT_FIELDS + 1 + QUEUE_FIELDS]; /* by field: an index of the table begins with it */
+};
+
+/* A statement that returns a key and a number, and is taken out of the cache so that several may walk one model. */
+struct cursor {
+	struct conn *conn;
+	const struct model *model;
+	sqlite3_stmt *stmt;
+	enum statement statement;
+	const struct field *field; /* of FIELD_RECORDS, with the value that all of them have */
+	struct value value;
 };
 
 /* A thread that waits for its turn; lies on its stack. */
@@ -211,6 +226,9 @@ int stmt_step(struct conn *c, sqlite3_stmt *stmt, struct err *e);
 void problem_at(struct err *e, int code, const char *field, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 /* All keys that the statement returns in its first column. */
 int stmt_keys(struct conn *c, sqlite3_stmt *stmt, struct arena *a, struct value **keys, size_t *n, struct err *e);
+
+/* sqlite_row.c: takes the statement out of the cache. */
+int cursor_new(struct cursor **out, const struct cursor *of, struct err *e);
 
 /* sqlite_embed.c: the member's value; what grows far beyond LIMIT_RECORD is left unfinished. */
 int embedded_show(struct conn *c, const struct relation *relation, const struct value *key, struct buf *out,
