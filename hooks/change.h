@@ -51,6 +51,8 @@ struct change {
 	enum request_kind kind; /* neither REQUEST_MOVE nor REQUEST_RESTORE */
 	enum verb verb;         /* known once it is resolved */
 	enum expect expect;
+	const struct field *where; /* as in the request */
+	struct value was;
 	bool trusted;
 	bool changed;   /* there is something to do; false: equal content, or a child that has left its parent */
 	bool edited;    /* by a pre_save hook: the store must check the row again */

@@ -70,6 +70,8 @@ static struct change *change_of_request(struct order *o, size_t i, struct err *e
 	if (!c)
 		return NULL;
 	c->expect = r->expect;
+	c->where = r->where;
+	c->was = r->was;
 	c->trusted = r->trusted;
 	c->document = o->documents[i];
 	return c;

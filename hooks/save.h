@@ -51,6 +51,8 @@ struct request {
 	size_t len;
 	const struct model *new_model;
 	struct value new_key;
+	const struct field *where; /* of PUT and MERGE: only while it has the value `was`, else ENOENT; NULL: always */
+	struct value was;
 	bool trusted; /* the job runner: read-only fields may be set, hooks run */
 };
 
