@@ -19,6 +19,7 @@
 #ifndef ROWFS_NODE_H
 #define ROWFS_NODE_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "../store/limits.h"
