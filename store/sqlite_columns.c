@@ -6,6 +6,50 @@
 #include <errno.h>
 #include <string.h>
 
+enum affinity { NONE = 1, TEXT = 2, INTEGER = 4, REAL = 8, NUMERIC = 16 };
+
+/* The first letters of a declared type decide, in this order (sqlite.org/datatype3.html, 3.1). */
+static const struct {
+	const char *part;
+	enum affinity affinity;
+} affinities[] = {{"INT", INTEGER}, {"CHAR", TEXT}, {"CLOB", TEXT}, {"TEXT", TEXT}, {"BLOB", NONE},
+		  {"ANY", NONE},    {"REAL", REAL}, {"FLOA", REAL}, {"DOUB", REAL}};
+
+static enum affinity affinity_of(const char *type)
+{
+	for (size_t i = 0; i < sizeof(affinities) / sizeof(affinities[0]); i++)
+		if (strcasestr(type, affinities[i].part))
+			return affinities[i].affinity;
+	return *type ? NUMERIC : NONE;
+}
+
+/* A time in a NUMERIC column (declared DATE or DATETIME) stays text, for it looks like no number; so does JSON
+ * but numbers, which it may hold. */
+static const unsigned fitting[TYPE_COUNT] = {
+    [TYPE_INTEGER] = INTEGER | NUMERIC | NONE,
+    [TYPE_NUMBER] = REAL | NUMERIC | NONE,
+    [TYPE_STRING] = TEXT | NONE,
+    [TYPE_BOOLEAN] = INTEGER | NUMERIC | NONE,
+    [TYPE_DATE] = TEXT | NUMERIC | NONE,
+    [TYPE_DATETIME] = TEXT | NUMERIC | NONE,
+    [TYPE_TIME] = TEXT | NUMERIC | NONE,
+    [TYPE_UUID] = TEXT | NUMERIC | NONE,
+    [TYPE_JSON] = TEXT | NUMERIC | NONE,
+};
+
+bool column_fits(const struct column *column, enum field_type type, bool key)
+{
+	unsigned fits = fitting[type];
+	if (key)
+		fits &= type == TYPE_NUMBER ? REAL : INTEGER | TEXT;
+	return fits & affinity_of(column->type);
+}
+
+bool column_is_untyped(const struct column *column)
+{
+	return affinity_of(column->type) == NONE;
+}
+
 struct reading {
 	struct conn *conn;
 	struct arena *arena;

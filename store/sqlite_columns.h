@@ -19,5 +19,9 @@ struct column {
 /* The columns of a table or view in their order; all lies in the arena. */
 int columns_read(struct conn *c, const char *table, struct arena *a, struct column **out, struct err *e);
 struct column *column_find(struct column *columns, const char *name); /* NULL: none */
+/* Whether values of the type keep their form there. The sidecar finds rows by key, which needs the very same affinity.
+ */
+bool column_fits(const struct column *column, enum field_type type, bool key);
+bool column_is_untyped(const struct column *column); /* anything is kept as it comes */
 
 #endif

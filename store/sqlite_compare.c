@@ -11,8 +11,6 @@
 #include <string.h>
 #include <unistd.h>
 
-enum affinity { NONE = 1, TEXT = 2, INTEGER = 4, REAL = 8, NUMERIC = 16 };
-
 struct comparison {
 	struct conn *c;
 	const struct model *m;
@@ -22,43 +20,6 @@ struct comparison {
 	struct buf alters; /* what closes them, one a line */
 	bool rebuild;      /* ALTER TABLE can't */
 };
-
-/* The first letters of a declared type decide, in this order (sqlite.org/datatype3.html, 3.1). */
-static const struct {
-	const char *part;
-	enum affinity affinity;
-} affinities[] = {{"INT", INTEGER}, {"CHAR", TEXT}, {"CLOB", TEXT}, {"TEXT", TEXT}, {"BLOB", NONE},
-		  {"ANY", NONE},    {"REAL", REAL}, {"FLOA", REAL}, {"DOUB", REAL}};
-
-static enum affinity affinity_of(const char *type)
-{
-	for (size_t i = 0; i < sizeof(affinities) / sizeof(affinities[0]); i++)
-		if (strcasestr(type, affinities[i].part))
-			return affinities[i].affinity;
-	return *type ? NUMERIC : NONE;
-}
-
-/* A time in a NUMERIC column (declared DATE or DATETIME) stays text, for it looks like no number. */
-static const unsigned fitting[TYPE_COUNT] = {
-    [TYPE_INTEGER] = INTEGER | NUMERIC | NONE,
-    [TYPE_NUMBER] = REAL | NUMERIC | NONE,
-    [TYPE_STRING] = TEXT | NONE,
-    [TYPE_BOOLEAN] = INTEGER | NUMERIC | NONE,
-    [TYPE_DATE] = TEXT | NUMERIC | NONE,
-    [TYPE_DATETIME] = TEXT | NUMERIC | NONE,
-    [TYPE_TIME] = TEXT | NUMERIC | NONE,
-    [TYPE_UUID] = TEXT | NUMERIC | NONE,
-    [TYPE_JSON] = TEXT | NONE,
-};
-
-/* The sidecar finds rows by key, which needs the very same affinity. */
-static bool type_fits(const struct model *m, const struct field *f, const char *type)
-{
-	unsigned fits = fitting[f->type];
-	if (f == m->key)
-		fits &= f->type == TYPE_NUMBER ? REAL : INTEGER | TEXT;
-	return fits & affinity_of(type);
-}
 
 /* ---- what differs ---- */
 
@@ -168,7 +129,7 @@ static void compare_reference(struct comparison *x, const struct column *column,
 
 static void compare_column(struct comparison *x, const struct column *column, const struct field *f)
 {
-	if (column->generated || !type_fits(x->m, f, column->type)) {
+	if (column->generated || !column_fits(column, f->type, f == x->m->key)) {
 		differ(x, "column %s is %s, mount.conf says %s", column->name,
 		       column->generated ? "generated"
 		       : *column->type   ? column->type
