@@ -185,6 +185,12 @@ static inline bool field_in_file(const struct field *f)
 {
 	return !f->write_only && !f->hidden && !f->unshown;
 }
+/* The model's table has an index over it, made with the table or beside it. */
+static inline bool field_indexed(const struct model *m, const struct field *f)
+{
+	bool of_owner = m->restricted && f == m->ownership.field;
+	return f != m->key && (f->unique || f->references || of_owner || (f->words && field_in_file(f)));
+}
 
 /* The model's meta.json: what each verb takes and answers. */
 void schema_meta(struct buf *b, const struct model *m);
