@@ -272,8 +272,7 @@ int mount_key(struct mount *m, const struct node *node, struct arena *a, struct 
 		*key = value_integer(node->serial);
 		return 0;
 	}
-	struct conn *c =
-	    mount_read_once(m, VIEW_ALL, e); /* whoever reads the record learns whether it is there for him */
+	struct conn *c = mount_read_once(m, VIEW_ALL, e); /* who reads the record learns whether it is there for him */
 	if (!c)
 		return -e->code;
 	int rc = store_key_of(c, model, node->serial, a, key, e);

@@ -244,11 +244,24 @@ static void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_
 
 /* ---- reading, writing, closing ---- */
 
+/*
+ * Pages of mmap(2) are those of all who have the file open, whoever caused them to be read; where not all may see the
+ * same there are none, and who looks at one gets SIGBUS. read(2) has a lock owner (fuse_direct_io), the kernel's own
+ * reading has none: measured on Linux 6.18.
+ */
+static bool fills_page(const struct handle *h, const struct fuse_file_info *fi)
+{
+	const struct model *m = h->model;
+
+	return fi->lock_owner == 0 && m && (m->varies || (m->owned && handle_writes(h)));
+}
+
 static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
 {
 	buf_auto out = BUF_INIT;
 	err_auto e = ERR_INIT;
-	int rc = handle_read(mount_of(req), handle_of(fi), size, off, &out, &e);
+	bool shared = fills_page(handle_of(fi), fi);
+	int rc = shared ? -EIO : handle_read(mount_of(req), handle_of(fi), size, off, &out, &e);
 
 	(void)ino;
 	if (rc < 0)

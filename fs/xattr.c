@@ -31,6 +31,7 @@ struct asked {
 	struct mount *m;
 	fuse_req_t req;
 	fuse_ino_t ino;
+	struct node node;
 	const struct model *model;
 	struct value key;
 	struct arena arena;
@@ -54,11 +55,10 @@ static int record_sum(struct asked *x, struct buf *out)
 	char sum[CHECKSUM_SIZE];
 	err_auto e = ERR_INIT;
 	struct stat st;
+	int seen = mount_stat(x->m, x->ino, &who, &st, &e);
 
-	if (mount_stat(x->m, x->ino, &who, &st, &e) < 0)
-		return -ENODATA;
-	if (mount_may(x->req, &st, R_OK) < 0)
-		return -EACCES;
+	if (seen < 0 || mount_may(x->req, &st, R_OK) < 0)
+		return seen < 0 ? seen : -EACCES;
 	struct conn *c = mount_read(x->m, who.uid, &e);
 	int rc = c ? store_checksum(c, x->model, &x->key, sum, &e) : -e.code;
 	store_read_end(c);
@@ -76,53 +76,49 @@ static const struct {
 };
 enum { ATTRIBUTES = sizeof(attributes) / sizeof(attributes[0]) };
 
-static bool find_asked(struct asked *x, fuse_ino_t ino)
+/* -ENODATA for what is no record, -ENOENT for one that is not there for who asks. */
+static int find_asked(struct asked *x)
 {
+	const struct actor who = {.uid = fuse_req_ctx(x->req)->uid};
 	err_auto e = ERR_INIT;
+	struct stat st;
 
-	struct node node = node_decode(ino);
-
-	x->ino = ino;
-	x->model = node.kind == NODE_RECORD ? mount_model(x->m, node.model) : NULL;
-	return x->model && mount_key(x->m, &node, &x->arena, &x->key, &e) == 0;
+	x->node = node_decode(x->ino);
+	x->model = x->node.kind == NODE_RECORD ? mount_model(x->m, x->node.model) : NULL;
+	if (x->model && x->model->restricted && mount_stat(x->m, x->ino, &who, &st, &e) < 0)
+		return -ENOENT;
+	return x->model && mount_key(x->m, &x->node, &x->arena, &x->key, &e) == 0 ? 0 : -ENODATA;
 }
 
 static int get_of_record(struct mount *m, fuse_req_t req, fuse_ino_t ino, const char *name, struct buf *out)
 {
-	struct asked x = {.m = m, .req = req};
-	int rc = -ENODATA;
+	struct asked x = {.m = m, .req = req, .ino = ino};
+	size_t i = 0;
 
-	for (size_t i = 0; i < ATTRIBUTES; i++)
-		if (strcmp(attributes[i].name, name) == 0 && find_asked(&x, ino))
-			rc = attributes[i].get(&x, out);
+	while (i < ATTRIBUTES && strcmp(attributes[i].name, name) != 0)
+		i++;
+	if (i == ATTRIBUTES)
+		return -ENODATA;
+	int rc = find_asked(&x);
+	if (rc == 0)
+		rc = attributes[i].get(&x, out);
 	arena_release(&x.arena);
 	return rc;
 }
 
-static void list_of_record(struct mount *m, fuse_req_t req, fuse_ino_t ino, struct buf *out)
+static int list_of_record(struct mount *m, fuse_req_t req, fuse_ino_t ino, struct buf *out)
 {
-	struct asked x = {.m = m, .req = req};
-	bool found = find_asked(&x, ino);
+	struct asked x = {.m = m, .req = req, .ino = ino};
+	int rc = find_asked(&x);
 	buf_auto value = BUF_INIT;
 
-	for (size_t i = 0; found && i < ATTRIBUTES; i++) {
+	for (size_t i = 0; rc == 0 && i < ATTRIBUTES; i++) {
 		buf_reset(&value);
 		if (attributes[i].get(&x, &value) == 0)
 			buf_add(out, attributes[i].name, strlen(attributes[i].name) + 1);
 	}
 	arena_release(&x.arena);
-}
-
-/* 0, or -ENOENT for a record that is not there for who asks. */
-static int must_see(struct mount *m, fuse_req_t req, fuse_ino_t ino)
-{
-	struct node node = node_decode(ino);
-	const struct model *model = node.kind == NODE_RECORD ? mount_model(m, node.model) : NULL;
-	const struct actor who = {.uid = fuse_req_ctx(req)->uid};
-	err_auto e = ERR_INIT;
-	struct stat st;
-
-	return model && model->restricted ? mount_stat(m, ino, &who, &st, &e) : 0;
+	return rc == -ENODATA ? 0 : rc;
 }
 
 void xattr_get(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
@@ -130,10 +126,8 @@ void xattr_get(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 	struct mount *m = mount_of(req);
 	struct scratch *s = node_decode(ino).kind == NODE_MEMORY ? scratch_get(m, ino) : NULL;
 	buf_auto value = BUF_INIT;
-	int rc = s ? scratch_getxattr(m, s, name, &value) : must_see(m, req, ino);
+	int rc = s ? scratch_getxattr(m, s, name, &value) : get_of_record(m, req, ino, name, &value);
 
-	if (!s && rc == 0)
-		rc = get_of_record(m, req, ino, name, &value);
 	scratch_put(m, s);
 	reply_xattr(req, rc, &value, size);
 }
@@ -143,10 +137,12 @@ void xattr_list(fuse_req_t req, fuse_ino_t ino, size_t size)
 	struct mount *m = mount_of(req);
 	struct scratch *s = scratch_get(m, ino);
 	buf_auto names = BUF_INIT;
-	int rc = s ? scratch_listxattr(m, s, &names) : must_see(m, req, ino);
+	int rc = 0;
 
-	if (!s && rc == 0)
-		list_of_record(m, req, ino, &names);
+	if (s)
+		rc = scratch_listxattr(m, s, &names);
+	else
+		rc = list_of_record(m, req, ino, &names);
 	scratch_put(m, s);
 	reply_xattr(req, rc, &names, size);
 }

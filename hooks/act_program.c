@@ -41,8 +41,8 @@ int program_verdict(const struct program *p, const struct program_result *r, str
 		return err_set(e, ETIMEDOUT, "%s took longer than %lld %s", name,
 			       seconds ? p->timeout_ms / 1000 : p->timeout_ms, seconds ? "s" : "ms");
 	if (r->too_much)
-		return err_set(e, ECANCELED, "%s wrote more than %d bytes to its standard output", name,
-			       LIMIT_HOOK_OUTPUT);
+		return err_set(e, ECANCELED, "%s wrote more than %zu bytes to its standard output", name,
+			       program_output(p));
 	if (r->stopped)
 		return err_set(e, ECANCELED, "%s was ended because the mount ends", name);
 	if (r->signal)
@@ -91,6 +91,7 @@ int act_run(struct saving *v, const struct hook *h, struct change *c, struct err
 	struct program p = {
 	    .argv = h->argv,
 	    .user = h->user,
+	    .bounds = &h->bounds,
 	    .timeout_ms = h->timeout_ms,
 	    .started = session_started,
 	    .ended = session_ended,

@@ -178,6 +178,7 @@ static int prepare(struct run *r, struct program *p, struct err *e)
 	*p = (struct program){
 	    .argv = r->hook->argv,
 	    .user = r->hook->user,
+	    .bounds = &r->hook->bounds,
 	    .timeout_ms = r->hook->timeout_ms,
 	    .stop = (volatile bool *)&a->stop,
 	    .wake_fd = a->wake_fd,

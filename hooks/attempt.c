@@ -257,8 +257,11 @@ static void last_line(const struct buf *text, struct err *why, struct program_re
 static void run_program(struct attempt *a, struct program_result *r, struct err *why)
 {
 	struct event_object event = {"job", VERB_CREATE, a->queue, &a->key, NULL, a->row, a->actor, NULL};
+	const struct queue_program *how = &a->saver->hooks->queues[a->queue->index];
 	struct program p = {
 	    .argv = a->queue->queue->argv,
+	    .user = how->user,
+	    .bounds = &how->bounds,
 	    .timeout_ms = a->queue->queue->timeout_ms,
 	    .stop = (const volatile bool *)a->stop,
 	    .wake_fd = a->wake_fd,

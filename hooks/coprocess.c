@@ -67,6 +67,7 @@ static int coprocess_new(struct coprocess **out, struct saver *s, const struct h
 	c->program = (struct program){
 	    .argv = h->argv,
 	    .user = h->user,
+	    .bounds = &h->bounds,
 	    .env = program_env(&c->arena, s, h->user),
 	    .directory = s->schema->conf->directory,
 	    .started = session_started,
@@ -174,7 +175,7 @@ static void take_output(struct question *q)
 		buf_add(out, chunk, (size_t)n);
 	else if (n == 0 || (errno != EAGAIN && errno != EINTR))
 		q->ended = true;
-	q->c->result.too_much = out->len > LIMIT_HOOK_OUTPUT;
+	q->c->result.too_much = out->len > program_output(&q->c->program);
 }
 
 /* Kept for the sentence when it ends; read in any case, for a full pipe would stop it. */

@@ -169,27 +169,46 @@ static int find_kind(struct hook_reader *r, const struct directive *d, size_t at
 	return -1;
 }
 
-static void read_timeout(struct hook_reader *r, const struct directive *d, struct hook *h)
+static int read_timeout(struct hook_reader *r, const struct directive *d, struct hook *h)
 {
-	if (h->kind != HOOK_RUN && h->kind != HOOK_PIPE)
-		conf_mistake(r->conf, &d->words[0], "only a program has a timeout");
-	else if (directive_args(d) != 1 || !word_duration(&d->words[1], &h->timeout_ms) || h->timeout_ms <= 0)
+	if (directive_args(d) != 1 || !word_duration(&d->words[1], &h->timeout_ms) || h->timeout_ms <= 0)
 		conf_mistake(r->conf, &d->words[0], "timeout is followed by a time such as 10s");
+	return 0;
+}
+
+static void unknown_option(struct hook_reader *r, const struct word *name)
+{
+	const char *options[16] = {"timeout", "as"};
+	size_t n = 2 + bounds_names(options + 2, COUNT(options) - 2);
+	conf_unknown(r->conf, name, "option of a hook", options, n);
+}
+
+static int read_option(struct hook_reader *r, const struct directive *d, struct hook *h)
+{
+	const char *name = d->words[0].text;
+	bool timeout = strcmp(name, "timeout") == 0, as = strcmp(name, "as") == 0;
+	if (!timeout && !as && !bounds_has(name)) {
+		unknown_option(r, &d->words[0]);
+		return 0;
+	}
+	if (h->kind != HOOK_RUN && h->kind != HOOK_PIPE) {
+		conf_mistake(r->conf, &d->words[0], "only a program %s",
+			     timeout ? "has a timeout"
+			     : as    ? "runs as a user"
+				     : "has bounds");
+		return 0;
+	}
+	if (timeout)
+		return read_timeout(r, d, h);
+	return as ? hook_read_as(r, d, &h->user) : bounds_read(&h->bounds, d, r->conf, &r->hooks->arena);
 }
 
 static int read_options(struct hook_reader *r, const struct directive *d, struct hook *h)
 {
-	static const char *const options[] = {"timeout", "as"};
 	int result = 0;
-	for (const struct directive *o = d->children; o && result == 0; o = o->next) {
-		if (strcmp(o->words[0].text, "timeout") == 0)
-			read_timeout(r, o, h);
-		else if (strcmp(o->words[0].text, "as") == 0)
-			result = hook_read_as(r, o, h);
-		else
-			conf_unknown(r->conf, &o->words[0], "option of a hook", options, COUNT(options));
-	}
-	return result;
+	for (const struct directive *o = d->children; o && result == 0; o = o->next)
+		result = read_option(r, o, h);
+	return result < 0 ? err_nomem(r->e) : 0;
 }
 
 static int add_hook(struct hook_reader *r, const struct hook *h)
@@ -249,7 +268,7 @@ static int read_on(struct hook_reader *r, const struct directive *d, const struc
 	int kind = find_kind(r, d, at);
 	if (kind < 0)
 		return 0;
-	struct hook h = {.kind = kind, .model = m, .where = &d->words[at]};
+	struct hook h = {.kind = kind, .model = m, .where = &d->words[at], .bounds = default_bounds};
 	size_t args = d->nwords - at - 1;
 	if (args < kinds[kind].least || args > kinds[kind].most)
 		conf_mistake(r->conf, h.where, "usage: %s", kinds[kind].usage);
@@ -281,7 +300,7 @@ int hooks_read(struct hooks *h, struct conf *c, const struct schema *s, struct e
 	for (size_t i = 0; i < s->nmodels && result == 0; i++)
 		if (s->models[i].conf)
 			result = read_block(&r, s->models[i].conf->children, &s->models[i]);
-	return result;
+	return result < 0 ? result : hook_read_queues(&r);
 }
 
 void hooks_release(struct hooks *h)
@@ -361,6 +380,21 @@ static void print_word(const char *text, FILE *to)
 	fprintf(to, strpbrk(text, " \t\n;{}#'\"") || !*text ? " \"%s\"" : " %s", text);
 }
 
+/* A user and bounds that are not the default. */
+static void print_block(const struct hook *h, FILE *to)
+{
+	bool program = h->kind == HOOK_RUN || h->kind == HOOK_PIPE;
+	bool bounded = program && !bounds_equal(&h->bounds, &default_bounds);
+	if (!h->user && !bounded)
+		return;
+	fprintf(to, " {");
+	if (h->user)
+		fprintf(to, " as %s%s", h->user->name, bounded ? ";" : "");
+	if (bounded)
+		bounds_print(&h->bounds, to);
+	fprintf(to, " }");
+}
+
 static void print_hook(const struct hook *h, const struct model *m, FILE *to)
 {
 	fprintf(to, "%s: %s", m->name, events[h->event].name);
@@ -374,8 +408,7 @@ static void print_hook(const struct hook *h, const struct model *m, FILE *to)
 		print_word(h->message, to);
 	for (size_t i = 0; h->argv && h->argv[i]; i++)
 		print_word(h->argv[i], to);
-	if (h->user)
-		fprintf(to, " { as %s }", h->user->name);
+	print_block(h, to);
 	if (h->queue)
 		fprintf(to, " %s", h->queue->name);
 	for (size_t i = 0; i < h->nassignments; i++) {

@@ -12,6 +12,7 @@
 #include "../store/model.h"
 #include "../store/record.h"
 #include "../store/store.h"
+#include "bounds.h"
 
 enum event {
 	EVENT_PRE_SAVE,
@@ -43,6 +44,7 @@ struct hook {
 	const struct model *model; /* NULL: every model */
 	const char **argv;         /* run, pipe, plugin: the words; argv[0] is absolute when it holds a / */
 	const struct user *user;   /* as USER; NULL: the daemon's */
+	struct bounds bounds;      /* run, pipe */
 	size_t instance;           /* pipe: those of the same words share one, numbered from 0 */
 	struct plugin *plugin;     /* the same for plugin */
 	const char *sql;           /* sql and check: its text */
@@ -56,12 +58,19 @@ struct hook {
 	const struct word *where;  /* its kind's word in mount.conf */
 };
 
+/* How the program of a queue runs. */
+struct queue_program {
+	const struct user *user; /* NULL: the daemon's */
+	struct bounds bounds;
+};
+
 struct hooks {
 	struct hook *all; /* in the order they run: those of every model first, then each model's */
 	size_t n;
 	size_t ninstances; /* of pipe */
 	struct plugin **plugins;
 	size_t nplugins;
+	struct queue_program *queues; /* by model index */
 	struct arena arena;
 };
 
@@ -71,7 +80,7 @@ int hooks_read(struct hooks *h, struct conf *c, const struct schema *s, struct e
 int hooks_prepare(struct hooks *h, struct conf *c, struct store *store, const struct schema *s, struct err *e);
 void hooks_release(struct hooks *h);
 /* -EPERM when a program is to run as a user that only root could run it as. */
-int hooks_check_users(const struct hooks *h, struct err *e);
+int hooks_check_users(const struct hooks *h, const struct schema *s, struct err *e);
 
 /* The next hook at or after *at for the event, verb and model; NULL at the end. *at starts at 0. */
 const struct hook *hooks_next(const struct hooks *h, enum event event, enum verb verb, const struct model *m,

@@ -44,12 +44,10 @@ static int fill_user(struct arena *a, const struct passwd *pw, struct user *user
 	return user->name && user->home ? 0 : -1;
 }
 
-int hook_read_as(struct hook_reader *r, const struct directive *d, struct hook *h)
+int hook_read_as(struct hook_reader *r, const struct directive *d, const struct user **out)
 {
 	const struct passwd *pw = directive_args(d) == 1 ? getpwnam(d->words[1].text) : NULL;
-	if (h->kind != HOOK_RUN && h->kind != HOOK_PIPE) {
-		conf_mistake(r->conf, &d->words[0], "only a program runs as a user");
-	} else if (directive_args(d) != 1) {
+	if (directive_args(d) != 1) {
 		conf_mistake(r->conf, &d->words[0], "as is followed by the name of a user");
 	} else if (!pw) {
 		conf_mistake(r->conf, &d->words[1], "there is no user '%s'", d->words[1].text);
@@ -57,9 +55,40 @@ int hook_read_as(struct hook_reader *r, const struct directive *d, struct hook *
 		struct user *user = arena_alloc(&r->hooks->arena, sizeof *user);
 		if (!user || fill_user(&r->hooks->arena, pw, user) < 0)
 			return err_nomem(r->e);
-		h->user = user;
+		*out = user;
 	}
 	return 0;
+}
+
+/* ---- queues ---- */
+
+static int read_queue(struct hook_reader *r, const struct model *m, struct queue_program *q)
+{
+	int result = 0;
+	q->bounds = default_bounds;
+	for (const struct directive *d = m->conf->children; d && result == 0; d = d->next) {
+		const char *name = d->words[0].text;
+		bool as = strcmp(name, "as") == 0;
+		if (!as && !bounds_has(name))
+			continue;
+		if (!m->queue->argv)
+			conf_mistake(r->conf, &d->words[0], "'%s' needs 'run': there is no program", name);
+		result = as ? hook_read_as(r, d, &q->user) : bounds_read(&q->bounds, d, r->conf, &r->hooks->arena);
+	}
+	return result < 0 ? err_nomem(r->e) : 0;
+}
+
+int hook_read_queues(struct hook_reader *r)
+{
+	const struct schema *s = r->schema;
+	int result = 0;
+	r->hooks->queues = arena_alloc(&r->hooks->arena, s->nmodels * sizeof *r->hooks->queues);
+	if (!r->hooks->queues && s->nmodels)
+		return err_nomem(r->e);
+	for (size_t i = 0; i < s->nmodels && result == 0; i++)
+		if (s->models[i].queue && s->models[i].conf)
+			result = read_queue(r, &s->models[i], &r->hooks->queues[i]);
+	return result;
 }
 
 /* ---- sharing ---- */
@@ -82,7 +111,8 @@ static const struct hook *find_same(const struct hooks *hooks, const struct hook
 {
 	for (size_t i = 0; i < hooks->n; i++) {
 		const struct hook *other = &hooks->all[i];
-		if (other->kind == h->kind && same_words(other->argv, h->argv) && same_user(other->user, h->user))
+		if (other->kind == h->kind && same_words(other->argv, h->argv) && same_user(other->user, h->user) &&
+		    bounds_equal(&other->bounds, &h->bounds))
 			return other;
 	}
 	return NULL;
@@ -124,13 +154,21 @@ int hook_read_plugin(struct hook_reader *r, const struct word *words, size_t n, 
 
 /* ---- before the mount ---- */
 
-int hooks_check_users(const struct hooks *hooks, struct err *e)
+static int check_user(const struct user *user, const char *what, int line, struct err *e)
 {
-	for (size_t i = 0; i < hooks->n; i++) {
-		const struct hook *h = &hooks->all[i];
-		if (h->user && geteuid() != 0 && h->user->uid != geteuid())
-			return err_set(e, EPERM, "only root can run programs as another user (line %d)",
-				       h->where->line);
-	}
-	return 0;
+	if (!user || geteuid() == 0 || user->uid == geteuid())
+		return 0;
+	return err_set(e, EPERM, "only root can run programs as another user (%s %d)", what, line);
+}
+
+int hooks_check_users(const struct hooks *hooks, const struct schema *s, struct err *e)
+{
+	int result = 0;
+	for (size_t i = 0; i < hooks->n && result == 0; i++)
+		result = check_user(hooks->all[i].user, "line", hooks->all[i].where->line, e);
+	for (size_t i = 0; i < s->nmodels && result == 0; i++)
+		if (s->models[i].queue && s->models[i].conf)
+			result =
+			    check_user(hooks->queues[i].user, "the queue in line", s->models[i].conf->words[0].line, e);
+	return result;
 }

@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "../store/limits.h"
+#include "confine.h"
 #include "launch.h"
 
 /* ThreadSanitizer takes clone for a fork, whatever its flags, and stops watching; glibc's other name it leaves alone.
@@ -41,6 +42,7 @@ struct start {
 	const struct program *program;
 	const char *path;
 	int child_end[STREAMS];
+	struct confinement confinement;
 	sigset_t no_signals;
 	int error;
 	struct launched *launched;
@@ -116,7 +118,8 @@ __attribute__((no_sanitize("address", "thread", "undefined"))) static int child_
 	setsid();
 	if (p->started)
 		p->started(p->data, getpid());
-	if (place_streams(s->child_end) == 0 && become(p->user) == 0 && (!p->directory || chdir(p->directory) == 0)) {
+	if (confine_child(&s->confinement) == 0 && place_streams(s->child_end) == 0 && become(p->user) == 0 &&
+	    (!p->directory || chdir(p->directory) == 0)) {
 		reset_signals(&s->no_signals);
 		execve(s->path, (char *const *)p->argv, (char *const *)p->env);
 	}
@@ -222,10 +225,13 @@ int launch(const struct program *p, struct launched *l, struct err *e)
 	char path[PATH_MAX];
 	struct start s = {.program = p, .child_end = {-1, -1, -1}, .launched = l};
 	*l = (struct launched){.pidfd = -1, .fds = {-1, -1, -1}};
+	if (confine_prepare(&s.confinement, p->bounds ? p->bounds : &default_bounds, p->timeout_ms, e) < 0)
+		return -e->code;
 	s.path = find_program(p, path, sizeof path);
 	int result = s.path ? open_pipes(&s) : -ENOENT;
 	if (result == 0)
 		result = start_child(&s);
+	confine_release(&s.confinement);
 	close_all(s.child_end);
 	if (result < 0)
 		close_all(l->fds);

@@ -59,9 +59,10 @@ static void feed(struct run *r)
 static void keep_output(struct run *r, const char *data, size_t len)
 {
 	struct buf *out = &r->result->out;
-	if (out->len + len > LIMIT_HOOK_OUTPUT) {
+	size_t most = program_output(r->program);
+	if (out->len + len > most) {
 		r->result->too_much = true;
-		len = LIMIT_HOOK_OUTPUT - out->len;
+		len = most - out->len;
 		terminate(r);
 	}
 	buf_add(out, data, len);
@@ -152,6 +153,11 @@ int program_run(const struct program *p, struct program_result *r, struct err *e
 		return err_nomem(e);
 	}
 	return 0;
+}
+
+size_t program_output(const struct program *p)
+{
+	return (size_t)(p->bounds ? p->bounds : &default_bounds)->output;
 }
 
 void program_result_release(struct program_result *r)

@@ -14,6 +14,7 @@
 
 #include "../store/buf.h"
 #include "../store/err.h"
+#include "bounds.h"
 
 /* Whom a program runs as. */
 struct user {
@@ -32,6 +33,7 @@ struct program {
 	const struct user *user; /* NULL: the daemon's */
 	const char *input;       /* for its standard input */
 	size_t input_len;
+	const struct bounds *bounds; /* NULL: the defaults */
 	long long timeout_ms;
 	void (*started)(void *data, pid_t session); /* before it executes anything; NULL is fine */
 	void (*ended)(void *data, pid_t session);
@@ -43,7 +45,7 @@ struct program {
 struct program_result {
 	bool timed_out;
 	bool stopped;        /* by *stop */
-	bool too_much;       /* standard output over LIMIT_HOOK_OUTPUT: ended */
+	bool too_much;       /* standard output over its bound: ended */
 	int status;          /* exit status 0 to 255, or -1 */
 	int signal;          /* that ended it, or 0 */
 	struct buf out, err; /* err: the first LIMIT_HOOK_STDERR bytes */
@@ -53,6 +55,8 @@ struct program_result {
  * directory"). */
 int program_run(const struct program *p, struct program_result *r, struct err *e);
 void program_result_release(struct program_result *r);
+/* How many bytes it may write to its standard output. */
+size_t program_output(const struct program *p);
 /* "hooks/fulfil" for messages: its path relative to its directory when it lies below it. */
 const char *program_name(const struct program *p);
 

@@ -478,7 +478,7 @@ int saver_new(struct saver **out, const struct schema *schema, const struct hook
 		return err_nomem(e);
 	*s = (struct saver){.schema = schema, .hooks = hooks, .store = store, .journal = journal, .mount = mount};
 	pthread_mutex_init(&s->sessions_lock, NULL);
-	int result = hooks_check_users(hooks, e);
+	int result = hooks_check_users(hooks, schema, e);
 	if (result == 0)
 		result = coprocesses_new(s, e);
 	for (size_t i = 0; i < hooks->nplugins && result == 0; i++)

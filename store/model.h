@@ -131,10 +131,11 @@ struct model {
 	bool embedded;       /* by another model */
 	struct queue *queue; /* NULL: not a queue */
 	bool read_only, hidden;
-	bool checksum_in_file; /* its files have a member _checksum */
 	struct ownership ownership;
 	bool owned;                   /* `owner`, or part of a model that has it */
 	bool restricted;              /* `visible owner`, or part of a model that has it: others don't see it */
+	bool varies;                  /* its files show to each user other members: of a restricted model */
+	bool checksum_in_file;        /* its files have a member _checksum */
 	mode_t mode, dir_mode;        /* default 0644, and 0777 with an owner, else 0755 */
 	const struct directive *conf; /* its block, for hooks/hook.h */
 };

@@ -130,6 +130,11 @@ void settle_ownership(struct reader *r)
 			more |= inherit(&s->models[i]);
 	}
 	for (size_t i = 0; i < s->nmodels; i++)
+		for (size_t j = 0; j < s->models[i].nrelations; j++) {
+			const struct relation *relation = &s->models[i].relations[j];
+			s->models[i].varies |= !relation_embeds(relation) && relation->child->restricted;
+		}
+	for (size_t i = 0; i < s->nmodels; i++)
 		if (s->models[i].owned && !find_directive(&s->models[i], "dir-mode"))
 			s->models[i].dir_mode = 0777;
 }

@@ -37,12 +37,13 @@ void stmt_stamp(struct conn *c, sqlite3_stmt *stmt, const struct model *m, struc
 int row_find(struct conn *c, const struct model *m, enum statement what, const struct value *key, sqlite3_stmt **out,
 	     struct err *e)
 {
-	int r = conn_statement(c, m, conn_filters(c, m) ? ROW_GET : what, NULL, out, e);
+	bool filters = conn_filters(c, m);
+	int r = conn_statement(c, m, filters ? ROW_GET : what, NULL, out, e);
 	if (r)
 		return r;
 	bind_value(*out, 1, key);
 	r = stmt_step(c, *out, e);
-	if (r > 0 && conn_filters(c, m) && column_uid(*out, (int)m->nfields + 3) != c->viewer)
+	if (r > 0 && filters && column_uid(*out, (int)m->nfields + 3) != c->viewer)
 		r = 0;
 	return r == 0 ? not_found(m, key, e) : r < 0 ? r : 0;
 }

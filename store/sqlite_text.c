@@ -24,7 +24,7 @@ static const char *const templates[STATEMENTS] = {
     [ROW_FIELDS] = "SELECT $C FROM $T AS t WHERE t.$K = ?1",
     [ROW_KEY_OF] = "SELECT t.$K FROM $R WHERE $s = ?1",
     [ROW_CURSOR] = "SELECT t.$K, $s FROM $R WHERE $s > ?1 AND $s <= $L$Y ORDER BY $s",
-    [ROW_COUNT] = "SELECT count(*) FROM $T AS t WHERE true$Y",
+    [ROW_COUNT] = "SELECT count(*) FROM $T AS t$y",
     [ROW_EXISTS] = "SELECT 1 FROM $T AS t WHERE t.$K = ?1$Y",
     [ROW_CHECK] = "SELECT $X FROM (SELECT $V)",
     [ROW_OWNER] = "SELECT 0$W FROM (SELECT $V) AS t",
@@ -221,6 +221,15 @@ static void write_placed_rows(const struct context *c)
 	sql_text(c->b, c->s, c->m, c->f, joined ? "$T AS t JOIN $S AS s ON s.key = t.$K" : "$T AS t");
 }
 
+/* The same where there is no other condition: SQLite counts without one without looking at rows. */
+static void write_only_visible(const struct context *c)
+{
+	if (!c->filter)
+		return;
+	buf_str(c->b, " WHERE ");
+	sql_visible(c->b, c->s, c->m);
+}
+
 static void write_sequence(const struct context *c)
 {
 	buf_str(c->b, c->s->tables[c->m->index].autoincrement ? "sqlite_sequence" : "rowfs_sequence");
@@ -371,6 +380,7 @@ static const struct {
     {'X', write_checks},
     {'W', write_owner},
     {'Y', write_visible},
+    {'y', write_only_visible},
 };
 
 static void write_template(const struct context *c, const char *template)
@@ -395,7 +405,7 @@ void sql_text(struct buf *b, const struct store *s, const struct model *m, const
 
 bool statement_filters(enum statement statement)
 {
-	return strstr(templates[statement], "$Y") != NULL;
+	return strstr(templates[statement], "$Y") || strstr(templates[statement], "$y");
 }
 
 void sql_statement(struct buf *b, const struct store *s, const struct model *m, enum statement statement,

@@ -264,6 +264,20 @@ test_readers_at_once_see_each_his_own_bytes() {
 	is "$(sort -u of1002)" "$other"
 }
 
+test_what_differs_by_reader_has_no_shared_pages() {
+	order 1 1
+	cat >map.py <<'END'
+import mmap, os, sys
+fd = os.open(sys.argv[1], int(sys.argv[2]))
+print(mmap.mmap(fd, os.fstat(fd).st_size, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ)[:1])
+END
+	is "$(as 1001 /usr/bin/python3 map.py mnt/orders/1.json 0 2>&1 || echo "status $?")" 'status 135'
+	saves mnt/notes/1.json '{"uid": 1001}'
+	is "$(as 1001 /usr/bin/python3 map.py mnt/notes/1.json 0)" "b'{'"
+	is "$(as 1001 /usr/bin/python3 map.py mnt/notes/1.json 2 2>&1 || echo "status $?")" 'status 135'
+	is "$(as 1001 dd if=mnt/orders/1.json bs=4096 2>/dev/null | jq -c .id)" 1
+}
+
 test_an_embedded_record_follows_its_parent() {
 	order 1 1 '"lines": [{"what": "a"}]'
 	is "$(stat -c %u mnt/lines/1.json)" 1001
@@ -277,6 +291,31 @@ test_an_embedded_record_follows_its_parent() {
 	is "$(by 1002 open mnt/lines/7.json wa : write '{"order_id": 1}')" 'write: EACCES'
 	is "$(by 1002 open mnt/orders/2.json wct : write '{"owner_id": 2, "lines": [{"id": 1, "what": "stolen"}]}')" 'write: EBADMSG'
 	is "$(as 1001 jq -c '.lines | map(.what)' mnt/orders/1.json)" '["a"]'
+}
+
+test_a_record_that_two_models_embed_follows_the_one_that_has_it() {
+	unmount
+	cat >>mount.conf <<'END'
+model bills {
+	fields {
+		id integer key
+		uid integer default uid
+	}
+	owner uid
+	embeds-many lines by bill_id
+}
+END
+	sed -i '/^model lines/,/^}/ s/^\t\twhat string/&\n\t\tbill_id integer references bills/' mount.conf
+	sql 'drop table lines; delete from rowfs_deleted'
+	sql 'drop table if exists rowfs_stat_lines'
+	mount_rowfs mount.conf -o allow_other
+	order 1 1 '"lines": [{"what": "of an order"}]'
+	is "$(by 1002 open mnt/bills/1.json wct : write '{"lines": [{"what": "of a bill"}]}')" ok
+	saves mnt/lines/9.json '{"what": "of nobody"}'
+	is "$(stat -c '%n %u' mnt/lines/*)" $'mnt/lines/1.json 1001\nmnt/lines/2.json 1002\nmnt/lines/9.json 0'
+	is "$(as 1001 ls mnt/lines)" 1.json
+	is "$(as 1002 ls mnt/lines)" 2.json
+	is "$(by 1002 open mnt/lines/2.json wa : write '{"order_id": 1, "bill_id": null}')" 'write: EACCES'
 }
 
 test_a_hidden_record_is_no_target_of_references_and_its_values_have_no_name() {
