@@ -103,7 +103,7 @@ static int set_key(struct handle *h, const struct value *key, struct err *e)
 
 static int show(struct mount *m, const struct model *model, const struct value *key, struct buf *out, struct err *e)
 {
-	struct conn *c = store_read_once(m->store, e);
+	struct conn *c = store_read_once(m->store, model, e);
 
 	if (!c)
 		return -e->code;
@@ -115,7 +115,7 @@ static int show(struct mount *m, const struct model *model, const struct value *
 static int must_exist(struct mount *m, const struct model *model, const struct value *key, struct err *e)
 {
 	arena_auto a = ARENA_INIT;
-	struct conn *c = store_read_once(m->store, e);
+	struct conn *c = store_read_once(m->store, model, e);
 
 	if (!c)
 		return -e->code;

@@ -361,8 +361,9 @@ static int create_record(struct mount *m, const struct actor *actor, const struc
 	return handle_open_record(m, actor, entry->model, &entry->key, name, ino, flags, false, out, e);
 }
 
+/* Fills *st where nobody has to be asked for the attributes: of a name that is new. */
 static int create_in(struct mount *m, fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, int flags,
-		     struct handle **out, struct err *e)
+		     struct handle **out, struct stat *st, struct err *e)
 {
 	struct actor actor = mount_actor(req);
 	arena_auto a = ARENA_INIT;
@@ -380,8 +381,12 @@ static int create_in(struct mount *m, fuse_req_t req, fuse_ino_t parent, const c
 		return rc;
 	if (entry.kind != ENTRY_NONE) /* it came between the kernel's look-up and this request */
 		return flags & O_EXCL ? -EEXIST : open_node(m, req, entry.st.st_ino, flags, out, e);
-	if (entry.record_name)
-		return create_record(m, &actor, &entry, name, flags, out, e);
+	if (entry.record_name) {
+		rc = create_record(m, &actor, &entry, name, flags, out, e);
+		if (rc == 0)
+			mount_dir_stat(m, (*out)->ino, mount_record_mode(entry.model), st);
+		return rc;
+	}
 	rc = scratch_create(m, entry.model, name, S_IFREG | (mode & 07777), &actor, &s, e);
 	return rc < 0 ? rc : open_scratch(m, s, flags & ~O_TRUNC, out, e);
 }
@@ -392,9 +397,9 @@ static void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_
 	struct fuse_entry_param entry = {0};
 	err_auto e = ERR_INIT;
 	struct handle *h = NULL;
-	int rc = create_in(m, req, parent, name, mode, fi->flags, &h, &e);
+	int rc = create_in(m, req, parent, name, mode, fi->flags, &h, &entry.attr, &e);
 
-	if (rc == 0)
+	if (rc == 0 && !entry.attr.st_ino)
 		rc = mount_stat(m, h->ino, fuse_req_ctx(req)->pid, &entry.attr, &e);
 	if (rc < 0) {
 		handle_close(m, h);

@@ -252,7 +252,8 @@ void bind_value(sqlite3_stmt *stmt, int at, const struct value *v)
 
 /* ---- connections ---- */
 
-/* Without the count of what is allocated, and its lock at each malloc. Too late once SQLite is in use; then it stays. */
+/* Without the count of what is allocated, and its lock at each malloc. Too late once SQLite is in use; then it stays.
+ */
 static void configure(void)
 {
 	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
@@ -377,8 +378,11 @@ struct conn *store_read_begin(struct store *s, struct err *e)
 	return c;
 }
 
-struct conn *store_read_once(struct store *s, struct err *e)
+/* Relations may show many rows, for which no save shall wait. */
+struct conn *store_read_once(struct store *s, const struct model *m, struct err *e)
 {
+	if (m->nrelations == 0 && !s->memory && turn_try(s))
+		return &s->writer;
 	struct conn *c = store_read_begin(s, e);
 	if (c)
 		c->once = true;
@@ -389,6 +393,10 @@ void store_read_end(struct conn *c)
 {
 	if (!c)
 		return;
+	if (c == &c->store->writer) {
+		turn_pass(c->store);
+		return;
+	}
 	err_auto ignored = ERR_INIT;
 	c->once = false;
 	struct store *s = c->store;

@@ -247,6 +247,7 @@ int deleted_open(struct store *s, struct err *e);
 int writer_start(struct store *s, struct err *e);
 void writer_stop(struct store *s);
 void turn_wait(struct store *s);
+bool turn_try(struct store *s); /* true: it is the caller's turn now, and no group is open */
 void turn_pass(struct store *s);
 /* -EIO once SQLite has rolled the running transaction back by itself: nothing may be written outside of it. */
 int txn_alive(struct txn *t, struct err *e);

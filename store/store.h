@@ -65,8 +65,12 @@ bool store_changed_elsewhere(struct store *s);
 /* A snapshot; waits when all LIMIT_READERS are in use. NULL with *e on failure. */
 struct conn *store_read_begin(struct store *s, struct err *e);
 void store_read_end(struct conn *c); /* NULL is fine */
-/* For a single call of store_get, store_show or store_key_of: each sees one state without a snapshot around it. */
-struct conn *store_read_once(struct store *s, struct err *e);
+/*
+ * For a single call of store_get, store_show or store_key_of about one record of the model: each sees one state without
+ * a snapshot around it. Where nobody writes it is the writing connection, which has the pages that were changed last and
+ * is nobody else's until store_read_end: no transaction may be begun before that.
+ */
+struct conn *store_read_once(struct store *s, const struct model *m, struct err *e);
 
 /* What is kept beside a row. */
 struct stamp {
