@@ -112,14 +112,17 @@ static int show(struct mount *m, const struct model *model, const struct value *
 	return rc;
 }
 
-static int must_exist(struct mount *m, const struct model *model, const struct value *key, struct err *e)
+/* The kernel has just looked the name up, and the save will ask; but a name that was never saved is found so too. */
+static int must_exist(struct mount *m, const struct handle *h, struct err *e)
 {
 	arena_auto a = ARENA_INIT;
-	struct conn *c = store_read_once(m->store, model, e);
 
+	if (!handle_is_unsaved(m, h->ino))
+		return 0;
+	struct conn *c = store_read_once(m->store, h->model, e);
 	if (!c)
 		return -e->code;
-	int rc = store_get(c, model, key, &a, NULL, NULL, e);
+	int rc = store_get(c, h->model, &h->key, &a, NULL, NULL, e);
 	store_read_end(c);
 	return rc;
 }
@@ -130,7 +133,7 @@ static int load(struct mount *m, struct handle *h, struct err *e)
 	if (h->unsaved)
 		return 0;
 	if (handle_writes(h) && (h->flags & O_TRUNC))
-		return must_exist(m, h->model, &h->key, e);
+		return must_exist(m, h, e);
 	if (handle_writes(h) && (h->flags & O_APPEND)) {
 		draft_init(&h->draft, DRAFT_APPEND);
 		return show(m, h->model, &h->key, &h->text, e);
