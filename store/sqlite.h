@@ -215,6 +215,14 @@ void problem_at(struct err *e, int code, const char *field, const char *fmt, ...
 /* All keys that the statement returns in its first column. */
 int stmt_keys(struct conn *c, sqlite3_stmt *stmt, struct arena *a, struct value **keys, size_t *n, struct err *e);
 
+/*
+ * sqlite_log.c: names for sqlite3_open_v2, once registered. Only the connection that writes the log needs them: the
+ * first with synchronous=FULL, the other with any.
+ */
+#define LOG_VFS_FULL "rowfs-log-full"
+#define LOG_VFS      "rowfs-log"
+void log_register(void);
+
 /* sqlite_embed.c: the member's value; what grows far beyond LIMIT_RECORD is left unfinished. */
 int embedded_show(struct conn *c, const struct relation *relation, const struct value *key, struct buf *out,
 		  struct err *e);
