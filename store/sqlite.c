@@ -67,6 +67,7 @@ int conn_error(struct conn *c, int rc, struct err *e)
 {
 	err_auto why = ERR_INIT;
 	int result = failure_error(c, rc, &why);
+	c->doubtful |= (rc & 0xff) == SQLITE_CORRUPT || (rc & 0xff) == SQLITE_NOTADB || (rc & 0xff) == SQLITE_IOERR;
 	note_rollback(c, &why);
 	if (e->code == 0)
 		err_take(e, &why);
@@ -200,7 +201,9 @@ static int begin_snapshot(struct conn *c, struct err *e)
 {
 	if (c->begun || c->once || c == &c->store->writer)
 		return 0;
-	int r = conn_control(c, CONTROL_READ, e);
+	int r = conn_check_place(c, e);
+	if (!r)
+		r = conn_control(c, CONTROL_READ, e);
 	c->begun = !r;
 	return r;
 }
@@ -335,13 +338,16 @@ struct store *store_new(const struct schema *schema, bool read_only, bool memory
 	s->schema = schema;
 	s->read_only = read_only;
 	s->memory = memory;
+	s->hold_fd = -1;
 	s->writer.store = s->checkpoint.store = s;
 	s->tables = calloc(schema->nmodels + 1, sizeof(*s->tables));
 	s->touched = calloc(schema->nmodels + 1, sizeof(*s->touched));
-	if (s->tables && s->touched && init_locks(s) == 0)
+	s->blocks = calloc(schema->nmodels + 1, sizeof(*s->blocks));
+	if (s->tables && s->touched && s->blocks && init_locks(s) == 0)
 		return s;
 	free(s->tables);
 	free(s->touched);
+	free(s->blocks);
 	free(s);
 	return NULL;
 }
@@ -352,7 +358,9 @@ static int open_all(struct store *s, struct err *e)
 	const char *path = s->memory ? ":memory:" : s->schema->database;
 	if (!path)
 		return err_set(e, EBADMSG, "mount.conf names no database; add: store sqlite:FILE");
-	int r = conn_open(&s->writer, s, path, flags, WRITER_CACHE_KIB, e);
+	int r = s->memory || s->read_only ? 0 : store_hold(s, e);
+	if (!r)
+		r = conn_open(&s->writer, s, path, flags, WRITER_CACHE_KIB, e);
 	if (!r)
 		r = tables_open(s, e);
 	if (!r)
@@ -408,9 +416,11 @@ void store_close(struct store *s)
 	hooks_finalize(s);
 	writer_stop(s);
 	conn_close(&s->writer);
+	store_let_go(s);
 	destroy_locks(s);
 	free(s->tables);
 	free(s->numbered);
 	free(s->touched);
+	free(s->blocks);
 	free(s);
 }

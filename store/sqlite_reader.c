@@ -79,12 +79,20 @@ struct conn *store_read_begin(struct store *s, struct err *e)
 /* Relations may show many rows, for which no save shall wait. */
 struct conn *store_read_once(struct store *s, const struct model *m, struct err *e)
 {
-	if (m->nrelations == 0 && !s->memory && turn_try(s))
-		return &s->writer;
+	if (m->nrelations == 0 && !s->memory && turn_try(s)) {
+		if (writer_check(s, e) == 0)
+			return &s->writer;
+		turn_pass(s);
+		return NULL;
+	}
 	struct conn *c = store_read_begin(s, e);
-	if (c)
-		c->once = true;
-	return c;
+	if (!c)
+		return NULL;
+	c->once = true;
+	if (conn_check_place(c, e) == 0)
+		return c;
+	store_read_end(c);
+	return NULL;
 }
 
 void store_read_end(struct conn *c)
@@ -100,7 +108,7 @@ void store_read_end(struct conn *c)
 	struct store *s = c->store;
 	bool sound = !c->begun || conn_control(c, CONTROL_COMMIT, &ignored) == 0;
 	c->begun = false;
-	if (sound || sqlite3_get_autocommit(c->db)) {
+	if (!c->doubtful && (sound || sqlite3_get_autocommit(c->db))) {
 		reader_leave(s, c);
 		return;
 	}
