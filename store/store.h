@@ -69,8 +69,8 @@ bool store_changed_elsewhere(struct store *s);
 struct conn *store_read_begin(struct store *s, struct err *e);
 void store_read_end(struct conn *c); /* NULL is fine */
 /*
- * For a single call of store_get, store_show or store_key_of about one record of the model: each sees one state without
- * a snapshot around it. Where nobody writes it is the writing connection, which has the pages that were changed last and
+ * For reads about one record of the model of which each may see another state: a call of store_get, store_show or
+ * store_key_of sees one without a snapshot around it. Where nobody writes it is the writing connection, which has the pages that were changed last and
  * is nobody else's until store_read_end: no transaction may be begun before that.
  */
 struct conn *store_read_once(struct store *s, const struct model *m, struct err *e);
