@@ -227,7 +227,7 @@ static int stamp_of(struct mount *m, const struct by_node *n, uid_t viewer, stru
 {
 	arena_auto a = ARENA_INIT;
 	struct value *row = arena_alloc(&a, n->model->nfields * sizeof(*row));
-	struct conn *c = row ? mount_read_once(m, viewer, e) : NULL;
+	struct conn *c = row ? mount_read_once(m, n->model, viewer, e) : NULL;
 
 	if (!c)
 		return row ? -e->code : err_nomem(e);

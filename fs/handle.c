@@ -106,7 +106,7 @@ static int set_key(struct handle *h, const struct value *key, struct err *e)
 /* As who opened it sees the record. checksum: of the same version; NULL: it is not wanted. */
 static int show(struct mount *m, const struct handle *h, struct buf *out, char *checksum, struct err *e)
 {
-	struct conn *c = (checksum ? mount_read : mount_read_once)(m, h->opener.uid, e);
+	struct conn *c = checksum ? mount_read(m, h->opener.uid, e) : mount_read_once(m, h->model, h->opener.uid, e);
 
 	if (!c)
 		return -e->code;
@@ -117,11 +117,14 @@ static int show(struct mount *m, const struct handle *h, struct buf *out, char *
 	return rc;
 }
 
+/* The kernel has just looked the name up, and the save will ask; but a name that was never saved is found so too. */
 static int must_exist(struct mount *m, const struct handle *h, struct err *e)
 {
 	arena_auto a = ARENA_INIT;
-	struct conn *c = mount_read_once(m, h->opener.uid, e);
 
+	if (!h->model->owned && !handle_is_unsaved(m, h->ino))
+		return 0;
+	struct conn *c = mount_read_once(m, h->model, h->opener.uid, e);
 	if (!c)
 		return -e->code;
 	int rc = store_get(c, h->model, &h->key, &a, NULL, NULL, e);

@@ -85,9 +85,9 @@ struct conn *mount_read(struct mount *m, uid_t viewer, struct err *e)
 	return store_read_as(m->store, viewer, e);
 }
 
-struct conn *mount_read_once(struct mount *m, uid_t viewer, struct err *e)
+struct conn *mount_read_once(struct mount *m, const struct model *model, uid_t viewer, struct err *e)
 {
-	return store_read_once(m->store, viewer, e);
+	return store_read_once(m->store, model, viewer, e);
 }
 
 int mount_may_read_deleted(const struct mount *m, fuse_req_t req, const struct node *node)
@@ -251,7 +251,7 @@ static int record_stat(struct mount *m, const struct model *model, const struct 
 {
 	buf_auto text = BUF_INIT;
 	struct stamp stamp;
-	struct conn *c = mount_read_once(m, viewer, e);
+	struct conn *c = mount_read_once(m, model, viewer, e);
 
 	if (!c)
 		return -e->code;
@@ -272,7 +272,8 @@ int mount_key(struct mount *m, const struct node *node, struct arena *a, struct 
 		*key = value_integer(node->serial);
 		return 0;
 	}
-	struct conn *c = mount_read_once(m, VIEW_ALL, e); /* who reads the record learns whether it is there for him */
+	struct conn *c =
+	    mount_read_once(m, model, VIEW_ALL, e); /* who reads the record learns whether it is there for him */
 	if (!c)
 		return -e->code;
 	int rc = store_key_of(c, model, node->serial, a, key, e);

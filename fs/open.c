@@ -148,7 +148,7 @@ int open_node(fuse_req_t req, fuse_ino_t ino, int flags, struct handle **out, st
 }
 
 static int create_record(struct mount *m, const struct actor *actor, const struct entry *entry, const char *name,
-			 int flags, struct handle **out, struct err *e)
+			 int flags, struct handle **out, struct stat *st, struct err *e)
 {
 	uint64_t ino;
 
@@ -163,11 +163,12 @@ static int create_record(struct mount *m, const struct actor *actor, const struc
 		ino = mount_record_ino(m, entry->model, entry->key.integer);
 	else
 		ino = node_memory(NODE_MEMORY, mount_next_serial(m));
+	mount_dir_stat(m, ino, mount_record_mode(entry->model), st);
 	return handle_open_record(m, actor, entry->model, &entry->key, name, ino, flags, false, out, e);
 }
 
 int open_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, int flags, struct handle **out,
-		struct err *e)
+		struct stat *st, struct err *e)
 {
 	struct mount *m = fuse_req_userdata(req);
 	struct actor actor = mount_actor(req);
@@ -187,7 +188,7 @@ int open_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode
 	if (entry.kind != ENTRY_NONE) /* it came between the kernel's look-up and this request */
 		return flags & O_EXCL ? -EEXIST : open_node(req, entry.st.st_ino, flags, out, e);
 	if (entry.record_name)
-		return create_record(m, &actor, &entry, name, flags, out, e);
+		return create_record(m, &actor, &entry, name, flags, out, st, e);
 	rc = scratch_create(m, entry.model, name, S_IFREG | (mode & 07777), &actor, &s, e);
 	return rc < 0 ? rc : open_scratch(m, s, flags & ~O_TRUNC, out, e);
 }

@@ -227,9 +227,9 @@ static void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_
 	err_auto e = ERR_INIT;
 	struct actor who = mount_actor(req);
 	struct handle *h = NULL;
-	int rc = open_create(req, parent, name, mode, fi->flags, &h, &e);
+	int rc = open_create(req, parent, name, mode, fi->flags, &h, &entry.attr, &e);
 
-	if (rc == 0)
+	if (rc == 0 && !entry.attr.st_ino)
 		rc = mount_stat(m, h->ino, &who, &entry.attr, &e);
 	if (rc < 0) {
 		handle_close(m, h);

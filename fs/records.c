@@ -28,7 +28,7 @@ static int find_record(struct mount *m, const char *name, uid_t viewer, struct a
 	struct conn *c;
 	int rc;
 
-	c = mount_read_once(m, viewer, e);
+	c = mount_read_once(m, out->model, viewer, e);
 	if (!c)
 		return -e->code;
 	rc = store_show(c, out->model, &out->key, &text, &stamp, e);

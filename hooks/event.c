@@ -52,9 +52,16 @@ const char *event_put_type(enum verb verb)
 
 /* ---- the object ---- */
 
+static void write_name(struct buf *b, const char *name)
+{
+	buf_str(b, ",\"");
+	buf_str(b, name);
+	buf_str(b, "\":");
+}
+
 static void write_string(struct buf *b, const char *name, const char *text)
 {
-	buf_printf(b, ",\"%s\":", name);
+	write_name(b, name);
 	if (text)
 		json_write_string(b, text, strlen(text));
 	else
@@ -66,7 +73,7 @@ static void write_row(struct buf *b, const char *name, const struct event_object
 		      const struct field *except)
 {
 	const struct value *row = old ? event->old : event->row;
-	buf_printf(b, ",\"%s\":", name);
+	write_name(b, name);
 	if (!row)
 		buf_str(b, "null");
 	else if (event->change)
@@ -154,8 +161,12 @@ void event_write(struct buf *b, const struct event_object *event)
 	write_string(b, "model", event->model->name);
 	buf_str(b, ",\"key\":");
 	value_write(b, event->model->key->type, event->key, -1);
-	buf_printf(b, ",\"actor\":{\"uid\":%lu,\"gid\":%lu,\"pid\":%ld", (unsigned long)actor->uid,
-		   (unsigned long)actor->gid, (long)actor->pid);
+	buf_str(b, ",\"actor\":{\"uid\":");
+	json_write_integer(b, actor->uid);
+	buf_str(b, ",\"gid\":");
+	json_write_integer(b, actor->gid);
+	buf_str(b, ",\"pid\":");
+	json_write_integer(b, actor->pid);
 	write_string(b, "comm", comm);
 	buf_char(b, '}');
 	write_row(b, "old", event, true, NULL);

@@ -178,14 +178,21 @@ static bool may_be_early(struct saving *v, const struct request *r)
 	return false;
 }
 
+/* What it embeds must be of one state. A row alone need not be of the state that its references are of: all is read
+ * again. */
+static struct conn *early_reader(struct saving *v, const struct change *c, struct err *e)
+{
+	struct store *store = v->saver->store;
+	return c->model->nrelations ? store_read_begin(store, e) : store_read_once(store, c->model, VIEW_ALL, e);
+}
+
 static int run_early(struct order *o, struct err *e)
 {
 	struct saving *v = &o->v;
 	if (o->n != 1 || !may_be_early(v, o->requests))
 		return 0;
 	struct change *c = change_of_request(o, 0, e);
-	v->conn = c ? store_read_begin(v->saver->store, e) : NULL;
-	if (!v->conn)
+	if (!c || !(v->conn = early_reader(v, c, e)))
 		return -e->code;
 	int result = change_resolve(v, c, e);
 	store_read_end(v->conn);

@@ -1,7 +1,6 @@
 /*
- * sqlite.c - opening the database: connections, their statements, the pool of readers, and what SQLite's errors mean.
+ * sqlite.c - opening the database: connections, their statements, and what SQLite's errors mean.
  *
- * Readers are opened when first needed and kept; each holds one snapshot from its first read until store_read_end.
  * Statements are prepared once a connection, when first used, and finalized with it.
  */
 #include "sqlite.h"
@@ -12,7 +11,6 @@
 #include <unistd.h>
 #include <string.h>
 #include <strings.h>
-#include <time.h>
 
 /* ---- errors ---- */
 
@@ -273,11 +271,16 @@ void bind_value(sqlite3_stmt *stmt, int at, const struct value *v)
 static void configure(void)
 {
 	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+	log_register();
 }
 
 static int open_file(struct conn *c, const char *path, int flags, struct err *e)
 {
-	int rc = sqlite3_open_v2(path, &c->db, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	pthread_once(&once, configure);
+	struct store *s = c->store;
+	const char *vfs = c != &s->writer ? NULL : s->schema->durability == DURABILITY_FULL ? LOG_VFS_FULL : LOG_VFS;
+	int rc = sqlite3_open_v2(path, &c->db, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, vfs);
 	if (rc == SQLITE_OK)
 		return 0;
 	int code = c->db ? sqlite3_system_errno(c->db) : ENOMEM;
@@ -322,106 +325,6 @@ void conn_close(struct conn *c)
 		sqlite3_finalize(c->pending[i]);
 	sqlite3_close_v2(c->db);
 	*c = (struct conn){.store = c->store};
-}
-
-/* ---- readers ---- */
-
-static struct conn *reader_open(struct store *s, struct err *e)
-{
-	int flags = s->read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
-	struct conn *c = malloc(sizeof(*c));
-	int r = c ? conn_open(c, s, s->schema->database, flags, READER_CACHE_KIB, e) : err_nomem(e);
-	if (!r)
-		r = conn_exec(c, "PRAGMA query_only=ON", e);
-	if (!r)
-		return c;
-	if (c)
-		conn_close(c);
-	free(c);
-	return NULL;
-}
-
-static void reader_leave(struct store *s, struct conn *c)
-{
-	pthread_mutex_lock(&s->pool_lock);
-	if (c) {
-		c->next = s->idle;
-		s->idle = c;
-	} else {
-		s->readers--;
-	}
-	pthread_cond_signal(&s->returned);
-	pthread_mutex_unlock(&s->pool_lock);
-}
-
-/* Waits for an idle reader or room for one more; false after TIMEOUT_BUSY_MS. */
-static bool reader_take(struct store *s, struct conn **out)
-{
-	struct timespec until;
-	int rc = 0;
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += TIMEOUT_BUSY_MS / 1000;
-	pthread_mutex_lock(&s->pool_lock);
-	while (!s->idle && s->readers >= LIMIT_READERS && rc == 0)
-		rc = pthread_cond_timedwait(&s->returned, &s->pool_lock, &until);
-	*out = s->idle;
-	bool room = *out || s->readers < LIMIT_READERS;
-	if (*out)
-		s->idle = (*out)->next;
-	else if (room)
-		s->readers++;
-	pthread_mutex_unlock(&s->pool_lock);
-	return room;
-}
-
-struct conn *store_read_begin(struct store *s, struct err *e)
-{
-	struct conn *c;
-	if (s->memory) {
-		err_set(e, EROFS, "a database in memory is read only inside a transaction");
-		return NULL;
-	}
-	if (!reader_take(s, &c)) {
-		err_set(e, ETIMEDOUT, "all %d reading connections to the database are busy", LIMIT_READERS);
-		return NULL;
-	}
-	if (!c) {
-		c = reader_open(s, e);
-		if (!c)
-			reader_leave(s, NULL);
-	}
-	return c;
-}
-
-struct conn *store_read_once(struct store *s, uid_t viewer, struct err *e)
-{
-	struct conn *c = store_read_as(s, viewer, e);
-	if (!c)
-		return NULL;
-	c->once = true;
-	if (conn_check_place(c, e) == 0)
-		return c;
-	store_read_end(c);
-	return NULL;
-}
-
-void store_read_end(struct conn *c)
-{
-	if (!c)
-		return;
-	err_auto ignored = ERR_INIT;
-	c->once = false;
-	struct store *s = c->store;
-	c->viewer = VIEW_ALL;
-	bool sound = !c->begun || conn_control(c, CONTROL_COMMIT, &ignored) == 0;
-	c->begun = false;
-	if (!c->doubtful && (sound || sqlite3_get_autocommit(c->db))) {
-		reader_leave(s, c);
-		return;
-	}
-	conn_close(c);
-	free(c);
-	reader_leave(s, NULL);
 }
 
 /* ---- the store ---- */
@@ -482,8 +385,6 @@ static int open_all(struct store *s, struct err *e)
 
 static int open_store(struct store **out, const struct schema *schema, bool read_only, bool memory, struct err *e)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
-	pthread_once(&once, configure);
 	struct store *s = store_new(schema, read_only, memory);
 	if (!s)
 		return err_nomem(e);

@@ -247,6 +247,14 @@ void problem_at(struct err *e, int code, const char *field, const char *fmt, ...
 /* All keys that the statement returns in its first column. */
 int stmt_keys(struct conn *c, sqlite3_stmt *stmt, struct arena *a, struct value **keys, size_t *n, struct err *e);
 
+/*
+ * sqlite_log.c: names for sqlite3_open_v2, once registered. Only the connection that writes the log needs them: the
+ * first with synchronous=FULL, the other with any.
+ */
+#define LOG_VFS_FULL "rowfs-log-full"
+#define LOG_VFS      "rowfs-log"
+void log_register(void);
+
 /* sqlite_row.c: the columns of a statement that begins with $C, and of one that goes on with $s, $M. */
 void stmt_row(sqlite3_stmt *stmt, const struct model *m, struct value *row);
 void stmt_stamp(struct conn *c, sqlite3_stmt *stmt, const struct model *m, struct stamp *stamp);
@@ -305,6 +313,9 @@ int conn_check_place(struct conn *c, struct err *e);
 int writer_start(struct store *s, struct err *e);
 void writer_stop(struct store *s);
 void turn_wait(struct store *s);
+/* With the turn, before the writing connection is used: forgets what it has read of a damaged file. */
+int writer_check(struct store *s, struct err *e);
+bool turn_try(struct store *s); /* true: it is the caller's turn now, and no group is open */
 void turn_pass(struct store *s);
 /* -EIO once SQLite has rolled the running transaction back by itself: nothing may be written outside of it. */
 int txn_alive(struct txn *t, struct err *e);

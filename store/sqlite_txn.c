@@ -70,7 +70,7 @@ void turn_pass(struct store *s)
 		sem_post(&next->wake);
 }
 
-static bool turn_try(struct store *s)
+bool turn_try(struct store *s)
 {
 	pthread_mutex_lock(&s->turn_lock);
 	bool mine = !s->taken;
@@ -115,12 +115,17 @@ bool store_changed_elsewhere(struct store *s)
 	return atomic_exchange(&s->elsewhere, false);
 }
 
-static int open_group(struct store *s, struct err *e)
+int writer_check(struct store *s, struct err *e)
 {
 	if (s->writer.doubtful)
 		sqlite3_db_release_memory(s->writer.db);
 	s->writer.doubtful = false;
-	int r = conn_check_place(&s->writer, e);
+	return conn_check_place(&s->writer, e);
+}
+
+static int open_group(struct store *s, struct err *e)
+{
+	int r = writer_check(s, e);
 	if (!r)
 		r = conn_control(&s->writer, CONTROL_BEGIN, e);
 	if (r)

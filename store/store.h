@@ -79,9 +79,13 @@ void store_read_end(struct conn *c); /* NULL is fine */
 uid_t store_view_as(struct conn *c, uid_t viewer);
 enum { VIEW_ALL = 0 };
 bool store_sees_all(const struct store *s, uid_t uid);
-/* For a single call of store_get, store_show or store_key_of: each sees one state without a snapshot around it.
- * As the user sees it. */
-struct conn *store_read_once(struct store *s, uid_t viewer, struct err *e);
+/*
+ * As the user sees it, for reads about one record of the model of which each may see another state: a call of
+ * store_get, store_show or store_key_of sees one without a snapshot around it. Where nobody writes it is the writing
+ * connection, which has the pages that were changed last and is nobody else's until store_read_end: no transaction may
+ * be begun before that.
+ */
+struct conn *store_read_once(struct store *s, const struct model *m, uid_t viewer, struct err *e);
 
 /* What is kept beside a row. */
 struct stamp {

@@ -147,7 +147,10 @@ static int run_hooks(struct bench *b)
 	for (size_t i = 0; i < HOOK_VARIANTS && !result; i++)
 		result = crew_start(&b->hook_crews[i], &b->hooks[i], HOOK_RECORDS, 1);
 	if (!result) {
-		report_section("What a hook adds to a save, durability as above");
+		report_section(
+		    "What a hook adds to an update by one client, durability as above. check: an expression; sql: "
+		    "changes a\nrow of another model; enqueue: a row of a queue; plugin: a C function; pipe: a "
+		    "question to a running C program");
 		row->op = OP_UPDATE;
 		row->mode = (struct mode){1, true};
 		row->sides = b->hooks;

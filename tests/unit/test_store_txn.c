@@ -8,7 +8,7 @@
 #include <sched.h>
 #include <stdatomic.h>
 
-static const struct model *users, *orders;
+static const struct model *users, *orders, *logs;
 static const char text_of_conf[] =
     "model users { fields { id integer key\n name string unique } has-many orders by user_id }\n"
     "model orders { fields { id integer key\n user_id integer references users } }\n"
@@ -20,6 +20,7 @@ static void setup(void)
 	open_store(text_of_conf);
 	users = schema_model(&schema, "users");
 	orders = schema_model(&schema, "orders");
+	logs = schema_model(&schema, "logs");
 }
 
 static int insert(struct txn *t, int64_t id, const char *name, struct err *e)
@@ -59,6 +60,38 @@ START_TEST(a_transaction_sees_itself_and_nobody_else_does)
 	ck_assert_int_eq(count(), 0);
 	commit(&t);
 	ck_assert_int_eq(count(), 1);
+}
+END_TEST
+
+static int look_up(int64_t id, struct conn **out)
+{
+	struct value key = value_integer(id);
+	struct err ignored = ERR_INIT;
+	*out = store_read_once(store, logs, &error);
+	return store_get(*out, logs, &key, &arena, NULL, NULL, &ignored);
+}
+
+START_TEST(one_record_is_looked_up_where_the_pages_are_and_beside_a_transaction_elsewhere)
+{
+	struct conn *c;
+	struct value row[] = {value_integer(1)};
+	ck_assert_int_eq(look_up(1, &c), -ENOENT);
+	ck_assert_ptr_eq(c, &store->writer);
+	struct conn *second = store_read_once(store, logs, &error);
+	ck_assert_ptr_ne(second, &store->writer);
+	store_read_end(second);
+	store_read_end(c);
+	struct txn t = begin();
+	ck_assert_int_eq(txn_insert(&t, logs, row, &error), 0);
+	ck_assert_int_eq(look_up(1, &c), -ENOENT);
+	ck_assert_ptr_ne(c, &store->writer);
+	store_read_end(c);
+	commit(&t);
+	ck_assert_int_eq(look_up(1, &c), 0);
+	store_read_end(c);
+	foreign("delete from logs");
+	ck_assert_int_eq(look_up(1, &c), -ENOENT);
+	store_read_end(c);
 }
 END_TEST
 
@@ -331,6 +364,7 @@ static void add(TCase *cases)
 {
 	tcase_add_test(cases, a_rollback_leaves_nothing);
 	tcase_add_test(cases, a_transaction_sees_itself_and_nobody_else_does);
+	tcase_add_test(cases, one_record_is_looked_up_where_the_pages_are_and_beside_a_transaction_elsewhere);
 	tcase_add_test(cases, a_statement_that_is_refused_leaves_the_rest_of_the_transaction);
 	tcase_add_test(cases, a_store_that_was_closed_has_what_was_committed);
 	tcase_add_test(cases, a_commit_tells_which_models_it_touched);
