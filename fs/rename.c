@@ -120,15 +120,22 @@ static int rename_scratch(struct move *v, struct err *e)
 	return rc;
 }
 
-static int copy_record(struct move *v, struct err *e)
+static int read_record(struct move *v, const struct end *record, struct buf *text, struct err *e)
 {
-	buf_auto text = BUF_INIT;
 	struct conn *c = v->may_read ? store_read_begin(v->m->store, e) : NULL;
 
 	if (!c)
 		return v->may_read ? -e->code : -EACCES;
-	int rc = store_show(c, v->from.entry.model, &v->from.entry.key, &text, NULL, e);
+	int rc = store_show(c, record->entry.model, &record->entry.key, text, NULL, e);
 	store_read_end(c);
+	return rc;
+}
+
+static int copy_record(struct move *v, struct err *e)
+{
+	buf_auto text = BUF_INIT;
+	int rc = read_record(v, &v->from, &text, e);
+
 	if (rc < 0)
 		return rc;
 	return copy_text(v, &v->from.entry.st, &text, e);
@@ -204,10 +211,76 @@ static move_function *const moves[][2] = {
     [ENTRY_SHOWN] = {made_source, made_source},
 };
 
+/* ---- exchange ---- */
+
+static int exchange_records(struct move *v, struct err *e)
+{
+	struct request request = {.kind = REQUEST_EXCHANGE,
+				  .model = v->from.entry.model,
+				  .key = v->from.entry.key,
+				  .new_key = v->to.entry.key};
+
+	if (v->to.entry.model != v->from.entry.model) {
+		err_set(e, EOPNOTSUPP, "only records of one model can be exchanged");
+		mount_refused(v->m, &v->actor, v->to.entry.model, v->to.name, NULL, e);
+		return -EOPNOTSUPP;
+	}
+	int rc = name_save(v->m, &v->actor, &request, NULL, &v->to, &v->arena, e);
+	if (rc == 0)
+		mount_settled(v->m, &v->actor, v->from.entry.model, v->from.name, NULL);
+	return rc;
+}
+
+/* The scratch file's text is saved, and it has that of the record from then on. */
+static int exchange_texts(struct move *v, const struct end *file, const struct end *record, struct err *e)
+{
+	struct request request = {
+	    .kind = REQUEST_PUT, .model = record->entry.model, .key = record->entry.key, .expect = EXPECT_RECORD};
+	struct scratch *s = scratch_find(v->m, file->entry.model, file->name);
+	buf_auto text = BUF_INIT, before = BUF_INIT;
+	int rc = s ? scratch_content(v->m, s, &text) : -ENOENT;
+
+	if (rc == 0)
+		rc = read_record(v, record, &before, e);
+	if (rc == 0)
+		rc = name_save(v->m, &v->actor, &request, &text, record, &v->arena, e);
+	if (s)
+		scratch_set_error(v->m, s, rc < 0 ? e->text : NULL);
+	if (rc == 0)
+		rc = scratch_truncate(v->m, s, 0, e);
+	if (rc == 0)
+		rc = scratch_write(v->m, s, buf_text(&before), before.len, 0, e);
+	scratch_put(v->m, s);
+	return rc;
+}
+
+static int exchange(struct move *v, struct err *e)
+{
+	enum entry_kind from = v->from.entry.kind, to = v->to.entry.kind;
+
+	if (from == ENTRY_NONE || from == ENTRY_UNSAVED || to == ENTRY_NONE || to == ENTRY_UNSAVED)
+		return -ENOENT;
+	if (v->from.entry.st.st_ino == v->to.entry.st.st_ino)
+		return 0;
+	if (from == ENTRY_RECORD && to == ENTRY_RECORD)
+		return exchange_records(v, e);
+	if (from == ENTRY_SCRATCH && to == ENTRY_RECORD)
+		return exchange_texts(v, &v->from, &v->to, e);
+	if (from == ENTRY_RECORD && to == ENTRY_SCRATCH)
+		return exchange_texts(v, &v->to, &v->from, e);
+	if (from == ENTRY_SCRATCH && to == ENTRY_SCRATCH)
+		return scratch_exchange(v->m, v->from.entry.model, v->from.name, v->to.entry.model, v->to.name);
+	return -EPERM;
+}
+
+/* ---- the requests ---- */
+
 static int carry_out(struct move *v, struct err *e)
 {
 	const struct entry *to = &v->to.entry;
 
+	if (v->exchange)
+		return exchange(v, e);
 	if (v->from.entry.kind == ENTRY_NONE)
 		return -ENOENT;
 	if (to->kind == ENTRY_MADE)
@@ -237,8 +310,8 @@ static int find_ends(struct move *v, fuse_req_t req, struct err *e)
 		rc = dir_find(v->m, v->from.parent, v->from.name, &nobody, &v->arena, &v->from.entry, e);
 	if (rc < 0)
 		return rc;
-	struct node node = node_decode(v->from.entry.st.st_ino);
-	v->may_read = !v->to.entry.record_name && mount_may_read(v->m, req, &node) == 0;
+	struct node node = node_decode((v->from.entry.kind == ENTRY_SCRATCH ? &v->to : &v->from)->entry.st.st_ino);
+	v->may_read = mount_may_read(v->m, req, &node) == 0;
 	return 0;
 }
 
@@ -249,9 +322,10 @@ void rename_name(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t
 			 .actor = mount_actor(req),
 			 .from = {.parent = parent, .name = name},
 			 .to = {.parent = new_parent, .name = new_name},
-			 .noreplace = flags & RENAME_NOREPLACE};
+			 .noreplace = flags & RENAME_NOREPLACE,
+			 .exchange = flags & RENAME_EXCHANGE};
 	err_auto e = ERR_INIT;
-	int rc = flags & ~RENAME_NOREPLACE ? -EOPNOTSUPP : find_ends(&v, req, &e);
+	int rc = flags & RENAME_WHITEOUT ? -EOPNOTSUPP : find_ends(&v, req, &e);
 
 	if (rc == 0)
 		rc = carry_out(&v, &e);

@@ -8,7 +8,10 @@
  *     unsaved name     ENOENT                        ENOENT
  *     deleted record   brings it back                a scratch copy
  *
- * link does the same but keeps the source. The error of a save is the call's error; the source stays then.
+ * An exchange is of two records of one model, which get each other's keys; of two scratch files; or of the texts of a
+ * scratch file and a record.
+ *
+ * link does the same as rename but keeps the source. The error of a save is the call's error; the source stays then.
  */
 #ifndef ROWFS_RENAME_H
 #define ROWFS_RENAME_H

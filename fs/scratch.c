@@ -327,6 +327,20 @@ int scratch_rename(struct mount *m, const struct model *from_model, const char *
 	return rc;
 }
 
+int scratch_exchange(struct mount *m, const struct model *model, const char *name, const struct model *other_model,
+		     const char *other)
+{
+	pthread_mutex_lock(&m->lock);
+	struct scratch_name *a = *find_at(m, model, name), *b = *find_at(m, other_model, other);
+	if (a && b) {
+		struct scratch *s = a->scratch;
+		a->scratch = b->scratch;
+		b->scratch = s;
+	}
+	pthread_mutex_unlock(&m->lock);
+	return a && b ? 0 : -ENOENT;
+}
+
 static void touch(struct scratch *s)
 {
 	clock_gettime(CLOCK_REALTIME, &s->st.st_mtim);

@@ -12,11 +12,13 @@ static void set_up(void)
 	saved_directory(&s);
 	saved_open(&s, "store sqlite:shop.db\ndurability off\n"
 		       "model activities { fields { id integer key; subject string }; embeds-one legal by activity_id\n"
-		       "  embeds-many lines by activity_id; embeds-one label by activity_id }\n"
+		       "  embeds-many lines by activity_id; embeds-one label by activity_id\n"
+		       "  embeds-one twin by id }\n"
 		       "model legal { fields { id integer key; activity_id integer references activities }\n"
 		       "  embeds-one court by legal_id }\n"
 		       "model court { fields { id integer key; legal_id integer references legal } }\n"
 		       "model lines { fields { id integer key; activity_id integer references activities } }\n"
+		       "model twin { fields { id integer key references activities } }\n"
 		       "model label { fields { code string key; activity_id integer references activities } }\n");
 }
 
@@ -38,8 +40,9 @@ static const char *reserved(const char *text)
 START_TEST(test_a_record_and_its_only_children_get_keys)
 {
 	ck_assert_str_eq(
-	    reserved("{\"subject\":\"a\",\"legal\":{\"court\":{}},\"lines\":[{}],\"label\":{}}"),
-	    "{\"subject\":\"a\",\"legal\":{\"court\":{\"id\":1},\"id\":1},\"lines\":[{}],\"label\":{},\"id\":1}");
+	    reserved("{\"subject\":\"a\",\"legal\":{\"court\":{}},\"lines\":[{}],\"label\":{},\"twin\":{}}"),
+	    "{\"subject\":\"a\",\"legal\":{\"court\":{\"id\":1},\"id\":1},\"lines\":[{}],\"label\":{},\"twin\":{},"
+	    "\"id\":1}");
 	ck_assert_str_eq(reserved("{\"legal\":null}"), "{\"legal\":null,\"id\":2}");
 }
 END_TEST
