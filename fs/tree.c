@@ -5,6 +5,7 @@
 
 #include "answered.h"
 #include "deleted.h"
+#include "history.h"
 #include "records.h"
 #include "rejected.h"
 #include "view.h"
@@ -34,6 +35,9 @@ static const struct kind kinds[NODE_KINDS] = {
     [NODE_ANSWER] = {.find = answered_find, .list = answered_list},
     [NODE_ANSWERED] = {.show = answered_show},
     [NODE_DELETED] = {.find = deleted_find, .list = deleted_list, .own = true},
+    [NODE_HISTORY] = {.find = history_find_record, .list = history_list_records},
+    [NODE_VERSIONS] = {.find = history_find, .list = history_list},
+    [NODE_VERSION] = {.show = history_show},
     [NODE_KEPT] = {.show = deleted_show, .remove = deleted_remove},
 };
 

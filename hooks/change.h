@@ -52,6 +52,7 @@ struct change {
 	enum verb verb;         /* known once it is resolved */
 	enum expect expect;
 	bool trusted;
+	bool restores;  /* its document is an earlier version of the record: what no user may set comes back too */
 	bool changed;   /* there is something to do; false: equal content, or a child that has left its parent */
 	bool edited;    /* by a pre_save hook: the store must check the row again */
 	bool applied;   /* its row has changed */
@@ -105,6 +106,7 @@ struct saving {
 	struct change **index; /* of a cascade: open addressing by model and key */
 	size_t nindex, index_room;
 	struct kept *kept;
+	bool versions;    /* some were begun, see version.h */
 	int64_t *planned; /* by model index: above the keys given to new embedded records; NULL: there are none */
 	struct arena arena;
 };

@@ -119,7 +119,10 @@ struct model {
 	bool embedded;       /* by another model */
 	struct queue *queue; /* NULL: not a queue */
 	bool read_only, hidden;
-	bool checksum_in_file;        /* its files have a member _checksum */
+	bool checksum_in_file; /* its files have a member _checksum */
+	bool keeps_history;
+	long history;                 /* earlier versions kept of a record; 0: any number */
+	long long history_ms;         /* how long; 0: for ever */
 	mode_t mode, dir_mode;        /* default 0644, 0755 */
 	const struct directive *conf; /* its block, for hooks/hook.h */
 };
