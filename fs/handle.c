@@ -104,7 +104,7 @@ static int set_key(struct handle *h, const struct value *key, struct err *e)
 static int show(struct mount *m, const struct model *model, const struct value *key, struct buf *out, char *checksum,
 		struct err *e)
 {
-	struct conn *c = store_read_begin(m->store, e);
+	struct conn *c = checksum ? store_read_begin(m->store, e) : store_read_once(m->store, e);
 
 	if (!c)
 		return -e->code;
@@ -118,7 +118,7 @@ static int show(struct mount *m, const struct model *model, const struct value *
 static int must_exist(struct mount *m, const struct model *model, const struct value *key, struct err *e)
 {
 	arena_auto a = ARENA_INIT;
-	struct conn *c = store_read_begin(m->store, e);
+	struct conn *c = store_read_once(m->store, e);
 
 	if (!c)
 		return -e->code;
@@ -229,7 +229,8 @@ static struct request save_request(const struct handle *h)
 			    .key = h->key,
 			    .text = buf_text(&h->draft.text),
 			    .len = h->draft.text.len,
-			    .checksum = *h->base ? h->base : NULL};
+			    .checksum = *h->base ? h->base : NULL,
+			    .judged = true}; /* else the draft would not ask for a save */
 
 	if (h->kind == NODE_NEW)
 		r.key = h->saved ? h->key : value_null();

@@ -14,6 +14,7 @@
 
 #include "../store/json.h"
 #include "../store/limits.h"
+#include "../store/phase.h"
 #include "act.h"
 #include "after.h"
 #include "answer.h"
@@ -40,12 +41,13 @@ static int parse(struct order *o, struct err *e)
 		o->at = &o->requests[i];
 		if (!o->at->text || o->at->kind >= REQUEST_DELETE)
 			continue;
-		int result = json_read(o->at->text, o->at->len, &o->documents[i], e);
+		int result = (o->at->judged ? json_read_judged : json_read)(o->at->text, o->at->len, &o->documents[i], e);
 		if (result == 0)
 			result = saving_keep(&o->v, o->documents[i], e);
 		if (result < 0)
 			return result;
 	}
+	phase("parsed");
 	return 0;
 }
 
@@ -200,6 +202,7 @@ static int run_early(struct order *o, struct err *e)
 	o->results[0] = o->early = c;
 	o->planned = v->planned;
 	v->planned = NULL;
+	phase("programs");
 	return 0;
 }
 
@@ -225,6 +228,7 @@ static int begin(struct saving *v, struct err *e)
 	int result = txn_begin(v->saver->store, &v->txn, e);
 	v->open = result == 0;
 	v->conn = v->open ? v->txn.conn : NULL;
+	phase("begun");
 	return result;
 }
 
@@ -273,7 +277,9 @@ int order_prepare_deletes(struct saving *v, size_t from, size_t *first, struct e
 /* What hooks have caused meanwhile stands among the others and is done. */
 static int apply_once(struct saving *v, struct change *c, struct err *e)
 {
-	return c->changed && !c->applied && !c->handled ? apply(v, c, e) : 0;
+	int result = c->changed && !c->applied && !c->handled ? apply(v, c, e) : 0;
+	phase("row");
+	return result;
 }
 
 int order_apply(struct saving *v, size_t from, size_t first, size_t to, struct err *e)
@@ -330,6 +336,7 @@ static int carry_requests(struct order *o, struct err *e)
 			return -e->code;
 	}
 	o->at = o->n == 1 ? o->requests : NULL;
+	phase("rows");
 	return 0;
 }
 
@@ -338,6 +345,7 @@ static int carry_requests(struct order *o, struct err *e)
 /* Both may cause further changes, which come behind and have their own turn. */
 static int finish_changes(struct saving *v, struct err *e)
 {
+	phase("post");
 	for (size_t committed = 0, enqueued = 0; enqueued < v->n;) {
 		for (; committed < v->n; committed++)
 			if (v->changes[committed]->changed &&
@@ -355,6 +363,7 @@ static int finish_changes(struct saving *v, struct err *e)
 static int record_after(struct order *o, struct err *e)
 {
 	struct saving *v = &o->v;
+	phase("finished");
 	for (size_t i = 0; i < v->n; i++) {
 		const struct change *c = v->changes[i];
 		const struct hook *h;
@@ -381,7 +390,9 @@ static int commit(struct order *o, struct err *e)
 	if (versions_end(&o->v, e) < 0 || record_after(o, e) < 0)
 		return -e->code;
 	o->v.open = false;
+	phase("recorded");
 	int result = txn_commit(&o->v.txn, e);
+	phase("durable");
 	if (result == 0 && o->recorded)
 		after_wake(o->v.saver->after);
 	return result;

@@ -50,6 +50,7 @@ struct request {
 	enum expect expect; /* of the key; for MOVE and RESTORE of the new key */
 	const char *text;
 	size_t len;
+	bool judged; /* json_scan has called all of the text complete */
 	const struct model *new_model;
 	struct value new_key;
 	bool trusted; /* the job runner: read-only fields may be set, hooks run */

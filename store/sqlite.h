@@ -27,6 +27,7 @@ enum {
 /* Prepared once a connection, when first used. Their text is in the table in sqlite_text.c. */
 enum statement {
 	ROW_GET,
+	ROW_FIELDS, /* without the stamp */
 	ROW_KEY_OF,
 	ROW_CURSOR,
 	ROW_COUNT,
@@ -116,7 +117,9 @@ enum pending_statement {
 struct conn {
 	struct store *store;
 	sqlite3 *db;
-	bool begun; /* a reader's snapshot has begun */
+	bool begun;    /* a reader's snapshot has begun */
+	bool once;     /* the reader needs none: its first statement is active until it has read all */
+	bool doubtful; /* it has read what is no database: its cache must go */
 	sqlite3_stmt *control[CONTROL_COUNT];
 	sqlite3_stmt *pending[PENDING_STATEMENTS];
 	sqlite3_stmt ***models; /* by model index, then slot; NULL until used */
@@ -161,6 +164,7 @@ struct touch {
 struct store {
 	const struct schema *schema;
 	bool read_only, memory;
+	int hold_fd;                   /* keeps other processes away; -1: none is kept */
 	bool deleted;                  /* rowfs_deleted is there */
 	bool history;                  /* rowfs_history is there */
 	struct table *tables;          /* by model index */
@@ -197,6 +201,7 @@ struct store {
 	atomic_bool checkpointed;
 	int64_t version; /* PRAGMA data_version as last seen by the writer */
 	atomic_bool elsewhere;
+	atomic_bool look; /* whoever begins the next group shall look whether others have committed */
 
 	struct touch *touches; /* sorted by table */
 	size_t ntouches;
@@ -247,7 +252,8 @@ int stmt_keys(struct conn *c, sqlite3_stmt *stmt, struct arena *a, struct value 
 void stmt_row(sqlite3_stmt *stmt, const struct model *m, struct value *row);
 void stmt_stamp(sqlite3_stmt *stmt, const struct model *m, struct stamp *stamp);
 /* The statement stands on the row afterwards; the caller resets it. -ENOENT. */
-int row_find(struct conn *c, const struct model *m, const struct value *key, sqlite3_stmt **out, struct err *e);
+int row_find(struct conn *c, const struct model *m, enum statement what, const struct value *key, sqlite3_stmt **out,
+	     struct err *e);
 
 /* sqlite_embed.c: the member's value; what grows far beyond LIMIT_RECORD is left unfinished. */
 int embedded_show(struct conn *c, const struct relation *relation, const struct value *key, int indent, struct buf *out,
@@ -282,6 +288,12 @@ int history_open(struct store *s, struct err *e);
 /* sqlite_show.c: the record as its history keeps it: its own fields, and all that it embeds. -ENOENT. */
 int store_version(struct conn *c, const struct model *m, const struct value *key, struct buf *out, struct stamp *stamp,
 		  struct err *e);
+
+/* sqlite_hold.c: -EBUSY while another process has it. */
+int store_hold(struct store *s, struct err *e);
+void store_let_go(struct store *s);
+/* -EIO where the file at the database's path is not the one that was opened. */
+int conn_check_place(struct conn *c, struct err *e);
 
 /* sqlite_txn.c */
 int writer_start(struct store *s, struct err *e);

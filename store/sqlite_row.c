@@ -30,9 +30,10 @@ void stmt_stamp(sqlite3_stmt *stmt, const struct model *m, struct stamp *stamp)
 					sqlite3_column_int64(stmt, first + 2)};
 }
 
-int row_find(struct conn *c, const struct model *m, const struct value *key, sqlite3_stmt **out, struct err *e)
+int row_find(struct conn *c, const struct model *m, enum statement what, const struct value *key,
+	     sqlite3_stmt **out, struct err *e)
 {
-	int r = conn_statement(c, m, ROW_GET, NULL, out, e);
+	int r = conn_statement(c, m, what, NULL, out, e);
 	if (r)
 		return r;
 	bind_value(*out, 1, key);
@@ -44,7 +45,7 @@ int store_get(struct conn *c, const struct model *m, const struct value *key, st
 	      struct stamp *stamp, struct err *e)
 {
 	stmt_auto *stmt = NULL;
-	int r = row_find(c, m, key, &stmt, e);
+	int r = row_find(c, m, stamp ? ROW_GET : row ? ROW_FIELDS : ROW_EXISTS, key, &stmt, e);
 	if (r)
 		return r;
 	for (size_t i = 0; row && i < m->nfields; i++) {

@@ -26,6 +26,7 @@ struct context {
 
 static const char *const templates[STATEMENTS] = {
     [ROW_GET] = "SELECT $C, $s, $M FROM $T AS t $J WHERE t.$K = ?1",
+    [ROW_FIELDS] = "SELECT $C FROM $T AS t WHERE t.$K = ?1",
     [ROW_KEY_OF] = "SELECT t.$K FROM $R WHERE $s = ?1",
     [ROW_CURSOR] = "SELECT t.$K, $s FROM $R WHERE $s > ?1 AND $s <= $L ORDER BY $s",
     [ROW_COUNT] = "SELECT count(*) FROM $T",
