@@ -9,6 +9,7 @@
  *     1<<60 | id                          a program of after_commit that waits, .after/ID.json
  *     1<<61 | serial                      a scratch file, or a record that was never saved yet, numbered in memory
  *     1<<61 | list<<56 | serial           another file in memory: NODE_REFUSED, NODE_ANSWERED
+ *     1<<61 | list<<56 | model<<43 | serial   NODE_VERSIONS by the number of its record, NODE_VERSION by its serial
  *     1<<62 | model<<48 | serial          a record; serial is the key of an integer model (at most KEY_MAX)
  *     3<<61 | model<<48 | serial          a deleted record, by the serial of what is kept of it
  *     1<<63 | model<<49 | hash            MODEL/.by/FIELD/VALUE/, kept in memory while the kernel has it (by.h)
@@ -20,6 +21,7 @@
 #define ROWFS_NODE_H
 
 #include <stddef.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "../store/limits.h"
@@ -43,6 +45,7 @@ enum node_kind {
 	NODE_DELETED,     /* MODEL/.deleted/ */
 	NODE_AFTER,       /* .after/ */
 	NODE_BY,          /* MODEL/.by/ */
+	NODE_HISTORY,     /* MODEL/.history/ */
 	NODE_MADE_END,    /* kinds above are made by rowfs */
 	NODE_BY_FIELD,    /* MODEL/.by/FIELD/; serial is the field's index */
 	NODE_BY_VALUE,    /* MODEL/.by/FIELD/VALUE/; serial is a hash */
@@ -53,6 +56,8 @@ enum node_kind {
 	NODE_MEMORY,   /* scratch file or unsaved record */
 	NODE_REFUSED,  /* MODEL/.rejected/KEY.json */
 	NODE_ANSWERED, /* MODEL/.answer/KEY.json */
+	NODE_VERSIONS, /* MODEL/.history/KEY/ */
+	NODE_VERSION,  /* MODEL/.history/KEY/TIME-VERB.json */
 	NODE_KINDS
 };
 
@@ -94,6 +99,12 @@ static inline uint64_t node_memory(enum node_kind kind, int64_t serial)
 	return UINT64_C(1) << 61 | (uint64_t)(kind - NODE_MEMORY) << 56 | (uint64_t)serial;
 }
 
+/* kind: NODE_VERSIONS or NODE_VERSION. */
+static inline uint64_t node_history(enum node_kind kind, unsigned model, int64_t serial)
+{
+	return node_memory(kind, (int64_t)model << 43 | (serial & ((INT64_C(1) << 43) - 1)));
+}
+
 static inline uint64_t node_record(unsigned model, int64_t serial)
 {
 	return UINT64_C(1) << 62 | (uint64_t)model << KEY_BITS | (uint64_t)serial;
@@ -117,9 +128,12 @@ static inline struct node node_decode(uint64_t ino)
 		return (struct node){ino >> 61 == 2 ? NODE_RECORD : NODE_KEPT,
 				     (unsigned)(ino >> KEY_BITS & ((1u << NODE_MODEL_BITS) - 1)),
 				     (int64_t)(ino & KEY_MAX)};
-	if (ino >> 61 == 1 && (ino >> 56 & 31) + NODE_MEMORY < NODE_KINDS)
-		return (struct node){(enum node_kind)((ino >> 56 & 31) + NODE_MEMORY), 0,
-				     (int64_t)(ino & ((UINT64_C(1) << 56) - 1))};
+	if (ino >> 61 == 1 && (ino >> 56 & 31) + NODE_MEMORY < NODE_KINDS) {
+		enum node_kind kind = (enum node_kind)((ino >> 56 & 31) + NODE_MEMORY);
+		bool has_model = kind == NODE_VERSIONS || kind == NODE_VERSION;
+		return (struct node){kind, has_model ? (unsigned)(ino >> 43 & ((1u << NODE_MODEL_BITS) - 1)) : 0,
+				     (int64_t)(ino & ((UINT64_C(1) << (has_model ? 43 : 56)) - 1))};
+	}
 	if (ino >> 60 == 1)
 		return (struct node){NODE_WAITING, 0, (int64_t)(ino & ((UINT64_C(1) << 60) - 1))};
 	if (ino >> 40 == 1)

@@ -6,6 +6,7 @@
 #include "answered.h"
 #include "by.h"
 #include "deleted.h"
+#include "history.h"
 #include "records.h"
 #include "rejected.h"
 #include "view.h"
@@ -39,6 +40,9 @@ static const struct kind kinds[NODE_KINDS] = {
     [NODE_BY_VALUE] = {.find = by_find_link, .list = by_list_links},
     [NODE_BY_LINK] = {.show = by_show_link},
     [NODE_DELETED] = {.find = deleted_find, .list = deleted_list, .own = true},
+    [NODE_HISTORY] = {.find = history_find_record, .list = history_list_records},
+    [NODE_VERSIONS] = {.find = history_find, .list = history_list},
+    [NODE_VERSION] = {.show = history_show},
     [NODE_KEPT] = {.show = deleted_show, .remove = deleted_remove},
 };
 

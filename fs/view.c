@@ -80,6 +80,8 @@ static const struct view views[] = {
     {NODE_INFO, NODE_MODEL, ".info", S_IFDIR | 0555, NULL},
     {NODE_DELETED, NODE_MODEL, ".deleted", S_IFDIR | 01777, NULL},
     {NODE_BY, NODE_MODEL, ".by", S_IFDIR | 0755, NULL},
+    {NODE_HISTORY, NODE_MODEL, ".history", S_IFDIR | 0555, NULL},
+    {NODE_VERSIONS, NODE_NONE, "", S_IFDIR | 0555, NULL}, /* its attributes; it is found by key */
     {NODE_SCHEMA, NODE_INFO, "schema.json", S_IFREG | 0444, print_schema},
     {NODE_META, NODE_INFO, "meta.json", S_IFREG | 0444, print_meta},
     {NODE_COUNT, NODE_INFO, "count", S_IFREG | 0444, print_count},
@@ -137,6 +139,8 @@ int view_find_in(struct mount *m, const struct node *dir, const char *name, cons
 	const struct model *model = dir->kind == NODE_ROOT ? schema_model(m->schema, name) : NULL;
 
 	(void)who, (void)a, (void)e;
+	if (v && v->kind == NODE_HISTORY && !mount_model(m, dir->model)->keeps_history)
+		return 0;
 	if (v) {
 		out->kind = ENTRY_MADE;
 		struct node node = {.kind = v->kind, .model = dir->model};

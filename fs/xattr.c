@@ -7,7 +7,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "history.h"
 #include "scratch.h"
+
+#define ACTOR "user.rowfs.actor"
 
 static struct mount *mount_of(fuse_req_t req)
 {
@@ -121,13 +124,28 @@ static int list_of_record(struct mount *m, fuse_req_t req, fuse_ino_t ino, struc
 	return rc == -ENODATA ? 0 : rc;
 }
 
+/* user.rowfs.actor of an earlier version: who saved it. */
+static int version_actor(struct mount *m, fuse_ino_t ino, const char *name, struct buf *out)
+{
+	struct node node = node_decode(ino);
+	err_auto e = ERR_INIT;
+
+	return strcmp(name, ACTOR) == 0 ? history_actor(m, &node, out, &e) : -ENODATA;
+}
+
 void xattr_get(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 {
 	struct mount *m = mount_of(req);
 	struct scratch *s = node_decode(ino).kind == NODE_MEMORY ? scratch_get(m, ino) : NULL;
 	buf_auto value = BUF_INIT;
-	int rc = s ? scratch_getxattr(m, s, name, &value) : get_of_record(m, req, ino, name, &value);
+	int rc;
 
+	if (s)
+		rc = scratch_getxattr(m, s, name, &value);
+	else if (node_decode(ino).kind == NODE_VERSION)
+		rc = version_actor(m, ino, name, &value);
+	else
+		rc = get_of_record(m, req, ino, name, &value);
 	scratch_put(m, s);
 	reply_xattr(req, rc, &value, size);
 }
@@ -136,11 +154,13 @@ void xattr_list(fuse_req_t req, fuse_ino_t ino, size_t size)
 {
 	struct mount *m = mount_of(req);
 	struct scratch *s = scratch_get(m, ino);
-	buf_auto names = BUF_INIT;
+	buf_auto names = BUF_INIT, value = BUF_INIT;
 	int rc = 0;
 
 	if (s)
 		rc = scratch_listxattr(m, s, &names);
+	else if (node_decode(ino).kind == NODE_VERSION && version_actor(m, ino, ACTOR, &value) == 0)
+		buf_add(&names, ACTOR, sizeof(ACTOR));
 	else
 		rc = list_of_record(m, req, ino, &names);
 	scratch_put(m, s);

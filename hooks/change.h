@@ -63,6 +63,7 @@ struct change {
 	bool handled;    /* by an apply hook: the row is not changed */
 	bool posted;     /* its post_save or post_delete hooks have run */
 	unsigned depth;  /* hooks that caused it; 0: a request, or a cascade of one */
+	bool restores;   /* its document is an earlier version of the record: what no user may set comes back too */
 	const struct change *cause; /* whose hook caused it; NULL: a request, or a cascade of one */
 	const char *checksum;       /* that the stored record must have; NULL: any */
 	const json_t *document;     /* NULL for a delete, a key change and a reference set to null */
@@ -110,6 +111,7 @@ struct saving {
 	struct change **index; /* of a cascade: open addressing by model and key */
 	size_t nindex, index_room;
 	struct kept *kept;
+	bool versions;    /* some were begun, see version.h */
 	int64_t *planned; /* by model index: above the keys given to new embedded records; NULL: there are none */
 	struct arena arena;
 };

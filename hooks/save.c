@@ -28,6 +28,7 @@
 #include "plugin.h"
 #include "program.h"
 #include "tree.h"
+#include "version.h"
 
 /* ---- 1. parse ---- */
 
@@ -121,6 +122,8 @@ static int pre_hooks(struct saving *v, struct change *c, struct err *e)
 	enum event event = c->verb == VERB_DELETE ? EVENT_PRE_DELETE : EVENT_PRE_SAVE;
 	if (!c->changed)
 		return 0;
+	if (version_begin(v, c, e) < 0)
+		return -e->code;
 	v->caused = c->caused;
 	if (saving_carry_caused(v, e) < 0)
 		return -e->code;
@@ -395,7 +398,7 @@ static int record_after(struct order *o, struct err *e)
 
 static int commit(struct order *o, struct err *e)
 {
-	if (record_after(o, e) < 0)
+	if (versions_end(&o->v, e) < 0 || record_after(o, e) < 0)
 		return -e->code;
 	o->v.open = false;
 	phase("recorded");
@@ -408,30 +411,14 @@ static int commit(struct order *o, struct err *e)
 
 /* ---- the order ---- */
 
-/* For who saves again from where this save ended; a snapshot has found that nothing changes when there is none open. */
-static int outcome_checksum(const struct order *o, const struct change *c, const struct request *r, struct outcome *out,
-			    struct err *e)
-{
-	err_auto why = ERR_INIT;
-	out->checksum[0] = '\0';
-	if (!r->checksum || c->verb == VERB_DELETE)
-		return 0;
-	if (!o->v.open) {
-		snprintf(out->checksum, sizeof out->checksum, "%s", r->checksum);
-		return 0;
-	}
-	int result = store_checksum(o->v.conn, c->model, change_key(c), out->checksum, &why);
-	return result < 0 && result != -ENOENT ? err_set(e, -result, "%s", why.text) : 0;
-}
-
 /* Before the commit, for there may be no memory for it. */
-static int fill_outcomes(const struct order *o, struct err *e)
+static int fill_outcomes(struct order *o, struct err *e)
 {
 	for (size_t i = 0; o->outcomes && i < o->n; i++) {
 		const struct change *c = o->results[i];
 		o->outcomes[i].verb = c->verb;
 		o->outcomes[i].changed = c->changed;
-		if (outcome_checksum(o, c, &o->requests[i], &o->outcomes[i], e) < 0)
+		if (version_sum(&o->v, c, o->requests[i].checksum, o->outcomes[i].checksum, e) < 0)
 			return -e->code;
 		if (value_copy(o->outcomes_arena, change_key(c), &o->outcomes[i].key) < 0 ||
 		    answer_find(&o->v, c, o->n == 1, &o->outcomes[i], o->outcomes_arena) < 0)

@@ -165,7 +165,7 @@ int tree_resolve(struct saving *v, struct change *c, struct err *e)
 {
 	if (c->old && tree_read(v, c, e) < 0)
 		return -e->code;
-	if (tree_bind(v, c, c->document, c->verb == VERB_PATCH ? LAY_MERGE : LAY_PUT, c->trusted, e) < 0)
+	if (tree_bind(v, c, c->document, c->verb == VERB_PATCH ? LAY_MERGE : LAY_PUT, c->trusted || c->restores, e) < 0)
 		return -e->code;
 	return tree_settle(v, c, e);
 }

@@ -132,10 +132,13 @@ struct model {
 	struct queue *queue; /* NULL: not a queue */
 	bool read_only, hidden;
 	struct ownership ownership;
-	bool owned;                   /* `owner`, or part of a model that has it */
-	bool restricted;              /* `visible owner`, or part of a model that has it: others don't see it */
-	bool varies;                  /* its files show to each user other members: of a restricted model */
-	bool checksum_in_file;        /* its files have a member _checksum */
+	bool owned;            /* `owner`, or part of a model that has it */
+	bool restricted;       /* `visible owner`, or part of a model that has it: others don't see it */
+	bool varies;           /* its files show to each user other members: of a restricted model */
+	bool checksum_in_file; /* its files have a member _checksum */
+	bool keeps_history;
+	long history;                 /* earlier versions kept of a record; 0: any number */
+	long long history_ms;         /* how long; 0: for ever */
 	mode_t mode, dir_mode;        /* default 0644, and 0777 with an owner, else 0755 */
 	const struct directive *conf; /* its block, for hooks/hook.h */
 };

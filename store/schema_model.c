@@ -88,6 +88,34 @@ void read_flag(struct reader *r, const struct directive *d)
 		r->model->read_only = true;
 }
 
+/* A number of versions, a time, or both in this order. */
+void read_history(struct reader *r, const struct directive *d)
+{
+	enum { MOST = 1000000 };
+	const long long longest = 36500 * 86400000LL;
+	struct model *m = r->model;
+	long long n;
+	size_t at = 1;
+
+	if (d->nwords == 2 && strcmp(d->words[1].text, "off") == 0)
+		return;
+	m->keeps_history = true;
+	if (word_integer(&d->words[at], &n)) {
+		if (n < 1 || n > MOST)
+			conf_mistake(r->c, &d->words[at], "'history' keeps from 1 to %d versions of a record", MOST);
+		m->history = (long)n;
+		at++;
+	}
+	if (at == d->nwords)
+		return;
+	if (!word_duration(&d->words[at], &m->history_ms) || m->history_ms < 1 || m->history_ms > longest)
+		conf_mistake(r->c, &d->words[at],
+			     at == 1 ? "'history' is a number of versions, a time such as 30d, or off"
+				     : "behind the number of versions belongs how long they are kept, such as 30d");
+	else if (at + 1 < d->nwords)
+		conf_mistake(r->c, &d->words[at + 1], "the number of versions comes before the time");
+}
+
 void keep_fields(struct reader *r, const struct directive *d)
 {
 	r->source->fields = d;

@@ -68,6 +68,7 @@ void read_directives(struct reader *r, const struct directive *first, unsigned l
 
 void read_model(struct reader *r, const struct directive *d);
 void read_mode(struct reader *r, const struct directive *d);
+void read_history(struct reader *r, const struct directive *d);
 void read_flag(struct reader *r, const struct directive *d);
 void keep_fields(struct reader *r, const struct directive *d);
 /* Second pass, after all fields: r->model's has-many, has-one, embeds-many and embeds-one. */

@@ -380,6 +380,8 @@ static int open_all(struct store *s, struct err *e)
 		r = models_open(s, e);
 	if (!r)
 		r = deleted_open(s, e);
+	if (!r)
+		r = history_open(s, e);
 	return r ? r : writer_start(s, e);
 }
 

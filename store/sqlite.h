@@ -57,6 +57,25 @@ enum statement {
 	DELETED_BY_KEY,
 	DELETED_BY_SERIAL,
 	DELETED_LIST,
+	HISTORY_RECORD,
+	HISTORY_ADD_RECORD,
+	HISTORY_LAST,
+	HISTORY_ADD,
+	HISTORY_AGAIN,
+	HISTORY_BEGUN,
+	HISTORY_FILL,
+	HISTORY_DROP,
+	HISTORY_TOUCH,
+	HISTORY_END,
+	HISTORY_PRUNE_COUNT,
+	HISTORY_PRUNE_AGE,
+	HISTORY_FORGET,
+	HISTORY_FORGET_ALL,
+	HISTORY_BY_SERIAL,
+	HISTORY_BY_TIME,
+	HISTORY_LIST,
+	HISTORY_NEXT_RECORD,
+	HISTORY_HAS,
 	ROW_STATEMENTS,
 	FIELD_TAKEN = ROW_STATEMENTS, /* from here on: one a field */
 	FIELD_KEYS,
@@ -166,6 +185,7 @@ struct store {
 	int hold_fd;                   /* keeps other processes away; -1: none is kept */
 	uid_t uid;                     /* of who mounted */
 	bool deleted;                  /* rowfs_deleted is there */
+	bool history;                  /* rowfs_history is there */
 	struct table *tables;          /* by model index */
 	struct key_block *blocks;      /* the same; they belong to the thread whose turn it is, others may look */
 	bool blocks_used;              /* one of them has `used` */
@@ -302,6 +322,12 @@ int models_open(struct store *s, struct err *e);
 
 /* sqlite_deleted.c: makes its table unless the store is read-only, and drops what is too old. */
 int deleted_open(struct store *s, struct err *e);
+
+/* sqlite_history.c: the same, where a model keeps its history. */
+int history_open(struct store *s, struct err *e);
+/* sqlite_show.c: the record as its history keeps it: its own fields, and all that it embeds. -ENOENT. */
+int store_version(struct conn *c, const struct model *m, const struct value *key, struct buf *out, struct stamp *stamp,
+		  struct err *e);
 
 /* sqlite_hold.c: -EBUSY while another process has it. */
 int store_hold(struct store *s, struct err *e);

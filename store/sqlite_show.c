@@ -224,6 +224,42 @@ static int show_row(struct conn *c, const struct model *m, sqlite3_stmt *stmt, c
 	return buf_failed(out) ? err_nomem(e) : 0;
 }
 
+static int version_members(struct conn *c, const struct model *m, const struct value *key, size_t members,
+			   struct buf *out, struct err *e)
+{
+	for (size_t i = 0; i < m->nrelations; i++) {
+		const struct relation *relation = &m->relations[i];
+		if (!relation_embeds(relation))
+			continue;
+		record_member(out, relation->child->name, members++, 0);
+		int r = embedded_show(c, relation, key, 1, out, e);
+		if (r < 0)
+			return r;
+	}
+	show_end(out, members, "");
+	return 0;
+}
+
+/* Of a record that SQL has made too long for a file, its own fields. */
+int store_version(struct conn *c, const struct model *m, const struct value *key, struct buf *out, struct stamp *stamp,
+		  struct err *e)
+{
+	stmt_auto *stmt = NULL;
+	struct value row[m->nfields];
+	int r = row_find(c, m, ROW_GET, key, &stmt, e);
+	if (r)
+		return r;
+	stmt_stamp(c, stmt, m, stamp);
+	stmt_row(stmt, m, row);
+	size_t members = record_open(out, m, row, SHOW_FILE, 0, NULL), fields_end = out->len;
+	r = version_members(c, m, key, members, out, e);
+	if (r == 0 && out->len > LIMIT_RECORD) {
+		buf_resize(out, fields_end);
+		show_end(out, members, "");
+	}
+	return r == 0 && buf_failed(out) ? err_nomem(e) : r;
+}
+
 int store_show(struct conn *c, const struct model *m, const struct value *key, struct buf *out, struct stamp *stamp,
 	       struct err *e)
 {

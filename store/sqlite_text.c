@@ -19,6 +19,12 @@ struct context {
 #define QUEUED_OR_RUNNING "$a IN ('queued', 'running')"
 #define DELETED_COLUMNS   "serial, key, uid, time, length(CAST(text AS BLOB))"
 
+#define VERSION_COLUMNS "serial, record, time, verb, uid, gid, pid, comm, length(CAST(text AS BLOB))"
+/* Not the present version of its record, nor too old. ?1 is the horizon. */
+#define IS_EARLIER                                                                                                     \
+	"model = $D AND text IS NOT NULL AND (ended >= ?1 OR (ended IS NULL AND mtime IS NOT (SELECT mtime FROM $S "   \
+	"WHERE key = (SELECT key FROM rowfs_history_record WHERE number = record))))"
+
 static const char *const templates[STATEMENTS] = {
     [ROW_GET] = "SELECT $C, $s, $M$W FROM $T AS t $J WHERE t.$K = ?1",
     [ROW_FIELDS] = "SELECT $C FROM $T AS t WHERE t.$K = ?1",
@@ -62,6 +68,38 @@ static const char *const templates[STATEMENTS] = {
 			  "WHERE time >= ?1 AND model = $D AND serial = ?2",
     [DELETED_LIST] = "SELECT " DELETED_COLUMNS " FROM rowfs_deleted WHERE time >= ?1 AND model = $D "
 		     "AND serial > ?2 AND (?3 = 0 OR uid = ?3) ORDER BY serial LIMIT ?4",
+    [HISTORY_RECORD] = "SELECT number FROM rowfs_history_record WHERE model = $D AND key = ?1",
+    [HISTORY_ADD_RECORD] = "INSERT INTO rowfs_history_record (model, key) VALUES ($D, ?1)",
+    [HISTORY_LAST] = "SELECT serial, mtime, time, text FROM rowfs_history WHERE record = ?1 AND serial < ?2 "
+		     "ORDER BY serial DESC LIMIT 1",
+    [HISTORY_ADD] = "INSERT INTO rowfs_history (model, record, time, mtime, verb, uid, gid, pid, comm, text) "
+		    "VALUES ($D, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    [HISTORY_AGAIN] = "UPDATE rowfs_history SET verb = 'replace' WHERE serial = ?1 AND verb = 'delete'",
+    [HISTORY_BEGUN] = "SELECT serial, record, (SELECT key FROM rowfs_history_record WHERE number = record) "
+		      "FROM rowfs_history WHERE model = $D AND text IS NULL LIMIT 1",
+    [HISTORY_FILL] = "UPDATE rowfs_history SET time = ?2, mtime = ?3, text = ?4 WHERE serial = ?1",
+    [HISTORY_DROP] = "DELETE FROM rowfs_history WHERE serial = ?1",
+    [HISTORY_TOUCH] = "UPDATE rowfs_history SET mtime = ?2 WHERE serial = ?1",
+    [HISTORY_END] = "UPDATE rowfs_history SET ended = ?2 WHERE serial = ?1 AND ended IS NULL",
+    [HISTORY_PRUNE_COUNT] =
+	"DELETE FROM rowfs_history WHERE record = ?1 AND serial <= (SELECT serial FROM rowfs_history "
+	"WHERE record = ?1 AND ended IS NOT NULL ORDER BY serial DESC LIMIT 1 OFFSET ?2)",
+    /* A save adds one and looks at several, so that none piles up. */
+    [HISTORY_PRUNE_AGE] = "DELETE FROM rowfs_history WHERE serial IN (SELECT serial FROM rowfs_history "
+			  "WHERE model = $D AND ended < ?1 ORDER BY ended LIMIT 8)",
+    [HISTORY_FORGET] = "DELETE FROM rowfs_history_record WHERE number = ?1 AND NOT EXISTS "
+		       "(SELECT 1 FROM rowfs_history WHERE record = ?1)",
+    [HISTORY_FORGET_ALL] = "DELETE FROM rowfs_history_record WHERE model = $D AND NOT EXISTS "
+			   "(SELECT 1 FROM rowfs_history WHERE record = number)",
+    [HISTORY_BY_SERIAL] = "SELECT " VERSION_COLUMNS ", text FROM rowfs_history WHERE serial = ?2 AND " IS_EARLIER,
+    [HISTORY_BY_TIME] =
+	"SELECT " VERSION_COLUMNS ", text FROM rowfs_history WHERE record = ?3 AND time = ?2 AND " IS_EARLIER,
+    [HISTORY_LIST] =
+	"SELECT " VERSION_COLUMNS ", NULL FROM rowfs_history WHERE record = ?3 AND serial > ?2 AND " IS_EARLIER
+	" ORDER BY serial LIMIT ?4",
+    [HISTORY_NEXT_RECORD] = "SELECT number, key FROM rowfs_history_record WHERE model = $D AND number > ?1 "
+			    "ORDER BY number LIMIT 1",
+    [HISTORY_HAS] = "SELECT 1 FROM rowfs_history WHERE record = ?2 AND text = ?3 AND " IS_EARLIER,
     [FIELD_TAKEN] = "SELECT $K FROM $T WHERE $F = ?1 AND $K IS NOT ?2 LIMIT 1",
     [FIELD_KEYS] = "SELECT t.$K FROM $T AS t WHERE t.$F = ?1$Y ORDER BY t.$K",
     [FIELD_COUNT] = "SELECT count(*) FROM $T AS t WHERE t.$F = ?1$Y",

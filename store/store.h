@@ -227,6 +227,45 @@ int store_get_deleted(struct conn *c, const struct model *m, const struct value 
 int store_list_deleted(struct conn *c, const struct model *m, int64_t after, uid_t uid, struct arena *a,
 		       struct deleted **list, size_t *n, struct err *e);
 
+/* ---- earlier versions ---- */
+
+/* What a record was, by whose save; of models that keep their history. Texts lie in the arena. */
+struct version {
+	int64_t serial;  /* never given twice */
+	int64_t record;  /* a number of its record, as long as there are versions of it */
+	int64_t time_ns; /* since 1970; strictly increasing for a record */
+	const char *verb;
+	bool known; /* who saved it; false: SQL or another program, or it was before there was a history */
+	uid_t uid;
+	gid_t gid;
+	pid_t pid;
+	const char *comm;
+	size_t size; /* of the text */
+	struct value text;
+};
+
+/* Before the transaction changes the record, or what it embeds, or creates or deletes it; by: verb and who. */
+int txn_version_begin(struct txn *t, const struct model *m, const struct value *key, const struct version *by,
+		      struct err *e);
+/* When it has changed everything: the records of the model that were begun have new versions, or have none. */
+int txn_versions_end(struct txn *t, const struct model *m, struct err *e);
+/* 1 and the record's number, or 0 where nothing is kept of it. */
+int store_version_record(struct conn *c, const struct model *m, const struct value *key, int64_t *number,
+			 struct err *e);
+/* 1 and the record with the next number above `after`, or 0. */
+int store_version_next_record(struct conn *c, const struct model *m, int64_t after, struct arena *a, int64_t *number,
+			      struct value *key, struct err *e);
+/* By the record's number and the time, or by its serial with record 0: 1, or 0. Present versions are no earlier ones.
+ */
+int store_version_get(struct conn *c, const struct model *m, int64_t record, int64_t number, struct arena *a,
+		      struct version *out, struct err *e);
+/* The next ones above the serial, oldest first, without texts; *n is 0 at the end. */
+int store_version_list(struct conn *c, const struct model *m, int64_t record, int64_t after, struct arena *a,
+		       struct version **list, size_t *n, struct err *e);
+/* 1 where the text is that of one of the record's earlier versions. */
+int store_is_version(struct conn *c, const struct model *m, const struct value *key, const char *text, size_t len,
+		     struct err *e);
+
 /*
  * The next job to run: status queued, run_at due, by priority (highest first), run_at, key. 1: *key is set (in the
  * arena); 0: none is due, *next_ms is milliseconds until one is (-1: none at all).
