@@ -27,6 +27,7 @@ struct rejected;
 struct answers;
 struct by_table;
 struct by_place;
+struct import;
 
 struct mount {
 	struct conf *conf;
@@ -54,7 +55,8 @@ struct mount {
 	struct answers *answers;
 	struct by_table *by;
 	struct by_place *by_places;
-	int64_t next_memory; /* next serial of a NODE_MEMORY */
+	struct import *imports; /* that are being saved */
+	int64_t next_memory;    /* next serial of a NODE_MEMORY */
 };
 
 /* The model that has the number; NULL where there is none. */
@@ -101,8 +103,9 @@ void mount_stat_size(struct stat *st, size_t size);
 /* Of what rowfs makes. A model's directory changed when a commit last touched its rows. */
 void mount_dir_stat(const struct mount *m, uint64_t ino, mode_t mode, struct stat *st);
 mode_t mount_record_mode(const struct model *model);
-/* Of a directory. Who may not read records finds nothing by their values. */
-mode_t mount_dir_mode(const struct mount *m, const struct node *node);
+/* Of what rowfs makes. Who may not read records finds nothing by their values and can't export them; who may make names
+ * in the model's directory may import. */
+mode_t mount_made_mode(const struct mount *m, const struct node *node);
 /* A record's attributes from its stamp and the size of its text. */
 void mount_record_stat(const struct mount *m, const struct model *model, const struct stamp *stamp, size_t size,
 		       struct stat *st);

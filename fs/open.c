@@ -123,6 +123,8 @@ int open_node(fuse_req_t req, fuse_ino_t ino, int flags, struct handle **out, st
 		return open_memory(m, &actor, ino, flags, out, e);
 	if (node.kind == NODE_NEW)
 		return handle_open_new(m, &actor, mount_model(m, node.model), ino, flags, out, e);
+	if (node.kind == (flags & O_ACCMODE ? NODE_IMPORT : NODE_EXPORT))
+		return handle_open_lines(m, &actor, node.kind, mount_model(m, node.model), ino, flags, out, e);
 	return tree_kind(node.kind)->show ? open_shown(m, req, ino, flags, out, e) : -ENOENT;
 }
 

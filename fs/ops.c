@@ -201,6 +201,7 @@ static void fill_open(struct fuse_file_info *fi, struct handle *h)
 {
 	fi->fh = (uintptr_t)h;
 	fi->direct_io = 1;
+	fi->nonseekable = h->import || h->export;
 	fi->noflush = !handle_writes(h) || h->scratch;
 }
 

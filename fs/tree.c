@@ -30,6 +30,8 @@ static const struct kind kinds[NODE_KINDS] = {
     [NODE_SCHEMA] = {MADE_FILE},
     [NODE_COUNT] = {MADE_FILE},
     [NODE_META] = {MADE_FILE},
+    [NODE_IMPORT] = {MADE_FILE},
+    [NODE_EXPORT] = {MADE_FILE},
     [NODE_REJECTED] = {.find = rejected_find, .list = rejected_list, .own = true},
     [NODE_REFUSED] = {.show = rejected_show, .remove = rejected_remove},
     [NODE_ANSWER] = {.find = answered_find, .list = answered_list},

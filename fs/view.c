@@ -10,6 +10,7 @@
 #include "../hooks/after.h"
 #include "../store/json.h"
 #include "../store/log.h"
+#include "import.h"
 
 static void print_schema(struct mount *m, const struct model *model, uid_t uid, struct buf *out, struct err *e)
 {
@@ -67,6 +68,7 @@ static void print_status(struct mount *m, const struct model *model, uid_t uid, 
 		buf_printf(out, "%s %s: %" PRId64 " %s\n", each->queue ? "queue" : "model", each->name, n,
 			   n == 1 ? "record" : "records");
 	}
+	import_print(m, out);
 	after_print_status(m->saver, uid, uid == 0 || uid == m->uid, out, e);
 }
 
@@ -81,6 +83,8 @@ static const struct view views[] = {
     {NODE_INFO, NODE_MODEL, ".info", S_IFDIR | 0555, NULL},
     {NODE_DELETED, NODE_MODEL, ".deleted", S_IFDIR | 01777, NULL},
     {NODE_BY, NODE_MODEL, ".by", S_IFDIR | 0755, NULL},
+    {NODE_IMPORT, NODE_MODEL, ".import", S_IFREG | 0200, NULL},
+    {NODE_EXPORT, NODE_MODEL, ".export", S_IFREG | 0444, NULL},
     {NODE_SCHEMA, NODE_INFO, "schema.json", S_IFREG | 0444, print_schema},
     {NODE_META, NODE_INFO, "meta.json", S_IFREG | 0444, print_meta},
     {NODE_COUNT, NODE_INFO, "count", S_IFREG | 0444, print_count},
@@ -136,8 +140,7 @@ int view_find_in(struct mount *m, const struct node *dir, const char *name, cons
 	if (v) {
 		out->kind = ENTRY_MADE;
 		struct node node = {.kind = v->kind, .model = dir->model};
-		mode_t mode = S_ISDIR(v->mode) ? mount_dir_mode(m, &node) : v->mode;
-		mount_dir_stat(m, node_made(v->kind, dir->model), mode, &out->st);
+		mount_dir_stat(m, node_made(v->kind, dir->model), mount_made_mode(m, &node), &out->st);
 	} else if (model && !model->hidden) {
 		out->kind = ENTRY_MADE;
 		model_stat(m, model, &out->st);
@@ -189,7 +192,7 @@ int view_show(struct mount *m, const struct node *node, const struct actor *who,
 		v->print(m, model, who->uid, text, e);
 	if (e->code)
 		return -e->code;
-	mount_dir_stat(m, node_made(node->kind, node->model), v->mode, st);
+	mount_dir_stat(m, node_made(node->kind, node->model), mount_made_mode(m, node), st);
 	mount_stat_size(st, text->len);
 	return buf_failed(text) ? err_nomem(e) : 0;
 }

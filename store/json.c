@@ -361,3 +361,21 @@ void json_write(struct buf *b, const json_t *json, int indent)
 		break;
 	}
 }
+
+void json_compact(struct buf *b, size_t from)
+{
+	bool in_string = false;
+	size_t to = from;
+	for (size_t i = from; i < b->len; i++) {
+		char c = b->data[i];
+		if (!in_string && (c == ' ' || c == '\n' || c == '\t' || c == '\r'))
+			continue;
+		b->data[to++] = c;
+		if (in_string && c == '\\' && i + 1 < b->len)
+			b->data[to++] = b->data[++i];
+		else if (c == '"')
+			in_string = !in_string;
+	}
+	if (b->data)
+		buf_resize(b, to);
+}

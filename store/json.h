@@ -69,6 +69,8 @@ void json_locate(const char *text, size_t len, struct err *e);
 /* As `jq .` prints: two blanks a level from depth indent on, or -1 for one line without blanks. No newline at the end.
  */
 void json_write(struct buf *b, const json_t *json, int indent);
+/* Takes the white space out of the JSON text that begins there. */
+void json_compact(struct buf *b, size_t from);
 void json_write_string(struct buf *b, const char *text, size_t len);
 /* Shortest digits that round-trip, whole values below 1e17 without fraction; as jq writes exponents (1e+17, 3e-07). */
 void json_write_real(struct buf *b, double real);

@@ -29,6 +29,9 @@ enum {
 	LIMIT_HOOK_DEPTH = 16,          /* hooks that save, whose hooks save, ... */
 	LIMIT_AFTER = 8,                /* programs of after_commit at once */
 	LIMIT_CHANGES = 100000,         /* changes in one transaction */
+	LIMIT_IMPORT = 1 << 30,         /* lines written to .import and not saved yet */
+	LIMIT_IMPORT_KEPT = 64 << 20,   /* those whose changes hooks are still to see before the commit */
+	LIMIT_EXPORT = 1 << 20,         /* lines of .export that are made at once */
 	LIMIT_ENV_VALUE = 4096,         /* a field in a program's environment */
 	LIMIT_HAS_MANY = 100,           /* children shown unless `limit` says otherwise */
 	LIMIT_READERS = 16,             /* reading database connections */

@@ -227,7 +227,9 @@ void problem_at(struct err *e, int code, const char *field, const char *fmt, ...
 /* All keys that the statement returns in its first column. */
 int stmt_keys(struct conn *c, sqlite3_stmt *stmt, struct arena *a, struct value **keys, size_t *n, struct err *e);
 
-/* sqlite_row.c: takes the statement out of the cache. */
+/* sqlite_row.c: the statement stands on the record's row; -ENOENT. */
+int conn_find(struct conn *c, const struct model *m, const struct value *key, sqlite3_stmt **out, struct err *e);
+/* The same: takes the statement out of the cache. */
 int cursor_new(struct cursor **out, const struct cursor *of, struct err *e);
 
 /* sqlite_embed.c: the member's value; what grows far beyond LIMIT_RECORD is left unfinished. */

@@ -4,6 +4,7 @@
  * One statement a level and relation, which stays on its row while deeper ones run: no model embeds itself, so that
  * none of them is needed twice at once.
  */
+#include "json.h"
 #include "sqlite.h"
 
 #include <errno.h>
@@ -138,4 +139,31 @@ int store_embedded(struct conn *c, const struct relation *relation, const struct
 	*n = found.n;
 	free(found.values);
 	return r < 0 ? r : *n && !*rows ? err_nomem(e) : 0;
+}
+
+static int line_row(struct conn *c, const struct model *m, sqlite3_stmt *stmt, const struct value *key, struct buf *out,
+		    struct err *e)
+{
+	struct value row[m->nfields];
+	int r = 0;
+	read_row(stmt, m, row);
+	size_t members = record_open(out, m, row, SHOW_FILE, -1, NULL);
+	for (size_t i = 0; i < m->nrelations && r >= 0; i++) {
+		if (!relation_embeds(&m->relations[i]))
+			continue;
+		record_member(out, m->relations[i].child->name, members++, -1);
+		size_t start = out->len;
+		r = embedded_show(c, &m->relations[i], key, out, e);
+		json_compact(out, start);
+	}
+	record_close(out, members, -1);
+	buf_char(out, '\n');
+	return r < 0 ? r : buf_failed(out) ? err_nomem(e) : 0;
+}
+
+int store_line(struct conn *c, const struct model *m, const struct value *key, struct buf *out, struct err *e)
+{
+	stmt_auto *stmt = NULL;
+	int r = conn_find(c, m, key, &stmt, e);
+	return r ? r : line_row(c, m, stmt, key, out, e);
 }

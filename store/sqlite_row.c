@@ -31,7 +31,7 @@ static void read_stamp(sqlite3_stmt *stmt, const struct model *m, struct stamp *
 }
 
 /* The statement stands on the row afterwards; the caller resets it. */
-static int find_row(struct conn *c, const struct model *m, const struct value *key, sqlite3_stmt **out, struct err *e)
+int conn_find(struct conn *c, const struct model *m, const struct value *key, sqlite3_stmt **out, struct err *e)
 {
 	int r = conn_statement(c, m, ROW_GET, NULL, out, e);
 	if (r)
@@ -45,7 +45,7 @@ int store_get(struct conn *c, const struct model *m, const struct value *key, st
 	      struct stamp *stamp, struct err *e)
 {
 	stmt_auto *stmt = NULL;
-	int r = find_row(c, m, key, &stmt, e);
+	int r = conn_find(c, m, key, &stmt, e);
 	if (r)
 		return r;
 	for (size_t i = 0; row && i < m->nfields; i++) {
@@ -228,7 +228,7 @@ int store_show(struct conn *c, const struct model *m, const struct value *key, s
 	       struct err *e)
 {
 	stmt_auto *stmt = NULL;
-	int r = find_row(c, m, key, &stmt, e);
+	int r = conn_find(c, m, key, &stmt, e);
 	if (r)
 		return r;
 	read_stamp(stmt, m, stamp);

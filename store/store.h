@@ -87,6 +87,9 @@ int store_key_of(struct conn *c, const struct model *m, int64_t serial, struct a
 int store_show(struct conn *c, const struct model *m, const struct value *key, struct buf *out, struct stamp *stamp,
 	       struct err *e);
 
+/* The same without has-many and has-one, on one line: as `jq -c .` prints it. */
+int store_line(struct conn *c, const struct model *m, const struct value *key, struct buf *out, struct err *e);
+
 /* Records in order of serial (for integer keys: of the key), from the first above `after`. */
 struct cursor;
 int cursor_open(struct cursor **out, struct conn *c, const struct model *m, int64_t after, struct err *e);
