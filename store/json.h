@@ -61,6 +61,15 @@ size_t json_scan(struct json_scan *s, const char *text, size_t len);
  * *out is the caller's.
  */
 int json_read(const char *text, size_t len, json_t **out, struct err *e);
+/* The same where json_scan has called all of the text complete. */
+int json_read_judged(const char *text, size_t len, json_t **out, struct err *e);
+
+/*
+ * The tree of a text that json_scan calls complete; it need not end with NUL. NULL where a member's name stands twice
+ * or a number is out of range: *why says which and *where is the offset of the name or number. *why is NULL when there
+ * is no memory.
+ */
+json_t *json_parse(const char *text, size_t *where, const char **why);
 
 /* Fills line and column of every problem in *e from the text; a missing member gets those of the object it should be
  * in. */
@@ -69,8 +78,6 @@ void json_locate(const char *text, size_t len, struct err *e);
 /* As `jq .` prints: two blanks a level from depth indent on, or -1 for one line without blanks. No newline at the end.
  */
 void json_write(struct buf *b, const json_t *json, int indent);
-/* Takes the white space out of the JSON text that begins there. */
-void json_compact(struct buf *b, size_t from);
 void json_write_string(struct buf *b, const char *text, size_t len);
 /* Shortest digits that round-trip, whole values below 1e17 without fraction; as jq writes exponents (1e+17, 3e-07). */
 void json_write_real(struct buf *b, double real);
