@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "answered.h"
+#include "events.h"
 #include "export.h"
 #include "import.h"
 #include "scratch.h"
@@ -76,6 +77,7 @@ void handle_close(struct mount *m, struct handle *h)
 	scratch_put(m, h->scratch);
 	import_close(h->import);
 	export_close(h->export);
+	events_close(m, h->events);
 	free_handle(h);
 }
 
@@ -219,6 +221,19 @@ int handle_open_new(struct mount *m, const struct actor *actor, const struct mod
 		free_handle(h);
 		return err_nomem(e);
 	}
+	enlist(m, h);
+	*out = h;
+	return 0;
+}
+
+int handle_open_events(struct mount *m, struct event_reader *events, uint64_t ino, int flags, struct handle **out,
+		       struct err *e)
+{
+	struct handle *h = new_handle(NODE_EVENTS, ino, NULL, flags, 0);
+
+	if (!h)
+		return err_nomem(e);
+	h->events = events;
 	enlist(m, h);
 	*out = h;
 	return 0;

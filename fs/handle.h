@@ -31,6 +31,7 @@ struct handle {
 	struct scratch *scratch;
 	struct import *import;
 	struct export *export;
+	struct event_reader *events;
 	pthread_mutex_t lock;
 	struct draft draft;       /* where open for writing */
 	struct buf text;          /* what reads see, pinned at the open; a draft's reads see the draft */
@@ -52,6 +53,9 @@ int handle_open_text(struct mount *m, uint64_t ino, int flags, struct buf *text,
 /* MODEL/.new */
 int handle_open_new(struct mount *m, const struct actor *actor, const struct model *model, uint64_t ino, int flags,
 		    struct handle **out, struct err *e);
+/* Takes the reader. */
+int handle_open_events(struct mount *m, struct event_reader *events, uint64_t ino, int flags, struct handle **out,
+		       struct err *e);
 /* NODE_IMPORT or NODE_EXPORT */
 int handle_open_lines(struct mount *m, const struct actor *actor, enum node_kind kind, const struct model *model,
 		      uint64_t ino, int flags, struct handle **out, struct err *e);

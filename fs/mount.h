@@ -28,6 +28,7 @@ struct answers;
 struct by_table;
 struct by_place;
 struct import;
+struct events;
 
 struct mount {
 	struct conf *conf;
@@ -37,6 +38,7 @@ struct mount {
 	struct saver *saver;
 	struct runner *_Atomic runner; /* NULL on a read-only mount, and while it ends */
 	struct journal *journal;
+	struct events *events;
 	const char *directory; /* absolute path of the mountpoint */
 	bool read_only;
 	uid_t uid; /* who mounted: owner of what has no other */

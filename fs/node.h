@@ -43,6 +43,7 @@ enum node_kind {
 	NODE_DELETED,     /* MODEL/.deleted/ */
 	NODE_AFTER,       /* .after/ */
 	NODE_BY,          /* MODEL/.by/ */
+	NODE_EVENTS,      /* .events */
 	NODE_IMPORT,      /* MODEL/.import */
 	NODE_EXPORT,      /* MODEL/.export */
 	NODE_MADE_END,    /* kinds above are made by rowfs */

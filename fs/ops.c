@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/statvfs.h>
@@ -16,6 +17,7 @@
 
 #include "../store/phase.h"
 #include "by.h"
+#include "events.h"
 #include "dir.h"
 #include "handle.h"
 #include "name.h"
@@ -202,7 +204,7 @@ static void fill_open(struct fuse_file_info *fi, struct handle *h)
 {
 	fi->fh = (uintptr_t)h;
 	fi->direct_io = 1;
-	fi->nonseekable = h->import || h->export;
+	fi->nonseekable = h->import || h->export || h->events;
 	fi->noflush = !handle_writes(h) || h->scratch;
 }
 
@@ -247,6 +249,10 @@ static void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_
 
 static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
 {
+	if (handle_of(fi)->events) {
+		events_read(mount_of(req), req, handle_of(fi)->events, size, !(fi->flags & O_NONBLOCK));
+		return;
+	}
 	buf_auto out = BUF_INIT;
 	err_auto e = ERR_INIT;
 	int rc = handle_read(mount_of(req), handle_of(fi), size, off, &out, &e);
@@ -256,6 +262,21 @@ static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, stru
 		reply(req, rc, &e);
 	else
 		fuse_reply_buf(req, out.data, out.len);
+}
+
+/* All but .events is always ready. */
+static void op_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct fuse_pollhandle *poll)
+{
+	struct handle *h = handle_of(fi);
+
+	(void)ino;
+	if (h && h->events) {
+		events_poll(mount_of(req), req, h->events, poll);
+		return;
+	}
+	if (poll)
+		fuse_pollhandle_destroy(poll);
+	fuse_reply_poll(req, POLLIN | POLLRDNORM | POLLOUT | POLLWRNORM);
 }
 
 static void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off_t off,
@@ -328,6 +349,7 @@ const struct fuse_lowlevel_ops ops_table = {
     .open = op_open,
     .create = op_create,
     .read = op_read,
+    .poll = op_poll,
     .write = op_write,
     .flush = op_flush,
     .fsync = op_fsync,

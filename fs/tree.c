@@ -17,6 +17,7 @@
 static const struct kind kinds[NODE_KINDS] = {
     [NODE_ROOT] = {.find = view_find_in, .list = view_list_root},
     [NODE_ERRORS] = {MADE_FILE},
+    [NODE_EVENTS] = {MADE_FILE},
     [NODE_ROOT_INFO] = {MADE_DIRECTORY},
     [NODE_STATUS] = {MADE_FILE},
     [NODE_CONF] = {MADE_FILE},

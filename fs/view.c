@@ -91,6 +91,7 @@ static const struct view views[] = {
     {NODE_REJECTED, NODE_MODEL, ".rejected", S_IFDIR | 0755, NULL},
     {NODE_ANSWER, NODE_MODEL, ".answer", S_IFDIR | 0755, NULL},
     {NODE_ERRORS, NODE_ROOT, ".errors", S_IFREG | 0444, print_errors},
+    {NODE_EVENTS, NODE_ROOT, ".events", S_IFREG | 0444, NULL},
     {NODE_AFTER, NODE_ROOT, ".after", S_IFDIR | 0700, NULL},
     {NODE_ROOT_INFO, NODE_ROOT, ".info", S_IFDIR | 0555, NULL},
     {NODE_STATUS, NODE_ROOT_INFO, "status", S_IFREG | 0444, print_status},

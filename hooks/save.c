@@ -227,6 +227,8 @@ static int begin(struct saving *v, struct err *e)
 	int result = txn_begin(v->saver->store, &v->txn, e);
 	v->open = result == 0;
 	v->conn = v->open ? v->txn.conn : NULL;
+	if (v->open)
+		txn_by(&v->txn, v->actor->uid);
 	phase("begun");
 	return result;
 }

@@ -22,6 +22,7 @@ enum {
 	LIMIT_SCRATCH_FILES = 1000,     /* scratch files of one user */
 	LIMIT_XATTR = 64 << 10,         /* extended attributes of one scratch file */
 	LIMIT_ERRORS = 256,             /* entries kept in .errors */
+	LIMIT_EVENTS = 4096,            /* lines of .events kept for slow readers */
 	LIMIT_ANSWERS = 256,            /* answers kept of one user */
 	LIMIT_PROBLEMS = 100,           /* problems told of one document */
 	LIMIT_HOOK_OUTPUT = 1 << 20,    /* standard output of a hook or job */

@@ -37,7 +37,8 @@ enum { STORE_MAX_NUMBER = 8191 }; /* of store_model_number; fs/node.h has room f
  * Opens the schema's database, makes missing tables, indexes and triggers, and compares the others with the schema: a
  * difference is -EBADMSG with one problem per difference ("table orders: column qty is TEXT, mount.conf says integer").
  * Nothing is changed when there is one, nor ever with STORE_READ_ONLY. Without it only one process at a time may have
- * the database open: -EBUSY for another, which first waits TIMEOUT_HELD_MS, or TIMEOUT_ENDING_MS for one that is ending.
+ * the database open: -EBUSY for another, which first waits TIMEOUT_HELD_MS, or TIMEOUT_ENDING_MS for one that is
+ * ending.
  */
 int store_open(struct store **out, const struct schema *schema, unsigned flags, struct err *e);
 /* A database in memory with the schema's tables, for `rowfs check` and tests of SQL. */
@@ -60,6 +61,26 @@ const struct model *store_numbered_model(const struct store *s, unsigned number)
 /* Called after each commit with true for each model index whose rows it touched, on the committing thread, no lock
  * held. */
 void store_on_commit(struct store *s, void (*touched)(void *data, const bool *models), void *data);
+/*
+ * Rows that a transaction has changed, also by SQL of hooks, in order; a row stands there once, unless many others were
+ * changed between. Those of other programs are not told.
+ */
+struct changed_row {
+	const struct model *model;
+	struct value key; /* text is borrowed */
+	enum verb verb;   /* VERB_CREATE, VERB_PATCH or VERB_DELETE */
+	uint64_t txn;     /* numbered from 1, in the order of the commits */
+	uid_t uid;        /* txn_by */
+};
+/*
+ * Called for each commit that has changed rows, in the order of the commits, when they are durable and before anybody
+ * who waits for them is told; it must not call the store. `more` rows were too many to be kept (LIMIT_EVENTS). Once,
+ * before there are threads; nothing is kept until store_watch.
+ */
+void store_on_rows(struct store *s, void (*changed)(void *data, const struct changed_row *rows, size_t n, size_t more),
+		   void *data);
+void store_watch(struct store *s, bool wanted);
+
 /* True when another program has changed the database since the last call. Cheap. Not thread-safe: one caller. */
 bool store_changed_elsewhere(struct store *s);
 
@@ -155,6 +176,8 @@ struct txn {
 };
 
 int txn_begin(struct store *s, struct txn *t, struct err *e);
+/* Who changes rows from now on, for changed_row; root until it is told. */
+void txn_by(struct txn *t, uid_t uid);
 /* Returns when the group is durable. On failure nothing of this transaction is stored. */
 int txn_commit(struct txn *t, struct err *e);
 void txn_rollback(struct txn *t);
