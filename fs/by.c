@@ -23,7 +23,7 @@ static const struct field *found_by(struct mount *m, const struct model *model, 
 
 static void field_stat(const struct mount *m, const struct node *dir, size_t field, struct stat *st)
 {
-	mount_dir_stat(m, node_by_field(dir->model, field), mount_dir_mode(m, dir), st);
+	mount_dir_stat(m, node_by_field(dir->model, field), mount_made_mode(m, dir), st);
 }
 
 int by_find_field(struct mount *m, const struct node *dir, const char *name, const struct actor *who, struct arena *a,
@@ -78,7 +78,7 @@ int by_find_value(struct mount *m, const struct node *dir, const char *name, con
 	const struct by_node node = {NODE_BY_VALUE, out->model, f, out->value, value_null()};
 	out->kind = ENTRY_BY;
 	out->field = f;
-	mount_dir_stat(m, by_number(m, &node), mount_dir_mode(m, dir), &out->st);
+	mount_dir_stat(m, by_number(m, &node), mount_made_mode(m, dir), &out->st);
 	return 0;
 }
 

@@ -35,7 +35,7 @@ int dir_find(struct mount *m, uint64_t parent, const char *name, const struct ac
 int dir_may(const struct mount *m, fuse_req_t req, uint64_t ino, int wanted)
 {
 	struct node node = node_decode(ino);
-	struct stat st = {.st_mode = mount_dir_mode(m, &node), .st_uid = m->uid, .st_gid = m->gid};
+	struct stat st = {.st_mode = mount_made_mode(m, &node), .st_uid = m->uid, .st_gid = m->gid};
 
 	return mount_may(req, &st, wanted);
 }

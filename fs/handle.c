@@ -11,6 +11,9 @@
 #include <unistd.h>
 
 #include "answered.h"
+#include "events.h"
+#include "export.h"
+#include "import.h"
 #include "scratch.h"
 
 bool handle_writes(const struct handle *h)
@@ -75,6 +78,9 @@ void handle_close(struct mount *m, struct handle *h)
 		return;
 	delist(m, h);
 	scratch_put(m, h->scratch);
+	import_close(h->import);
+	export_close(h->export);
+	events_close(m, h->events);
 	free_handle(h);
 }
 
@@ -225,6 +231,36 @@ int handle_open_new(struct mount *m, const struct actor *actor, const struct mod
 	return 0;
 }
 
+int handle_open_events(struct mount *m, struct event_reader *events, uint64_t ino, int flags, struct handle **out,
+		       struct err *e)
+{
+	struct handle *h = new_handle(NODE_EVENTS, ino, NULL, flags, 0);
+
+	if (!h)
+		return err_nomem(e);
+	h->events = events;
+	enlist(m, h);
+	*out = h;
+	return 0;
+}
+
+int handle_open_lines(struct mount *m, const struct actor *actor, enum node_kind kind, const struct model *model,
+		      uint64_t ino, int flags, struct handle **out, struct err *e)
+{
+	struct handle *h = new_handle(kind, ino, model, flags, actor);
+	int rc = !h                    ? err_nomem(e)
+		 : kind == NODE_IMPORT ? import_open(model, &h->import, e)
+				       : export_open(model, actor->uid, &h->export, e);
+
+	if (rc < 0 && h)
+		free_handle(h);
+	if (rc < 0)
+		return rc;
+	enlist(m, h);
+	*out = h;
+	return 0;
+}
+
 /* ---- saving ---- */
 
 static struct request save_request(const struct handle *h)
@@ -353,7 +389,8 @@ int handle_write(struct mount *m, struct handle *h, const struct actor *writer, 
 	if (h->scratch)
 		return scratch_write(m, h->scratch, data, len, h->flags & O_APPEND ? -1 : offset, e);
 	pthread_mutex_lock(&h->lock);
-	int rc = write_draft(m, h, &actor, data, len, offset, e);
+	int rc = h->import ? import_write(m, h->import, &actor, data, len, e)
+			   : write_draft(m, h, &actor, data, len, offset, e);
 	pthread_mutex_unlock(&h->lock);
 	return rc;
 }
@@ -378,7 +415,7 @@ int handle_sync(struct mount *m, struct handle *h, const struct actor *writer, s
 	if (h->scratch || !handle_writes(h))
 		return 0;
 	pthread_mutex_lock(&h->lock);
-	int rc = sync_draft(m, h, &actor, e);
+	int rc = h->import ? import_sync(m, h->import, &actor, e) : sync_draft(m, h, &actor, e);
 	pthread_mutex_unlock(&h->lock);
 	return rc;
 }
@@ -418,7 +455,9 @@ int handle_truncate(struct mount *m, struct handle *h, int64_t size, struct err 
 		return scratch_truncate(m, h->scratch, size, e);
 	pthread_mutex_lock(&h->lock);
 	h->told = false;
-	if (h->draft.mode == DRAFT_APPEND && size > 0 && size <= LIMIT_RECORD)
+	if (h->import)
+		rc = size ? -EPERM : (import_reset(h->import), 0);
+	else if (h->draft.mode == DRAFT_APPEND && size > 0 && size <= LIMIT_RECORD)
 		rc = truncate_appended(m, h, size, e);
 	else
 		rc = draft_truncate(&h->draft, size, e);
@@ -496,7 +535,7 @@ int handle_read(struct mount *m, struct handle *h, size_t len, int64_t offset, s
 		return 0;
 	}
 	pthread_mutex_lock(&h->lock);
-	int rc = read_locked(m, h, len, offset, out, e);
+	int rc = h->export ? export_read(m, h->export, len, offset, out, e) : read_locked(m, h, len, offset, out, e);
 	pthread_mutex_unlock(&h->lock);
 	return rc;
 }

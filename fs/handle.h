@@ -29,6 +29,9 @@ struct handle {
 	bool told;           /* the draft as it stands is incomplete, and .errors says so */
 	bool gone;           /* the unsaved name was removed; mount.lock */
 	struct scratch *scratch;
+	struct import *import;
+	struct export *export;
+	struct event_reader *events;
 	pthread_mutex_t lock;
 	struct draft draft;       /* where open for writing */
 	struct buf text;          /* what reads see, pinned at the open; a draft's reads see the draft */
@@ -50,6 +53,12 @@ int handle_open_text(struct mount *m, uint64_t ino, int flags, struct buf *text,
 /* MODEL/.new */
 int handle_open_new(struct mount *m, const struct actor *actor, const struct model *model, uint64_t ino, int flags,
 		    struct handle **out, struct err *e);
+/* Takes the reader. */
+int handle_open_events(struct mount *m, struct event_reader *events, uint64_t ino, int flags, struct handle **out,
+		       struct err *e);
+/* NODE_IMPORT or NODE_EXPORT */
+int handle_open_lines(struct mount *m, const struct actor *actor, enum node_kind kind, const struct model *model,
+		      uint64_t ino, int flags, struct handle **out, struct err *e);
 void handle_close(struct mount *m, struct handle *h);
 /* At the end of the mount: after a lazy unmount or a signal the kernel does not close what is open. */
 void handle_close_all(struct mount *m);

@@ -90,7 +90,7 @@ struct conn *mount_read_once(struct mount *m, const struct model *model, uid_t v
 	return store_read_once(m->store, model, viewer, e);
 }
 
-int mount_may_read_deleted(const struct mount *m, fuse_req_t req, const struct node *node)
+int mount_may_read_own(const struct mount *m, fuse_req_t req, const struct node *node)
 {
 	const struct model *model = mount_model(m, node->model);
 	struct stat st = {.st_mode = S_IFREG | (model ? model->mode : 0), .st_uid = m->uid, .st_gid = m->gid};
@@ -233,17 +233,30 @@ void mount_record_stat(const struct mount *m, const struct model *model, const s
 	mount_stat_size(st, size);
 }
 
-mode_t mount_dir_mode(const struct mount *m, const struct node *node)
+static mode_t model_mode(const struct model *model, enum node_kind kind)
 {
-	const struct model *model = node->kind == NODE_MODEL || is_by(node->kind) ? mount_model(m, node->model) : NULL;
-	const struct view *v = view_of(node->kind);
-
-	if (!model)
-		return v ? v->mode : S_IFDIR | 0755;
-	if (node->kind == NODE_MODEL)
-		return S_IFDIR | model->dir_mode;
 	mode_t readers = model->owned ? 0444 : model->mode & 0444;
+
+	if (kind == NODE_MODEL)
+		return S_IFDIR | model->dir_mode;
+	if (kind == NODE_NEW)
+		return mount_new_mode(model);
+	if (kind == NODE_IMPORT)
+		return S_IFREG | (model->read_only ? 0 : model->dir_mode & 0222);
+	if (kind == NODE_EXPORT)
+		return S_IFREG | readers;
 	return S_IFDIR | (model->dir_mode & (readers | readers >> 1 | readers >> 2));
+}
+
+mode_t mount_made_mode(const struct mount *m, const struct node *node)
+{
+	enum node_kind kind = node->kind;
+	bool models =
+	    kind == NODE_MODEL || kind == NODE_NEW || kind == NODE_IMPORT || kind == NODE_EXPORT || is_by(kind);
+	const struct model *model = models ? mount_model(m, node->model) : NULL;
+	const struct view *v = view_of(kind);
+
+	return model ? model_mode(model, kind) : v ? v->mode : S_IFDIR | 0755;
 }
 
 static int record_stat(struct mount *m, const struct model *model, const struct value *key, uid_t viewer,
@@ -350,7 +363,7 @@ static int stat_directory(struct mount *m, uint64_t ino, const struct node *node
 {
 	if (node->model && !mount_model(m, node->model))
 		return -ENOENT;
-	mount_dir_stat(m, ino, mount_dir_mode(m, node), st);
+	mount_dir_stat(m, ino, mount_made_mode(m, node), st);
 	return 0;
 }
 

@@ -27,6 +27,8 @@ struct rejected;
 struct answers;
 struct by_table;
 struct by_place;
+struct import;
+struct events;
 
 struct mount {
 	struct conf *conf;
@@ -36,6 +38,7 @@ struct mount {
 	struct saver *saver;
 	struct runner *_Atomic runner; /* NULL on a read-only mount, and while it ends */
 	struct journal *journal;
+	struct events *events;
 	const char *directory; /* absolute path of the mountpoint */
 	bool read_only;
 	uid_t uid; /* who mounted: owner of what has no other */
@@ -56,7 +59,8 @@ struct mount {
 	struct answers *answers;
 	struct by_table *by;
 	struct by_place *by_places;
-	int64_t next_memory; /* next serial of a NODE_MEMORY */
+	struct import *imports; /* that are being saved */
+	int64_t next_memory;    /* next serial of a NODE_MEMORY */
 };
 
 /* The model that has the number; NULL where there is none. */
@@ -73,8 +77,8 @@ struct conn *mount_read_once(struct mount *m, const struct model *model, uid_t v
 			     struct err *e); /* store_read_once */
 /* 0 or -EACCES: whether the caller has the permissions (of R_OK, W_OK, X_OK) on something with these attributes. */
 int mount_may(fuse_req_t req, const struct stat *st, int wanted);
-/* 0 or -EACCES: whether the caller may read, of the node's model, deleted records that are his. */
-int mount_may_read_deleted(const struct mount *m, fuse_req_t req, const struct node *node);
+/* 0 or -EACCES: whether the caller may read, of the node's model, what is his where it has owners, else any record. */
+int mount_may_read_own(const struct mount *m, fuse_req_t req, const struct node *node);
 /* 0, -EROFS, or -EDEADLK for a process of a hook that the save pipeline waits for. */
 int mount_may_change(const struct mount *m, fuse_req_t req);
 
@@ -109,8 +113,9 @@ void mount_dir_stat(const struct mount *m, uint64_t ino, mode_t mode, struct sta
 mode_t mount_record_mode(const struct model *model);
 /* MODEL/.new: whoever may write the directory may write it, and read it, which takes a key for good. */
 mode_t mount_new_mode(const struct model *model);
-/* Of a directory. Who may not read records finds nothing by their values. */
-mode_t mount_dir_mode(const struct mount *m, const struct node *node);
+/* Of what rowfs makes. Who may not read records finds nothing by their values and can't export them; who may make names
+ * in the model's directory may import. */
+mode_t mount_made_mode(const struct mount *m, const struct node *node);
 /* A record's attributes from its stamp and the size of its text. */
 void mount_record_stat(const struct mount *m, const struct model *model, const struct stamp *stamp, size_t size,
 		       struct stat *st);

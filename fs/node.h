@@ -46,6 +46,9 @@ enum node_kind {
 	NODE_AFTER,       /* .after/ */
 	NODE_BY,          /* MODEL/.by/ */
 	NODE_HISTORY,     /* MODEL/.history/ */
+	NODE_EVENTS,      /* .events */
+	NODE_IMPORT,      /* MODEL/.import */
+	NODE_EXPORT,      /* MODEL/.export */
 	NODE_MADE_END,    /* kinds above are made by rowfs */
 	NODE_BY_FIELD,    /* MODEL/.by/FIELD/; serial is the field's index */
 	NODE_BY_VALUE,    /* MODEL/.by/FIELD/VALUE/; serial is a hash */

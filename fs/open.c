@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "events.h"
 #include "scratch.h"
 #include "tree.h"
 
@@ -60,6 +61,20 @@ static int open_shown(struct mount *m, fuse_req_t req, fuse_ino_t ino, int flags
 		return -EACCES;
 	int rc = tree_kind(node.kind)->show(m, &node, &actor, &st, &text, e);
 	return rc < 0 ? rc : handle_open_text(m, ino, flags, &text, out, e);
+}
+
+static int open_events(struct mount *m, fuse_req_t req, fuse_ino_t ino, int flags, struct handle **out, struct err *e)
+{
+	struct event_reader *reader;
+	int rc = events_open(m, req, &reader, e);
+
+	if (rc == 0)
+		rc = handle_open_events(m, reader, ino, flags, out, e);
+	else
+		reader = NULL;
+	if (rc < 0)
+		events_close(m, reader);
+	return rc;
 }
 
 static int open_memory(struct mount *m, const struct actor *actor, fuse_ino_t ino, int flags, struct handle **out,
@@ -131,7 +146,7 @@ int open_node(fuse_req_t req, fuse_ino_t ino, int flags, struct handle **out, st
 	if (rc == 0)
 		rc = mount_may(req, &st, wanted_by(flags));
 	if (rc == 0 && (node.kind == NODE_KEPT || node.kind == NODE_VERSION))
-		rc = mount_may_read_deleted(m, req, &node);
+		rc = mount_may_read_own(m, req, &node);
 	if (rc == 0 && ((flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC)))
 		rc = mount_may_change(m, req);
 	if (rc < 0)
@@ -144,6 +159,10 @@ int open_node(fuse_req_t req, fuse_ino_t ino, int flags, struct handle **out, st
 		return open_memory(m, &actor, ino, flags, out, e);
 	if (node.kind == NODE_NEW)
 		return handle_open_new(m, &actor, mount_model(m, node.model), ino, flags, out, e);
+	if (node.kind == NODE_EVENTS && (flags & O_ACCMODE) == O_RDONLY)
+		return open_events(m, req, ino, flags, out, e);
+	if (node.kind == (flags & O_ACCMODE ? NODE_IMPORT : NODE_EXPORT))
+		return handle_open_lines(m, &actor, node.kind, mount_model(m, node.model), ino, flags, out, e);
 	return tree_kind(node.kind)->show ? open_shown(m, req, ino, flags, out, e) : -ENOENT;
 }
 

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/statvfs.h>
@@ -16,6 +17,7 @@
 
 #include "../store/phase.h"
 #include "by.h"
+#include "events.h"
 #include "dir.h"
 #include "handle.h"
 #include "name.h"
@@ -202,6 +204,7 @@ static void fill_open(struct fuse_file_info *fi, struct handle *h)
 {
 	fi->fh = (uintptr_t)h;
 	fi->direct_io = 1;
+	fi->nonseekable = h->import || h->export || h->events;
 	fi->noflush = !handle_writes(h) || h->scratch;
 }
 
@@ -258,6 +261,10 @@ static bool fills_page(const struct handle *h, const struct fuse_file_info *fi)
 
 static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
 {
+	if (handle_of(fi)->events) {
+		events_read(mount_of(req), req, handle_of(fi)->events, size, !(fi->flags & O_NONBLOCK));
+		return;
+	}
 	buf_auto out = BUF_INIT;
 	err_auto e = ERR_INIT;
 	bool shared = fills_page(handle_of(fi), fi);
@@ -268,6 +275,21 @@ static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, stru
 		reply(req, rc, &e);
 	else
 		fuse_reply_buf(req, out.data, out.len);
+}
+
+/* All but .events is always ready. */
+static void op_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct fuse_pollhandle *poll)
+{
+	struct handle *h = handle_of(fi);
+
+	(void)ino;
+	if (h && h->events) {
+		events_poll(mount_of(req), req, h->events, poll);
+		return;
+	}
+	if (poll)
+		fuse_pollhandle_destroy(poll);
+	fuse_reply_poll(req, POLLIN | POLLRDNORM | POLLOUT | POLLWRNORM);
 }
 
 static void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off_t off,
@@ -340,6 +362,7 @@ const struct fuse_lowlevel_ops ops_table = {
     .open = op_open,
     .create = op_create,
     .read = op_read,
+    .poll = op_poll,
     .write = op_write,
     .flush = op_flush,
     .fsync = op_fsync,

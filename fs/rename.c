@@ -316,7 +316,7 @@ static int find_ends(struct move *v, fuse_req_t req, struct err *e)
 	const struct stat *copied = &(v->from.entry.kind == ENTRY_SCRATCH ? &v->to : &v->from)->entry.st;
 	struct node node = node_decode(copied->st_ino);
 	v->may_read =
-	    (node.kind == NODE_KEPT ? mount_may_read_deleted(v->m, req, &node) : mount_may(req, copied, R_OK)) == 0;
+	    (node.kind == NODE_KEPT ? mount_may_read_own(v->m, req, &node) : mount_may(req, copied, R_OK)) == 0;
 	bool shows = v->from.entry.kind == ENTRY_SCRATCH && v->to.entry.record_name; /* what only its owner may read */
 	return shows ? mount_may(req, &v->from.entry.st, R_OK) : 0;
 }

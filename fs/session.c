@@ -21,6 +21,7 @@
 #include "by.h"
 #include "command.h"
 #include "declared.h"
+#include "events.h"
 #include "handle.h"
 #include "mount.h"
 #include "ops.h"
@@ -204,6 +205,7 @@ static void rows_committed(void *data, const bool *models)
 	for (size_t i = 0; i < m->schema->nmodels; i++)
 		if (models[i])
 			m->changed[i] = now;
+	events_wake(m);
 	struct runner *runner = m->runner;
 	if (runner)
 		runner_wake(runner, models);
@@ -227,6 +229,8 @@ static int open_parts(struct mount *m, struct declared *d, struct err *e)
 
 	if (rc == 0)
 		rc = store_open(&m->store, m->schema, m->read_only ? STORE_READ_ONLY : 0, e);
+	if (rc == 0)
+		rc = events_start(m, e);
 	if (rc == 0)
 		rc = hooks_prepare(m->hooks, &d->conf, m->store, m->schema, e);
 	if (rc == 0 && journal_new(&m->journal) < 0)
@@ -264,6 +268,7 @@ static void close_parts(struct mount *m)
 	by_release_all(m);
 	journal_free(m->journal);
 	store_close(m->store);
+	events_free(m);
 	free((void *)m->changed);
 }
 
@@ -353,10 +358,12 @@ static int run_session(struct mount *m, struct fuse_session *session)
 
 	if (start_jobs(m, &e) < 0) {
 		command_complain(&e);
+		events_end(m);
 		return EXIT_SYSTEM;
 	}
 	rc = serve(session);
 	store_ending(m->store);
+	events_end(m);
 	log_info("unmounting %s", m->directory);
 	return rc;
 }

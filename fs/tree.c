@@ -18,6 +18,7 @@
 static const struct kind kinds[NODE_KINDS] = {
     [NODE_ROOT] = {.find = view_find_in, .list = view_list_root},
     [NODE_ERRORS] = {MADE_FILE},
+    [NODE_EVENTS] = {MADE_FILE},
     [NODE_ROOT_INFO] = {MADE_DIRECTORY},
     [NODE_STATUS] = {MADE_FILE},
     [NODE_CONF] = {MADE_FILE},
@@ -31,6 +32,8 @@ static const struct kind kinds[NODE_KINDS] = {
     [NODE_SCHEMA] = {MADE_FILE},
     [NODE_COUNT] = {MADE_FILE},
     [NODE_META] = {MADE_FILE},
+    [NODE_IMPORT] = {MADE_FILE},
+    [NODE_EXPORT] = {MADE_FILE},
     [NODE_REJECTED] = {.find = rejected_find, .list = rejected_list, .own = true},
     [NODE_REFUSED] = {.show = rejected_show, .remove = rejected_remove},
     [NODE_ANSWER] = {.find = answered_find, .list = answered_list},

@@ -10,6 +10,7 @@
 #include "../hooks/after.h"
 #include "../store/json.h"
 #include "../store/log.h"
+#include "import.h"
 
 static void print_schema(struct mount *m, const struct model *model, uid_t uid, struct buf *out, struct err *e)
 {
@@ -66,6 +67,7 @@ static void print_status(struct mount *m, const struct model *model, uid_t uid, 
 		buf_printf(out, "%s %s: %" PRId64 " %s\n", each->queue ? "queue" : "model", each->name, n,
 			   n == 1 ? "record" : "records");
 	}
+	import_print(m, out);
 	after_print_status(m->saver, uid, uid == 0 || uid == m->uid, out, e);
 }
 
@@ -82,12 +84,15 @@ static const struct view views[] = {
     {NODE_BY, NODE_MODEL, ".by", S_IFDIR | 0755, NULL},
     {NODE_HISTORY, NODE_MODEL, ".history", S_IFDIR | 0555, NULL},
     {NODE_VERSIONS, NODE_NONE, "", S_IFDIR | 0555, NULL}, /* its attributes; it is found by key */
+    {NODE_IMPORT, NODE_MODEL, ".import", S_IFREG | 0200, NULL},
+    {NODE_EXPORT, NODE_MODEL, ".export", S_IFREG | 0444, NULL},
     {NODE_SCHEMA, NODE_INFO, "schema.json", S_IFREG | 0444, print_schema},
     {NODE_META, NODE_INFO, "meta.json", S_IFREG | 0444, print_meta},
     {NODE_COUNT, NODE_INFO, "count", S_IFREG | 0444, print_count},
     {NODE_REJECTED, NODE_MODEL, ".rejected", S_IFDIR | 0755, NULL},
     {NODE_ANSWER, NODE_MODEL, ".answer", S_IFDIR | 0755, NULL},
     {NODE_ERRORS, NODE_ROOT, ".errors", S_IFREG | 0444, print_errors},
+    {NODE_EVENTS, NODE_ROOT, ".events", S_IFREG | 0444, NULL},
     {NODE_AFTER, NODE_ROOT, ".after", S_IFDIR | 0700, NULL},
     {NODE_ROOT_INFO, NODE_ROOT, ".info", S_IFDIR | 0555, NULL},
     {NODE_STATUS, NODE_ROOT_INFO, "status", S_IFREG | 0444, print_status},
@@ -127,11 +132,6 @@ static void model_stat(const struct mount *m, const struct model *model, struct 
 	mount_dir_stat(m, node_made(NODE_MODEL, mount_number(m, model)), S_IFDIR | model->dir_mode, st);
 }
 
-static mode_t mode_of(const struct mount *m, const struct view *v, unsigned model)
-{
-	return v->kind == NODE_NEW && mount_model(m, model) ? mount_new_mode(mount_model(m, model)) : v->mode;
-}
-
 int view_find_in(struct mount *m, const struct node *dir, const char *name, const struct actor *who, struct arena *a,
 		 struct entry *out, struct err *e)
 {
@@ -144,8 +144,7 @@ int view_find_in(struct mount *m, const struct node *dir, const char *name, cons
 	if (v) {
 		out->kind = ENTRY_MADE;
 		struct node node = {.kind = v->kind, .model = dir->model};
-		mode_t mode = S_ISDIR(v->mode) ? mount_dir_mode(m, &node) : mode_of(m, v, dir->model);
-		mount_dir_stat(m, node_made(v->kind, dir->model), mode, &out->st);
+		mount_dir_stat(m, node_made(v->kind, dir->model), mount_made_mode(m, &node), &out->st);
 	} else if (model && !model->hidden) {
 		out->kind = ENTRY_MADE;
 		model_stat(m, model, &out->st);
@@ -197,7 +196,7 @@ int view_show(struct mount *m, const struct node *node, const struct actor *who,
 		v->print(m, model, who->uid, text, e);
 	if (e->code)
 		return -e->code;
-	mount_dir_stat(m, node_made(node->kind, node->model), mode_of(m, v, node->model), st);
+	mount_dir_stat(m, node_made(node->kind, node->model), mount_made_mode(m, node), st);
 	mount_stat_size(st, text->len);
 	return buf_failed(text) ? err_nomem(e) : 0;
 }

@@ -17,13 +17,22 @@
 
 /* ---- the saving ---- */
 
-void saving_release(struct saving *v)
+void saving_forget(struct saving *v)
 {
 	for (struct kept *k = v->kept; k; k = k->next)
 		json_decref(k->json);
+	v->kept = NULL;
+	v->planned = NULL;
+	v->forgotten += v->n;
+	v->n = v->nindex = 0;
+	arena_release(&v->arena);
+}
+
+void saving_release(struct saving *v)
+{
+	saving_forget(v);
 	free(v->changes);
 	free(v->index);
-	arena_release(&v->arena);
 }
 
 int saving_keep(struct saving *v, json_t *json, struct err *e)
@@ -94,7 +103,7 @@ struct change *change_new(struct saving *v, const struct model *m, enum request_
 
 int change_add(struct saving *v, struct change *c, struct err *e)
 {
-	if (v->n >= LIMIT_CHANGES)
+	if (v->forgotten + v->n >= LIMIT_CHANGES)
 		return err_set(e, EFBIG, "a transaction changes at most %d records", LIMIT_CHANGES);
 	if (v->n == v->room) {
 		size_t room = v->room ? 2 * v->room : 8;

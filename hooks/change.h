@@ -106,6 +106,7 @@ struct saving {
 	struct conn *conn;       /* the snapshot before the transaction, then the transaction's */
 	struct change **changes; /* in the order in which they came */
 	size_t n, room;
+	size_t forgotten;      /* changes before them, of a stream */
 	struct change *caused; /* by the hook that runs, to be carried behind it; see cause.h */
 	struct change **caused_end;
 	struct change **index; /* of a cascade: open addressing by model and key */
@@ -116,6 +117,8 @@ struct saving {
 	struct arena arena;
 };
 
+/* The changes so far, and all that they lie in, go; they only count. */
+void saving_forget(struct saving *v);
 /* Frees what the saving holds but its transaction. */
 void saving_release(struct saving *v);
 /* Takes the document, also on failure. */

@@ -20,7 +20,19 @@ struct order {
 	int64_t recorded;         /* the first program of after_commit; 0: there is none */
 	struct outcome *outcomes;
 	struct arena *outcomes_arena;
+	save_next *next; /* of a stream, instead of requests */
+	void *data;
+	size_t kept; /* bytes of a stream's documents whose changes can't be forgotten */
 };
+
+/* Reads the documents of o->requests. */
+int order_parse(struct order *o, struct err *e);
+/* post_save and post_delete of the changes from there on that have not had them. */
+int order_post(struct saving *v, size_t from, struct err *e);
+/* All requests of a stream, each with its post hooks (stream.c). */
+int order_stream(struct order *o, struct err *e);
+/* The change that stands for the request. NULL: an error is in *e. */
+struct change *order_change(struct order *o, size_t i, struct err *e);
 
 /* Carries a change out up to its rows, with all that belongs to it. NULL: an error is in *e. */
 int order_carry(struct order *o, struct change *c, struct err *e);

@@ -32,7 +32,7 @@
 
 /* ---- 1. parse ---- */
 
-static int parse(struct order *o, struct err *e)
+int order_parse(struct order *o, struct err *e)
 {
 	o->documents = arena_alloc(&o->v.arena, o->n * sizeof *o->documents);
 	o->results = arena_alloc(&o->v.arena, o->n * sizeof(struct change *));
@@ -53,7 +53,7 @@ static int parse(struct order *o, struct err *e)
 	return 0;
 }
 
-static struct change *change_of_request(struct order *o, size_t i, struct err *e)
+struct change *order_change(struct order *o, size_t i, struct err *e)
 {
 	const struct request *r = &o->requests[i];
 	struct change *c = change_new(&o->v, r->model, r->kind, &r->key, e);
@@ -143,7 +143,7 @@ static int apply(struct saving *v, struct change *c, struct err *e)
 }
 
 /* Children stand behind their parents: they come first. What hooks have caused is done already. */
-static int post_hooks(struct saving *v, size_t from, struct err *e)
+int order_post(struct saving *v, size_t from, struct err *e)
 {
 	for (size_t i = v->n; i-- > from;) {
 		struct change *c = v->changes[i];
@@ -194,7 +194,7 @@ static int run_early(struct order *o, struct err *e)
 	struct saving *v = &o->v;
 	if (o->n != 1 || !may_be_early(v, o->requests))
 		return 0;
-	struct change *c = change_of_request(o, 0, e);
+	struct change *c = order_change(o, 0, e);
 	if (!c || !(v->conn = early_reader(v, c, e)))
 		return -e->code;
 	int result = change_resolve(v, c, e);
@@ -239,6 +239,8 @@ static int begin(struct saving *v, struct err *e)
 	int result = txn_begin(v->saver->store, &v->txn, e);
 	v->open = result == 0;
 	v->conn = v->open ? v->txn.conn : NULL;
+	if (v->open)
+		txn_by(&v->txn, v->actor->uid);
 	phase("begun");
 	return result;
 }
@@ -321,7 +323,7 @@ static int carry(struct saving *v, size_t from, struct err *e)
 	struct change *c = v->changes[from];
 	if (change_resolve(v, c, e) < 0 || cause_check(c, e) < 0 || carry_resolved(v, from, e) < 0)
 		return -e->code;
-	return post_hooks(v, from, e);
+	return order_post(v, from, e);
 }
 
 int order_carry(struct order *o, struct change *c, struct err *e)
@@ -334,6 +336,8 @@ int order_carry(struct order *o, struct change *c, struct err *e)
 
 static int carry_requests(struct order *o, struct err *e)
 {
+	if (o->next)
+		return order_stream(o, e);
 	for (size_t i = 0; i < o->n; i++) {
 		const struct request *r = o->at = &o->requests[i];
 		struct change **result = &o->results[i];
@@ -342,7 +346,7 @@ static int carry_requests(struct order *o, struct err *e)
 				return -e->code;
 			continue;
 		}
-		*result = change_of_request(o, i, e);
+		*result = order_change(o, i, e);
 		if (order_carry(o, *result, e) < 0)
 			return -e->code;
 	}
@@ -430,17 +434,33 @@ static int fill_outcomes(struct order *o, struct err *e)
 static int in_order(struct order *o, struct err *e)
 {
 	struct saving *v = &o->v;
-	if (parse(o, e) < 0 || run_early(o, e) < 0)
+	if (order_parse(o, e) < 0 || run_early(o, e) < 0)
 		return -e->code;
 	if (o->nothing)
 		return fill_outcomes(o, e);
 	if (begin(v, e) < 0 ||          /* from here on other saves wait */
 	    carry_requests(o, e) < 0 || /* each: read, validate, pre_save or pre_delete, apply, its rows */
-	    post_hooks(v, 0, e) < 0 ||  /* post_save, post_delete */
+	    order_post(v, 0, e) < 0 ||  /* post_save, post_delete */
 	    finish_changes(v, e) < 0 || /* before_commit, then enqueue of after_commit */
 	    fill_outcomes(o, e) < 0 || commit(o, e) < 0) /* with a record of after_commit's programs, which then run */
 		return -e->code;
 	return 0;
+}
+
+static int save_order(struct order *o, struct err *e)
+{
+	clock_gettime(CLOCK_REALTIME, &o->v.now);
+	value_now(o->v.now, o->v.now_text);
+	int result = in_order(o, e);
+	if (o->v.open) {
+		txn_rollback(&o->v.txn);
+		err_set(e, EIO, "the save ended early");
+		result = -e->code;
+	}
+	if (result < 0 && o->at && o->at->text && e->nproblems)
+		json_locate(o->at->text, o->at->len, e);
+	saving_release(&o->v);
+	return result;
 }
 
 int save(struct saver *s, const struct actor *actor, const struct request *requests, size_t n, struct outcome *outcomes,
@@ -448,67 +468,13 @@ int save(struct saver *s, const struct actor *actor, const struct request *reque
 {
 	struct order o = {
 	    .v = {.saver = s, .actor = actor}, .requests = requests, .n = n, .outcomes = outcomes, .outcomes_arena = a};
-	clock_gettime(CLOCK_REALTIME, &o.v.now);
-	value_now(o.v.now, o.v.now_text);
-	int result = in_order(&o, e);
-	if (o.v.open) {
-		txn_rollback(&o.v.txn);
-		err_set(e, EIO, "the save ended early");
-		result = -e->code;
-	}
-	if (result < 0 && o.at && o.at->text && e->nproblems)
-		json_locate(o.at->text, o.at->len, e);
-	saving_release(&o.v);
+	return save_order(&o, e);
+}
+
+int save_stream(struct saver *s, const struct actor *actor, save_next *next, void *data, bool *blamed, struct err *e)
+{
+	struct order o = {.v = {.saver = s, .actor = actor}, .next = next, .data = data};
+	int result = save_order(&o, e);
+	*blamed = result < 0 && o.at;
 	return result;
-}
-
-/* ---- the saver ---- */
-
-int saver_new(struct saver **out, const struct schema *schema, const struct hooks *hooks, struct store *store,
-	      struct journal *journal, const char *mount, struct err *e)
-{
-	struct saver *s = calloc(1, sizeof *s);
-	if (!s)
-		return err_nomem(e);
-	*s = (struct saver){.schema = schema, .hooks = hooks, .store = store, .journal = journal, .mount = mount};
-	pthread_mutex_init(&s->sessions_lock, NULL);
-	int result = hooks_check_users(hooks, schema, e);
-	if (result == 0)
-		result = coprocesses_new(s, e);
-	for (size_t i = 0; i < hooks->nplugins && result == 0; i++)
-		result = plugin_ready(hooks->plugins[i], e);
-	if (result == 0)
-		result = after_new(&s->after, s, e);
-	if (result < 0) {
-		saver_free(s);
-		return result;
-	}
-	*out = s;
-	return 0;
-}
-
-int saver_start(struct saver *s, struct err *e)
-{
-	return after_start(s->after, e);
-}
-
-void saver_free(struct saver *s)
-{
-	if (!s)
-		return;
-	after_free(s->after);
-	coprocesses_free(s);
-	pthread_mutex_destroy(&s->sessions_lock);
-	free(s);
-}
-
-bool saver_waits_for(struct saver *s, pid_t pid)
-{
-	bool found = false;
-	pthread_mutex_lock(&s->sessions_lock);
-	pid_t session = pid > 0 && s->sessions ? getsid(pid) : -1;
-	for (const struct session *at = s->sessions; at && !found; at = at->next)
-		found = at->id == session;
-	pthread_mutex_unlock(&s->sessions_lock);
-	return found;
 }

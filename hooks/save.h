@@ -83,6 +83,17 @@ struct outcome {
 int save(struct saver *s, const struct actor *actor, const struct request *requests, size_t n, struct outcome *outcomes,
 	 struct arena *a, struct err *e);
 
+/* 1: *out is the next request, its text stays until the next call; 0: the end; negative: an error in *e. */
+typedef int save_next(void *data, struct request *out, struct err *e);
+
+/*
+ * PUT requests that come one by one, all in one transaction: each has had its row and its post hooks when the next one
+ * is asked for. A request without a key has its document's, whether there is such a record or not. What no hook
+ * of before_commit or after_commit is to see is forgotten at once. On an error the last request is the one to blame,
+ * or none: *blamed tells.
+ */
+int save_stream(struct saver *s, const struct actor *actor, save_next *next, void *data, bool *blamed, struct err *e);
+
 /* True when the process belongs to a program that the save pipeline waits for: its writes to the mount get EDEADLK. */
 bool saver_waits_for(struct saver *s, pid_t pid);
 

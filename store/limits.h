@@ -39,6 +39,10 @@ enum {
 	LIMIT_THREADS = 500,             /* threads that serve requests; a save that waits keeps one */
 	LIMIT_GROUP = 64,                /* saves that share one commit */
 	LIMIT_KEY_BLOCK = 64,            /* keys that are reserved by one commit */
+	LIMIT_EVENTS = 4096,             /* lines of .events kept for slow readers */
+	LIMIT_IMPORT = 1 << 30,          /* lines written to .import and not saved yet */
+	LIMIT_IMPORT_KEPT = 64 << 20,    /* those whose changes hooks are still to see before the commit */
+	LIMIT_EXPORT = 1 << 20,          /* lines of .export that are made at once */
 
 	TIMEOUT_BUSY_MS = 5000,     /* database locked by another program */
 	TIMEOUT_HOOK_MS = 5000,     /* program before the commit */

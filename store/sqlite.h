@@ -139,6 +139,7 @@ struct table {
 	bool autoincrement; /* SQLite keeps the key counter */
 	bool rowid;
 	unsigned number;                               /* sqlite_model.c */
+	int key_column;                                /* place of the key among the columns that are stored */
 	bool indexed[LIMIT_FIELDS + 1 + QUEUE_FIELDS]; /* by field: an index of the table begins with it */
 };
 
@@ -177,6 +178,20 @@ struct member {
 struct touch {
 	char *table;
 	size_t model;
+	bool sidecar;
+};
+
+/* Rows that the open group has changed, for store_on_rows; sqlite_watch.c. */
+struct watch {
+	void (*changed)(void *data, const struct changed_row *rows, size_t n, size_t more); /* NULL: nobody asks */
+	void *data;
+	atomic_bool wanted;
+	struct changed_row *rows;
+	size_t n, room, more; /* more: that there was no room for */
+	size_t begin;         /* those of the running transaction start here */
+	size_t more_begin;
+	uint64_t txn;
+	uid_t uid;
 };
 
 struct store {
@@ -225,6 +240,7 @@ struct store {
 	struct touch *touches; /* sorted by table */
 	size_t ntouches;
 	bool *touched; /* by model index, in the open group */
+	struct watch watch;
 	void (*on_commit)(void *data, const bool *models);
 	void *on_commit_data;
 
@@ -353,6 +369,14 @@ void key_used(struct store *s, const struct model *m, const struct value *key);
 void keys_settle(struct store *s, bool committed);
 /* Gives back what is left of the blocks, when the store is closed. */
 void keys_return(struct store *s);
+
+/* sqlite_watch.c */
+int watch_start(struct store *s); /* -ENOMEM */
+void watch_stop(struct store *s);
+void watch_begin(struct store *s);  /* a transaction */
+void watch_undo(struct store *s);   /* it was rolled back */
+void watch_forget(struct store *s); /* the whole group was */
+void watch_tell(struct store *s);   /* the group was committed */
 
 /* sqlite_sql.c */
 void hooks_finalize(struct store *s);

@@ -265,6 +265,9 @@ static void compare_kind(struct comparison *x, const struct table *t)
 
 static void note_indexes(struct comparison *x, struct table *t)
 {
+	for (const struct column *column = x->columns; column && !column_is(column->name, x->m->key->name);
+	     column = column->next)
+		t->key_column += !column->generated;
 	for (size_t i = 0; i < x->m->nfields; i++) {
 		const struct column *column = column_find(x->columns, x->m->fields[i].name);
 		t->indexed[i] = column && column->indexed;

@@ -117,28 +117,53 @@ static int show_relation(struct conn *c, const struct relation *relation, const 
 	return r < 0 ? r : 1;
 }
 
+/* ---- lines ---- */
+
+/* With those relations that are wanted, of which there is no more than what is shown. */
+static int show_line(struct conn *c, const struct model *m, const struct value *row, const struct value *key,
+		     bool (*wanted)(const struct relation *relation), struct buf *out, struct err *e)
+{
+	size_t members = record_open(out, m, row, SHOW_FILE, -1, NULL);
+	for (size_t i = 0; i < m->nrelations; i++) {
+		const struct relation *relation = &m->relations[i];
+		if (!wanted(relation))
+			continue;
+		record_member(out, relation->child->name, members++, -1);
+		int r = show_whole(c, relation, key, -1, out, e);
+		if (r < 0)
+			return r;
+	}
+	record_close(out, members, -1);
+	buf_char(out, '\n');
+	return buf_failed(out) ? err_nomem(e) : 0;
+}
+
+int store_line(struct conn *c, const struct model *m, const struct value *key, struct buf *out, struct err *e)
+{
+	stmt_auto *stmt = NULL;
+	struct value row[m->nfields];
+	int r = row_find(c, m, ROW_FIELDS, key, &stmt, e);
+	if (r)
+		return r;
+	stmt_row(stmt, m, row);
+	return show_line(c, m, row, key, relation_embeds, out, e);
+}
+
 /* ---- checksums ---- */
+
+static bool is_in_checksum(const struct relation *relation)
+{
+	return relation->in_checksum;
+}
 
 static int sum_of_all(struct conn *c, const struct model *m, const struct value *row, const struct value *key,
 		      char *out, struct err *e)
 {
 	buf_auto text = BUF_INIT;
-	size_t members = record_open(&text, m, row, SHOW_FILE, -1, NULL);
-	for (size_t i = 0; i < m->nrelations; i++) {
-		const struct relation *relation = &m->relations[i];
-		if (!relation->in_checksum)
-			continue;
-		record_member(&text, relation->child->name, members++, -1);
-		int r = show_whole(c, relation, key, -1, &text, e);
-		if (r < 0)
-			return r;
-	}
-	record_close(&text, members, -1);
-	buf_char(&text, '\n');
-	if (buf_failed(&text))
-		return err_nomem(e);
-	sha256_hex(text.data, text.len, out);
-	return 0;
+	int r = show_line(c, m, row, key, is_in_checksum, &text, e);
+	if (r == 0)
+		sha256_hex(text.data, text.len, out);
+	return r;
 }
 
 /* One and the same for all who see the record, whichever children they see. */

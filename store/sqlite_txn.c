@@ -232,6 +232,10 @@ static int end_group(struct store *s, struct err *e)
 	s->members = NULL;
 	s->nmembers = 0;
 	s->open = false;
+	if (result)
+		watch_forget(s);
+	else
+		watch_tell(s);
 	finish_checkpoint(s);
 	void (*on_commit)(void *, const bool *) = s->on_commit;
 	turn_pass(s);
@@ -247,6 +251,7 @@ static void drop_group(struct store *s)
 	if (!sqlite3_get_autocommit(s->writer.db))
 		sqlite3_exec(s->writer.db, "ROLLBACK", NULL, NULL, NULL);
 	take_touched(s, ignored);
+	watch_forget(s);
 	s->open = false;
 	turn_pass(s);
 }
@@ -298,8 +303,10 @@ int txn_begin(struct store *s, struct txn *t, struct err *e)
 		if (r)
 			turn_pass(s);
 	}
-	if (!r)
+	if (!r) {
 		*t = (struct txn){.store = s, .conn = &s->writer, .group = s->group};
+		watch_begin(s);
+	}
 	return r;
 }
 
@@ -314,6 +321,7 @@ int txn_alive(struct txn *t, struct err *e)
 static void undo(struct store *s)
 {
 	err_auto ignored = ERR_INIT;
+	watch_undo(s);
 	if (!s->savepoint || sqlite3_get_autocommit(s->writer.db))
 		return;
 	s->savepoint = false;
@@ -359,45 +367,6 @@ void txn_rollback(struct txn *t)
 	keys_settle(s, false);
 	undo(s);
 	leave_group(s);
-}
-
-/* ---- which models a commit touched ---- */
-
-static int compare_touches(const void *a, const void *b)
-{
-	const struct touch *x = a, *y = b;
-	return strcasecmp(x->table, y->table);
-}
-
-/* A row of a sidecar counts for its model: a child's change moves its parent's bytes and ctime. */
-static void touch(void *data, sqlite3 *db, int operation, const char *database, const char *table, sqlite3_int64 before,
-		  sqlite3_int64 after)
-{
-	struct store *s = data;
-	struct touch key = {.table = (char *)table};
-	(void)db, (void)operation, (void)database, (void)before, (void)after;
-	const struct touch *t = bsearch(&key, s->touches, s->ntouches, sizeof(key), compare_touches);
-	if (t)
-		s->touched[t->model] = true;
-}
-
-static int watch_tables(struct store *s)
-{
-	size_t n = s->schema->nmodels;
-	s->touches = calloc(2 * n + 1, sizeof(*s->touches));
-	if (!s->touches)
-		return -ENOMEM;
-	for (size_t i = 0; i < 2 * n; i++) {
-		buf_auto name = BUF_INIT;
-		buf_printf(&name, "%s%s", i % 2 ? "rowfs_stat_" : "", s->schema->models[i / 2].table);
-		s->touches[i] = (struct touch){buf_failed(&name) ? NULL : strdup(buf_text(&name)), i / 2};
-		if (!s->touches[i].table)
-			return -ENOMEM;
-		s->ntouches++;
-	}
-	qsort(s->touches, s->ntouches, sizeof(*s->touches), compare_touches);
-	sqlite3_preupdate_hook(s->writer.db, touch, s);
-	return 0;
 }
 
 void store_on_commit(struct store *s, void (*touched)(void *data, const bool *models), void *data)
@@ -454,7 +423,7 @@ int writer_start(struct store *s, struct err *e)
 {
 	if (s->read_only)
 		return 0;
-	if (watch_tables(s))
+	if (watch_start(s))
 		return err_nomem(e);
 	look_elsewhere(s);
 	if (s->memory)
@@ -486,9 +455,5 @@ void writer_stop(struct store *s)
 	conn_close(&s->checkpoint);
 	if (s->writer.db && s->touches && !s->memory)
 		sqlite3_wal_checkpoint_v2(s->writer.db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
-	for (size_t i = 0; i < s->ntouches; i++)
-		free(s->touches[i].table);
-	free(s->touches);
-	s->touches = NULL;
-	s->ntouches = 0;
+	watch_stop(s);
 }

@@ -61,6 +61,26 @@ const struct model *store_numbered_model(const struct store *s, unsigned number)
 /* Called after each commit with true for each model index whose rows it touched, on the committing thread, no lock
  * held. */
 void store_on_commit(struct store *s, void (*touched)(void *data, const bool *models), void *data);
+/*
+ * Rows that a transaction has changed, also by SQL of hooks, in order; a row stands there once, unless many others were
+ * changed between. Those of other programs are not told.
+ */
+struct changed_row {
+	const struct model *model;
+	struct value key; /* text is borrowed */
+	enum verb verb;   /* VERB_CREATE, VERB_PATCH or VERB_DELETE */
+	uint64_t txn;     /* numbered from 1, in the order of the commits */
+	uid_t uid;        /* txn_by */
+};
+/*
+ * Called for each commit that has changed rows, in the order of the commits, when they are durable and before anybody
+ * who waits for them is told; it must not call the store. `more` rows were too many to be kept (LIMIT_EVENTS). Once,
+ * before there are threads; nothing is kept until store_watch.
+ */
+void store_on_rows(struct store *s, void (*changed)(void *data, const struct changed_row *rows, size_t n, size_t more),
+		   void *data);
+void store_watch(struct store *s, bool wanted);
+
 /* True when another program has changed the database since the last call. Cheap. Not thread-safe: one caller. */
 bool store_changed_elsewhere(struct store *s);
 
@@ -109,6 +129,8 @@ int store_key_of(struct conn *c, const struct model *m, int64_t serial, struct a
 int store_show(struct conn *c, const struct model *m, const struct value *key, struct buf *out, struct stamp *stamp,
 	       struct err *e);
 
+/* The same without has-many and has-one, on one line: as `jq -c .` prints it. */
+int store_line(struct conn *c, const struct model *m, const struct value *key, struct buf *out, struct err *e);
 /*
  * The record's checksum: SHA-256, in lower-case digits, of what its file shows as one line with a newline at its end,
  * without `_checksum` and those relations that mount.conf's `checksum with` does not name. -ENOENT.
@@ -176,6 +198,8 @@ struct txn {
 };
 
 int txn_begin(struct store *s, struct txn *t, struct err *e);
+/* Who changes rows from now on, for changed_row; root until it is told. */
+void txn_by(struct txn *t, uid_t uid);
 /* Returns when the group is durable. On failure nothing of this transaction is stored. */
 int txn_commit(struct txn *t, struct err *e);
 void txn_rollback(struct txn *t);
