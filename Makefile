@@ -29,6 +29,7 @@ FUSE_LIBS   = $(shell pkg-config --libs fuse3)
 LIBS        = $(shell pkg-config --libs sqlite3 jansson) -lm -lpthread
 CHECK_LIBS  = $(shell pkg-config --libs check)
 
+comma    = ,
 object   = $(patsubst %.c,$(BUILD)/%.o,$(wildcard $(1)/*.c))
 program  = $(patsubst tests/%.c,$(BUILD)/%,$(wildcard $(1)))
 STORE   := $(call object,store)
@@ -99,6 +100,7 @@ $(filter-out $(UNIT_FS),$(UNIT)): $(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(BUI
 $(UNIT_FS): $(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libfs.a $(BUILD)/libhooks.a $(BUILD)/libstore.a
 	@mkdir -p $(@D)
 	$(LINK) -o $@ $^ $(CHECK_LIBS) $(FUSE_LIBS) $(LIBS)
+$(BUILD)/unit/test_memory: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,malloc calloc realloc reallocarray strdup asprintf vasprintf)
 $(BUILD)/tests/unit/test_fs_%.o: tests/unit/test_fs_%.c
 	@mkdir -p $(@D)
 	$(COMPILE) $(FUSE_CFLAGS) -c -o $@ $<

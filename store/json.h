@@ -61,6 +61,8 @@ size_t json_scan(struct json_scan *s, const char *text, size_t len);
  * *out is the caller's.
  */
 int json_read(const char *text, size_t len, json_t **out, struct err *e);
+/* Any value that was stored or printed before, with jansson's JSON_ flags. -EBADMSG where it is no JSON, -ENOMEM. */
+int json_read_value(const char *text, size_t len, size_t flags, json_t **out);
 
 /* Fills line and column of every problem in *e from the text; a missing member gets those of the object it should be
  * in. */
