@@ -109,6 +109,11 @@ $(TOOLS): $(BUILD)/tool/%: tests/tool/%.c
 	@mkdir -p $(@D)
 	$(COMPILE) -o $@ $<
 
+# Loaded into the daemon before all others, to make calls fail; without instruments of its own.
+$(BUILD)/faults.so: tests/faults/faults.c
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -O2 -g $(WARNINGS) -MMD -MP -MF $(@:.so=.d) -fPIC -shared -o $@ $< -ldl
+
 # As somebody else builds one: with nothing but the header.
 $(PLUGINS): $(BUILD)/plugin/%.so: tests/plugin/%.c
 	@mkdir -p $(@D)
@@ -134,7 +139,7 @@ $(FUZZ): $(BUILD)/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/driver.o $
 	@mkdir -p $(@D)
 	$(LINK) -o $@ $< $(BUILD)/libhooks.a $(BUILD)/libstore.a $(FUZZ_MAIN) $(LIBS)
 
-programs: $(BUILD)/rowfs $(BUILD)/phases/rowfs $(UNIT) $(TOOLS) $(PLUGINS) $(FUZZ) $(BUILD)/checker
+programs: $(BUILD)/rowfs $(BUILD)/phases/rowfs $(UNIT) $(TOOLS) $(PLUGINS) $(FUZZ) $(BUILD)/faults.so $(BUILD)/checker
 fuzz-programs: $(FUZZ)
 
 # ---- using ----
@@ -225,4 +230,4 @@ lint:
 clean:
 	rm -rf build
 
--include $(wildcard $(BUILD)/*/*.d $(BUILD)/tests/*/*.d $(BUILD)/phases/*/*.d)
+-include $(wildcard $(BUILD)/*.d $(BUILD)/*/*.d $(BUILD)/tests/*/*.d $(BUILD)/phases/*/*.d)

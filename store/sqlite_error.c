@@ -15,6 +15,7 @@ static const struct failure {
 } failures[] = {
     {SQLITE_BUSY, ETIMEDOUT, "the database is locked by another program"},
     {SQLITE_LOCKED, ETIMEDOUT, "the database is locked by another program"},
+    {SQLITE_PROTOCOL, ETIMEDOUT, "the database is locked by another program"},
     {SQLITE_FULL, ENOSPC, "there is no space left for the database"},
     {SQLITE_NOMEM, ENOMEM, "out of memory"},
     {SQLITE_READONLY, EROFS, "the database can't be written"},
