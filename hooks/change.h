@@ -48,7 +48,7 @@ struct waiting {
 
 struct change {
 	const struct model *model;
-	enum request_kind kind; /* neither REQUEST_MOVE nor REQUEST_RESTORE */
+	enum request_kind kind; /* at most REQUEST_DELETE */
 	enum verb verb;         /* known once it is resolved */
 	enum expect expect;
 	bool trusted;
@@ -59,6 +59,7 @@ struct change {
 	bool posted;    /* its post_save or post_delete hooks have run */
 	unsigned depth; /* hooks that caused it; 0: a request, or a cascade of one */
 	const struct change *cause; /* whose hook caused it; NULL: a request, or a cascade of one */
+	const char *checksum;       /* that the stored record must have; NULL: any */
 	const json_t *document;     /* NULL for a delete, a key change and a reference set to null */
 	struct value key;           /* in the database before the change; on a create the new one */
 	struct value new_key;       /* of a key change, else VALUE_NULL */
@@ -75,6 +76,7 @@ struct change {
 	struct family stored;   /* what it embeds, as stored */
 	struct family children; /* the same and new ones, by relation in the order of the document, then what goes */
 	bool has_tree;          /* they have been read */
+	bool numbered;          /* its key was the next one */
 
 	const char *origin;    /* "hooks/count: tracks/3.json", for messages; NULL: none */
 	struct change *caused; /* by its hooks that have run before the transaction */

@@ -37,8 +37,9 @@ enum request_kind {
 	REQUEST_PUT,   /* the text is the record */
 	REQUEST_MERGE, /* the text is a merge patch; on a key without a record it is a create */
 	REQUEST_DELETE,
-	REQUEST_MOVE,   /* to new_key, and to another model when new_model is not NULL; replaces what is there */
-	REQUEST_RESTORE /* what is kept of the deleted record of the key, as new_key; replaces what is there */
+	REQUEST_MOVE,    /* to new_key, and to another model when new_model is not NULL; replaces what is there */
+	REQUEST_RESTORE, /* what is kept of the deleted record of the key, as new_key; replaces what is there */
+	REQUEST_EXCHANGE /* the records of key and new_key get each other's key */
 };
 enum expect { EXPECT_ANY, EXPECT_RECORD /* else ENOENT */, EXPECT_NONE /* else EEXIST */ };
 
@@ -49,18 +50,26 @@ struct request {
 	enum expect expect; /* of the key; for MOVE and RESTORE of the new key */
 	const char *text;
 	size_t len;
+	bool judged; /* json_scan has called all of the text complete */
 	const struct model *new_model;
 	struct value new_key;
 	bool trusted; /* the job runner: read-only fields may be set, hooks run */
+	/*
+	 * What store_checksum said of the record when it was read: where it has another one now, -EBUSY, found inside
+	 * the transaction. Not looked at where there is no record (expect says whether that may be). Of the record of
+	 * `key`; for RESTORE of the one that new_key has. NULL: any. A document's own `_checksum` is looked at besides.
+	 */
+	const char *checksum;
 };
 
 /* What became of a request. The key's text lies in the arena given to save. */
 struct outcome {
 	struct value key;
 	enum verb verb;
-	bool changed;                /* false: the content was equal, nothing happened */
-	const struct answer *answer; /* that mount.conf declares for it; NULL: the record itself answers */
-	struct value answer_key;     /* of the row that answers; VALUE_NULL: the save has made none */
+	bool changed;                 /* false: the content was equal, nothing happened */
+	char checksum[CHECKSUM_SIZE]; /* of the record as it is now, where the request had one; "" for a delete */
+	const struct answer *answer;  /* that mount.conf declares for it; NULL: the record itself answers */
+	struct value answer_key;      /* of the row that answers; VALUE_NULL: the save has made none */
 };
 
 /*

@@ -34,6 +34,7 @@ enum {
 	LIMIT_READERS = 16,             /* reading database connections */
 	LIMIT_THREADS = 500,            /* threads that serve requests; a save that waits keeps one */
 	LIMIT_GROUP = 64,               /* saves that share one commit */
+	LIMIT_KEY_BLOCK = 64,           /* keys that are reserved by one commit */
 
 	TIMEOUT_BUSY_MS = 5000,     /* database locked by another program */
 	TIMEOUT_HOOK_MS = 5000,     /* program before the commit */

@@ -96,7 +96,7 @@ sqlite3_stmt **conn_slot(struct conn *c, const struct model *m, enum statement s
 
 static int begin_snapshot(struct conn *c, struct err *e)
 {
-	if (c->begun || c == &c->store->writer)
+	if (c->begun || c->once || c == &c->store->writer)
 		return 0;
 	int r = conn_check_place(c, e);
 	if (!r)
@@ -149,6 +149,12 @@ void bind_value(sqlite3_stmt *stmt, int at, const struct value *v)
 }
 
 /* ---- connections ---- */
+
+/* Without the count of what is allocated, and its lock at each malloc. Too late once SQLite is in use; then it stays. */
+static void configure(void)
+{
+	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
 
 static int open_file(struct conn *c, const char *path, int flags, struct err *e)
 {
@@ -269,11 +275,24 @@ struct conn *store_read_begin(struct store *s, struct err *e)
 	return c;
 }
 
+struct conn *store_read_once(struct store *s, struct err *e)
+{
+	struct conn *c = store_read_begin(s, e);
+	if (!c)
+		return NULL;
+	c->once = true;
+	if (conn_check_place(c, e) == 0)
+		return c;
+	store_read_end(c);
+	return NULL;
+}
+
 void store_read_end(struct conn *c)
 {
 	if (!c)
 		return;
 	err_auto ignored = ERR_INIT;
+	c->once = false;
 	struct store *s = c->store;
 	bool sound = !c->begun || conn_control(c, CONTROL_COMMIT, &ignored) == 0;
 	c->begun = false;
@@ -313,10 +332,12 @@ struct store *store_new(const struct schema *schema, bool read_only, bool memory
 	s->writer.store = s->checkpoint.store = s;
 	s->tables = calloc(schema->nmodels + 1, sizeof(*s->tables));
 	s->touched = calloc(schema->nmodels + 1, sizeof(*s->touched));
-	if (s->tables && s->touched && init_locks(s) == 0)
+	s->blocks = calloc(schema->nmodels + 1, sizeof(*s->blocks));
+	if (s->tables && s->touched && s->blocks && init_locks(s) == 0)
 		return s;
 	free(s->tables);
 	free(s->touched);
+	free(s->blocks);
 	free(s);
 	return NULL;
 }
@@ -341,6 +362,8 @@ static int open_all(struct store *s, struct err *e)
 
 static int open_store(struct store **out, const struct schema *schema, bool read_only, bool memory, struct err *e)
 {
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	pthread_once(&once, configure);
 	struct store *s = store_new(schema, read_only, memory);
 	if (!s)
 		return err_nomem(e);
@@ -390,5 +413,6 @@ void store_close(struct store *s)
 	free(s->tables);
 	free(s->numbered);
 	free(s->touched);
+	free(s->blocks);
 	free(s);
 }

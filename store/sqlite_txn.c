@@ -109,6 +109,8 @@ bool store_changed_elsewhere(struct store *s)
 	if (turn_try(s)) {
 		look_elsewhere(s);
 		turn_pass(s);
+	} else {
+		atomic_store(&s->look, true);
 	}
 	return atomic_exchange(&s->elsewhere, false);
 }
@@ -132,7 +134,8 @@ static int open_group(struct store *s, struct err *e)
 		r = conn_control(&s->writer, CONTROL_BEGIN, e);
 	if (r)
 		return r;
-	look_elsewhere(s);
+	if (atomic_exchange(&s->look, false))
+		look_elsewhere(s);
 	s->open = true;
 	s->savepoint = false;
 	s->failure = 0;
@@ -343,6 +346,7 @@ int txn_commit(struct txn *t, struct err *e)
 	}
 	s->savepoint = false;
 	t->store = NULL;
+	keys_settle(s, true);
 	await_company(s);
 	if (may_grow(s) && !sqlite3_get_autocommit(s->writer.db))
 		return join_group(s, e);
@@ -355,6 +359,7 @@ void txn_rollback(struct txn *t)
 	if (!s)
 		return;
 	t->store = NULL;
+	keys_settle(s, false);
 	undo(s);
 	leave_group(s);
 }
@@ -476,6 +481,7 @@ int writer_start(struct store *s, struct err *e)
 
 void writer_stop(struct store *s)
 {
+	keys_return(s);
 	if (s->has_checkpointer) {
 		pthread_mutex_lock(&s->checkpoint_lock);
 		s->stopping = true;

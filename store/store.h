@@ -68,6 +68,8 @@ bool store_changed_elsewhere(struct store *s);
 /* A snapshot; waits when all LIMIT_READERS are in use. NULL with *e on failure. */
 struct conn *store_read_begin(struct store *s, struct err *e);
 void store_read_end(struct conn *c); /* NULL is fine */
+/* For a single call of store_get, store_show or store_key_of: each sees one state without a snapshot around it. */
+struct conn *store_read_once(struct store *s, struct err *e);
 
 /* What is kept beside a row. */
 struct stamp {
@@ -89,6 +91,13 @@ int store_key_of(struct conn *c, const struct model *m, int64_t serial, struct a
  */
 int store_show(struct conn *c, const struct model *m, const struct value *key, struct buf *out, struct stamp *stamp,
 	       struct err *e);
+
+/*
+ * The record's checksum: SHA-256, in lower-case digits, of what its file shows as one line with a newline at its end,
+ * without `_checksum` and those relations that mount.conf's `checksum with` does not name. -ENOENT.
+ */
+int store_checksum(struct conn *c, const struct model *m, const struct value *key, char out[CHECKSUM_SIZE],
+		   struct err *e);
 
 /* Records in order of serial (for integer keys: of the key), from the first above `after`. */
 struct cursor;
@@ -134,7 +143,7 @@ void txn_rollback(struct txn *t);
 
 /* The key that the next create without one gets; integer keys only, else -EBADMSG. Uses up nothing. */
 int store_next_key(struct conn *c, const struct model *m, struct value *key, struct err *e);
-/* Takes the next key for good, in its own durable transaction. */
+/* Takes the next key for good: it is durable and never given again, whoever crashes. Cheap where many are wanted. */
 int store_reserve_key(struct store *s, const struct model *m, struct value *key, struct err *e);
 
 /* Key in the row; constraints that store_check should have found are mapped to the same errors. Raises the key counter.
@@ -144,6 +153,9 @@ int txn_insert(struct txn *t, const struct model *m, const struct value *row, st
 int txn_update(struct txn *t, const struct model *m, const struct value *key, const struct value *row, struct err *e);
 /* -ENOENT; -EBUSY when references forbid it, the sentence names one. */
 int txn_delete(struct txn *t, const struct model *m, const struct value *key, struct err *e);
+/* Gives the row a key that no other has, so that its own is free: *aside, in the arena. References follow. -ENOENT. */
+int txn_set_aside(struct txn *t, const struct model *m, const struct value *key, struct arena *a, struct value *aside,
+		  struct err *e);
 /* Number and times of a record that txn_delete took, for another that gets its key: they go on from there. */
 int txn_keep_stamp(struct txn *t, const struct model *m, const struct value *key, const struct stamp *stamp,
 		   struct err *e);
