@@ -110,7 +110,7 @@ $(TOOLS): $(BUILD)/tool/%: tests/tool/%.c
 	$(COMPILE) -o $@ $<
 
 # Loaded into the daemon before all others, to make calls fail; without instruments of its own.
-$(BUILD)/faults.so: tests/faults/faults.c
+$(BUILD)/faults.so $(BUILD)/power.so: $(BUILD)/%.so: tests/faults/%.c
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 -O2 -g $(WARNINGS) -MMD -MP -MF $(@:.so=.d) -fPIC -shared -o $@ $< -ldl
 
@@ -139,7 +139,7 @@ $(FUZZ): $(BUILD)/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/driver.o $
 	@mkdir -p $(@D)
 	$(LINK) -o $@ $< $(BUILD)/libhooks.a $(BUILD)/libstore.a $(FUZZ_MAIN) $(LIBS)
 
-programs: $(BUILD)/rowfs $(BUILD)/phases/rowfs $(UNIT) $(TOOLS) $(PLUGINS) $(FUZZ) $(BUILD)/faults.so $(BUILD)/checker
+programs: $(BUILD)/rowfs $(BUILD)/phases/rowfs $(UNIT) $(TOOLS) $(PLUGINS) $(FUZZ) $(BUILD)/faults.so $(BUILD)/power.so $(BUILD)/checker
 fuzz-programs: $(FUZZ)
 
 # ---- using ----

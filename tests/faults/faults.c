@@ -20,6 +20,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/time.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -184,6 +185,15 @@ int clone(int (*run)(void *), void *stack, int flags, void *data, ...)
 	void *parent = va_arg(args, void *), *tls = va_arg(args, void *), *child = va_arg(args, void *);
 	va_end(args);
 	return fails(FAULT_PROCESS) ? -1 : next(run, stack, flags, data, parent, tls, child);
+}
+
+int gettimeofday(struct timeval *restrict out, void *restrict zone)
+{
+	real(int, "gettimeofday", struct timeval *, void *);
+	int rc = next(out, zone);
+	if (rc == 0 && plan)
+		out->tv_sec += __atomic_load_n(&plan->clock_seconds, __ATOMIC_ACQUIRE);
+	return rc;
 }
 
 int clock_gettime(clockid_t clock, struct timespec *out)
