@@ -29,6 +29,7 @@ FUSE_LIBS   = $(shell pkg-config --libs fuse3)
 LIBS        = $(shell pkg-config --libs sqlite3 jansson) -lm -lpthread
 CHECK_LIBS  = $(shell pkg-config --libs check)
 
+comma    = ,
 object   = $(patsubst %.c,$(BUILD)/%.o,$(wildcard $(1)/*.c))
 program  = $(patsubst tests/%.c,$(BUILD)/%,$(wildcard $(1)))
 STORE   := $(call object,store)
@@ -99,6 +100,7 @@ $(filter-out $(UNIT_FS),$(UNIT)): $(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(BUI
 $(UNIT_FS): $(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libfs.a $(BUILD)/libhooks.a $(BUILD)/libstore.a
 	@mkdir -p $(@D)
 	$(LINK) -o $@ $^ $(CHECK_LIBS) $(FUSE_LIBS) $(LIBS)
+$(BUILD)/unit/test_memory: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,malloc calloc realloc reallocarray strdup asprintf vasprintf)
 $(BUILD)/tests/unit/test_fs_%.o: tests/unit/test_fs_%.c
 	@mkdir -p $(@D)
 	$(COMPILE) $(FUSE_CFLAGS) -c -o $@ $<
@@ -106,6 +108,11 @@ $(BUILD)/tests/unit/test_fs_%.o: tests/unit/test_fs_%.c
 $(TOOLS): $(BUILD)/tool/%: tests/tool/%.c
 	@mkdir -p $(@D)
 	$(COMPILE) -o $@ $<
+
+# Loaded into the daemon before all others, to make calls fail; without instruments of its own.
+$(BUILD)/faults.so $(BUILD)/power.so: $(BUILD)/%.so: tests/faults/%.c
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -O2 -g $(WARNINGS) -MMD -MP -MF $(@:.so=.d) -fPIC -shared -o $@ $< -ldl
 
 # As somebody else builds one: with nothing but the header.
 $(PLUGINS): $(BUILD)/plugin/%.so: tests/plugin/%.c
@@ -132,7 +139,7 @@ $(FUZZ): $(BUILD)/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/driver.o $
 	@mkdir -p $(@D)
 	$(LINK) -o $@ $< $(BUILD)/libhooks.a $(BUILD)/libstore.a $(FUZZ_MAIN) $(LIBS)
 
-programs: $(BUILD)/rowfs $(BUILD)/phases/rowfs $(UNIT) $(TOOLS) $(PLUGINS) $(FUZZ) $(BUILD)/checker
+programs: $(BUILD)/rowfs $(BUILD)/phases/rowfs $(UNIT) $(TOOLS) $(PLUGINS) $(FUZZ) $(BUILD)/faults.so $(BUILD)/power.so $(BUILD)/checker
 fuzz-programs: $(FUZZ)
 
 # ---- using ----
@@ -223,4 +230,4 @@ lint:
 clean:
 	rm -rf build
 
--include $(wildcard $(BUILD)/*/*.d $(BUILD)/tests/*/*.d $(BUILD)/phases/*/*.d)
+-include $(wildcard $(BUILD)/*.d $(BUILD)/*/*.d $(BUILD)/tests/*/*.d $(BUILD)/phases/*/*.d)

@@ -24,21 +24,32 @@ int deleted_keep(struct saving *v, const struct change *c, struct err *e)
 	return result;
 }
 
+static int read_object(const struct value *text, json_t **out)
+{
+	if (text->kind != VALUE_TEXT)
+		return -EBADMSG;
+	int result = json_read_value(text->text.data, text->text.len, JSON_ALLOW_NUL, out);
+	return result == 0 && !json_is_object(*out) ? -EBADMSG : result;
+}
+
 /* All that is kept, as one document. NULL on failure. */
 static json_t *document_of(struct saving *v, const struct model *m, const struct deleted *d, struct err *e)
 {
 	json_t *document = NULL;
 	json_scope *secrets = NULL;
-	if (d->text.kind == VALUE_TEXT && d->secrets.kind == VALUE_TEXT) {
-		document = json_loadb(d->text.text.data, d->text.text.len, JSON_ALLOW_NUL, NULL);
-		secrets = json_loadb(d->secrets.text.data, d->secrets.text.len, JSON_ALLOW_NUL, NULL);
-	}
-	if (!document || json_object_update(document, secrets) < 0) {
-		json_decref(document);
+	int result = read_object(&d->text, &document);
+	if (result == 0)
+		result = read_object(&d->secrets, &secrets);
+	if (result == 0 && json_object_update(document, secrets) < 0)
+		result = -ENOMEM;
+	if (result == 0)
+		return saving_keep(v, document, e) < 0 ? NULL : document;
+	json_decref(document);
+	if (result == -ENOMEM)
+		err_nomem(e);
+	else
 		err_set(e, EIO, "what is kept of the deleted %s can't be read", record_path(&v->arena, m, &d->key));
-		return NULL;
-	}
-	return saving_keep(v, document, e) < 0 ? NULL : document;
+	return NULL;
 }
 
 /* A value that another program stored need not be of the field's type. */

@@ -208,7 +208,9 @@ static enum verb verb_by_name(const char *name)
 int event_read(struct event_object *event, struct actor *actor, const struct schema *s, const char *line,
 	       struct arena *a, struct err *e)
 {
-	json_scope *json = json_loads(line, JSON_ALLOW_NUL, NULL);
+	json_scope *json = NULL;
+	if (json_read_value(line, strlen(line), JSON_ALLOW_NUL, &json) == -ENOMEM)
+		return err_nomem(e);
 	const char *name = json_string_value(json_object_get(json, "model"));
 	const json_t *who = json_object_get(json, "actor");
 	struct value *old = NULL, *row = NULL;

@@ -275,8 +275,10 @@ static int check_size(struct change *top, struct err *e)
 {
 	struct buf text = {.limit = record_room(top->model)};
 	tree_write(&text, top, false, SHOW_FILE, 0, NULL);
-	bool failed = buf_failed(&text);
+	bool failed = buf_failed(&text), full = text.full;
 	buf_release(&text);
+	if (failed && !full)
+		return err_nomem(e);
 	if (failed)
 		return err_problem(e, EFBIG, "", "the record's text would have more than %d bytes", LIMIT_RECORD);
 	return 0;

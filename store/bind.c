@@ -204,10 +204,9 @@ static json_t *merged(json_t *target, json_t *patch)
 
 static int merge_json(struct binding *x, const struct value *old, json_t *patch, struct value *out)
 {
-	json_error_t error;
 	json_scope *target = NULL;
-	if (old->kind == VALUE_TEXT)
-		target = json_loadb(old->text.data, old->text.len, JSON_DECODE_ANY, &error);
+	if (old->kind == VALUE_TEXT && json_read_value(old->text.data, old->text.len, 0, &target) == -ENOMEM)
+		return err_nomem(x->e);
 	json_scope *result = merged(target, patch);
 	return result ? value_from_json(TYPE_JSON, result, "", x->arena, out, x->e) : err_nomem(x->e);
 }
@@ -450,10 +449,12 @@ static int check_text_size(struct binding *x)
 		return 0;
 	struct buf text = {.limit = record_room(x->model)};
 	record_close(&text, record_open(&text, x->model, x->row, SHOW_FILE, 0, NULL), 0);
-	bool failed = buf_failed(&text);
+	bool failed = buf_failed(&text), full = text.full;
 	buf_release(&text);
 	if (!failed)
 		return 0;
+	if (!full)
+		return err_nomem(x->e);
 	return err_problem(x->e, EFBIG, x->bind->pointer ? x->bind->pointer : "",
 			   "the record's text would have more than %d bytes", LIMIT_RECORD);
 }

@@ -23,8 +23,10 @@ bool buf_grow(struct buf *b, size_t n)
 {
 	if (b->failed)
 		return false;
-	if (n >= SIZE_MAX - b->len || (b->limit && n > b->limit - (b->len < b->limit ? b->len : b->limit)))
+	if (n >= SIZE_MAX - b->len || (b->limit && n > b->limit - (b->len < b->limit ? b->len : b->limit))) {
+		b->full = true;
 		return fail(b);
+	}
 	size_t need = b->len + n + 1;
 	if (need <= b->cap)
 		return true;
@@ -97,7 +99,7 @@ void buf_resize(struct buf *b, size_t len)
 void buf_reset(struct buf *b)
 {
 	b->len = 0;
-	b->failed = false;
+	b->failed = b->full = false;
 	if (b->data)
 		b->data[0] = '\0';
 }

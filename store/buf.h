@@ -17,6 +17,7 @@ struct buf {
 	size_t cap;
 	size_t limit; /* 0: none */
 	bool failed;
+	bool full; /* failed because of the limit */
 };
 
 #define BUF_INIT                                                                                                       \

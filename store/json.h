@@ -70,6 +70,8 @@ int json_read_judged(const char *text, size_t len, json_t **out, struct err *e);
  * is no memory.
  */
 json_t *json_parse(const char *text, size_t *where, const char **why);
+/* Any value that was stored or printed before, with jansson's JSON_ flags. -EBADMSG where it is no JSON, -ENOMEM. */
+int json_read_value(const char *text, size_t len, size_t flags, json_t **out);
 
 /* Fills line and column of every problem in *e from the text; a missing member gets those of the object it should be
  * in. */

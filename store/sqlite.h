@@ -264,6 +264,7 @@ int conn_open(struct conn *c, struct store *s, const char *path, int flags, int 
 void conn_close(struct conn *c);
 int conn_exec(struct conn *c, const char *sql, struct err *e);
 int conn_control(struct conn *c, enum control control, struct err *e);
+int conn_prepare_controls(struct conn *c, struct err *e);
 int conn_prepare(struct conn *c, const char *sql, sqlite3_stmt **out, struct err *e);
 /* The statement, ready to be bound; field is NULL for those of rows. */
 int conn_statement(struct conn *c, const struct model *m, enum statement statement, const struct field *f,
@@ -275,6 +276,8 @@ int conn_error(struct conn *c, int rc, struct err *e);
 /* The same where a row of the model was written: constraints become problems at their field. */
 int conn_row_error(struct conn *c, const struct model *m, int rc, struct err *e);
 bool column_is(const char *a, const char *b);
+/* After SQLITE_ROW: false where there is no memory for its texts. stmt_step has asked it. */
+bool row_ready(sqlite3_stmt *stmt);
 struct value column_value(sqlite3_stmt *stmt, int column);
 void bind_value(sqlite3_stmt *stmt, int at, const struct value *v);
 /* One step: 1 a row, 0 done, negative an error. */

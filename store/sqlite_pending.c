@@ -37,7 +37,8 @@ static const char *const texts[PENDING_STATEMENTS] = {
 	"SELECT " COLUMNS " FROM rowfs_after AS a WHERE id IN (SELECT id FROM first) AND " OTHERS
 	" AND NOT EXISTS (SELECT 1 FROM rowfs_after AS b WHERE b.id >= a.batch AND b.id < a.id AND +b.held = 0 AND "
 	"+b.next_try = 0) ORDER BY id LIMIT 1",
-    [PENDING_NEXT_AGAIN] = "SELECT " COLUMNS " FROM rowfs_after WHERE held = 0 AND next_try > 0 AND next_try <= ?9 "
+    [PENDING_NEXT_AGAIN] = "SELECT " COLUMNS " FROM rowfs_after WHERE held = 0 AND next_try > 0 "
+			   "AND (next_try <= ?9 OR failed > ?9) " /* the clock has been set back */
 			   "AND " OTHERS " ORDER BY next_try LIMIT 1",
     [PENDING_DUE] = "SELECT min(next_try) FROM rowfs_after WHERE held = 0 AND next_try > 0 AND " OTHERS,
     [PENDING_GET] = "SELECT " COLUMNS " FROM rowfs_after WHERE id = ?1",

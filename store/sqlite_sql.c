@@ -203,16 +203,20 @@ void hooks_finalize(struct store *s)
 }
 
 /* The value is copied: lookup may answer every name from the same place. */
-static void bind_parameters(sqlite3_stmt *stmt, sql_lookup *lookup, void *data)
+static int bind_parameters(sqlite3_stmt *stmt, sql_lookup *lookup, void *data, struct err *e)
 {
-	for (int i = 1; i <= sqlite3_bind_parameter_count(stmt); i++) {
+	int rc = SQLITE_OK;
+	for (int i = 1; i <= sqlite3_bind_parameter_count(stmt) && rc == SQLITE_OK; i++) {
 		struct value v = value_null();
 		lookup(data, sqlite3_bind_parameter_name(stmt, i) + 1, &v);
 		if (v.kind == VALUE_TEXT)
-			sqlite3_bind_text64(stmt, i, v.text.data, v.text.len, SQLITE_TRANSIENT, SQLITE_UTF8);
+			rc = sqlite3_bind_text64(stmt, i, v.text.data, v.text.len, SQLITE_TRANSIENT, SQLITE_UTF8);
 		else
 			bind_value(stmt, i, &v);
 	}
+	return rc == SQLITE_OK       ? 0
+	       : rc == SQLITE_TOOBIG ? err_set(e, EFBIG, "a value is too large for the database")
+				     : err_nomem(e);
 }
 
 static int give_row(sqlite3_stmt *stmt, sql_column *column, void *data, struct err *e)
@@ -240,10 +244,11 @@ static int run_statement(struct txn *t, sqlite3_stmt *hook, sql_lookup *lookup, 
 			 struct err *e)
 {
 	stmt_auto *stmt = hook;
-	int rc;
-	bind_parameters(stmt, lookup, data);
+	int rc, r = bind_parameters(stmt, lookup, data, e);
+	if (r)
+		return r;
 	while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
-		int r = column ? give_row(stmt, column, data, e) : 0;
+		r = !row_ready(stmt) ? err_nomem(e) : column ? give_row(stmt, column, data, e) : 0;
 		if (r)
 			return r;
 	}

@@ -115,8 +115,17 @@ bool store_changed_elsewhere(struct store *s)
 	return atomic_exchange(&s->elsewhere, false);
 }
 
+/* Needs no memory: its statement is prepared. */
+static void roll_back(struct store *s)
+{
+	err_auto ignored = ERR_INIT;
+	if (!sqlite3_get_autocommit(s->writer.db))
+		conn_control(&s->writer, CONTROL_ROLLBACK, &ignored);
+}
+
 int writer_check(struct store *s, struct err *e)
 {
+	roll_back(s); /* there is nothing, unless that failed before */
 	if (s->writer.doubtful)
 		sqlite3_db_release_memory(s->writer.db);
 	s->writer.doubtful = false;
@@ -176,8 +185,8 @@ static int commit(struct store *s, struct err *why)
 		return err_set(why, s->failure ? s->failure : EIO, "%s",
 			       s->failure ? s->failure_text : "the database rolled the transaction back");
 	int r = conn_control(&s->writer, CONTROL_COMMIT, why);
-	if (r && !sqlite3_get_autocommit(s->writer.db))
-		sqlite3_exec(s->writer.db, "ROLLBACK", NULL, NULL, NULL);
+	if (r)
+		roll_back(s);
 	return r;
 }
 
@@ -248,8 +257,7 @@ static int end_group(struct store *s, struct err *e)
 static void drop_group(struct store *s)
 {
 	bool ignored[LIMIT_MODELS];
-	if (!sqlite3_get_autocommit(s->writer.db))
-		sqlite3_exec(s->writer.db, "ROLLBACK", NULL, NULL, NULL);
+	roll_back(s);
 	take_touched(s, ignored);
 	watch_forget(s);
 	s->open = false;
@@ -328,7 +336,7 @@ static void undo(struct store *s)
 	if (conn_control(&s->writer, CONTROL_ROLLBACK_TO, &ignored) == 0 &&
 	    conn_control(&s->writer, CONTROL_RELEASE, &ignored) == 0)
 		return;
-	sqlite3_exec(s->writer.db, "ROLLBACK", NULL, NULL, NULL);
+	roll_back(s);
 }
 
 /* Deferred foreign keys of tables that others made would fail the COMMIT of all; each answers for its own. */
@@ -426,6 +434,9 @@ int writer_start(struct store *s, struct err *e)
 	if (watch_start(s))
 		return err_nomem(e);
 	look_elsewhere(s);
+	/* A transaction must be able to end when there is no memory for anything. */
+	if (conn_prepare_controls(&s->writer, e))
+		return -e->code;
 	if (s->memory)
 		return 0;
 	int persist = 1;

@@ -135,21 +135,19 @@ static int integer_from_text(const char *text, size_t len, struct arena *a, stru
 	return 1;
 }
 
-/* Any JSON value. NULL also where the text isn't JSON. */
-static json_t *parse(const char *text, size_t len)
+/* Any JSON value. */
+static int parse(const char *text, size_t len, json_t **out)
 {
-	json_error_t error;
-	if (memchr(text, '\0', len))
-		return NULL;
-	return json_loadb(text, len, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &error);
+	return memchr(text, '\0', len) ? -EBADMSG : json_read_value(text, len, JSON_REJECT_DUPLICATES, out);
 }
 
 static int number_from_text(const char *text, size_t len, struct arena *a, struct value *out)
 {
 	if (len == 0 || !strchr("-0123456789", text[0]) || !strchr("0123456789", text[len - 1]))
 		return 0;
-	json_scope *json = parse(text, len);
-	return json ? number_from_json(json, a, out) : 0;
+	json_scope *json = NULL;
+	int rc = parse(text, len, &json);
+	return rc == 0 ? number_from_json(json, a, out) : rc == -ENOMEM ? rc : 0;
 }
 
 static int boolean_from_text(const char *text, size_t len, struct arena *a, struct value *out)
@@ -171,9 +169,10 @@ static int string_from_text(const char *text, size_t len, struct arena *a, struc
 
 static int json_from_text(const char *text, size_t len, struct arena *a, struct value *out)
 {
-	json_scope *json = parse(text, len);
-	if (!json)
-		return 0;
+	json_scope *json = NULL;
+	int rc = parse(text, len, &json);
+	if (rc < 0)
+		return rc == -ENOMEM ? rc : 0;
 	if (!json_is_null(json))
 		return json_from_json(json, a, out);
 	*out = value_null();
@@ -283,9 +282,11 @@ int value_from_text(enum field_type type, const char *text, size_t len, struct a
 /* What another program stored in the column may not be JSON: it is shown as a string then. */
 static void write_json_text(struct buf *b, const struct value *v, int indent)
 {
-	json_error_t error;
-	json_scope *json = json_loadb(v->text.data, v->text.len, JSON_DECODE_ANY, &error);
-	if (json)
+	json_scope *json = NULL;
+	int rc = json_read_value(v->text.data, v->text.len, 0, &json);
+	if (rc == -ENOMEM)
+		b->failed = true;
+	else if (rc == 0)
 		json_write(b, json, indent);
 	else
 		json_write_string(b, v->text.data, v->text.len);

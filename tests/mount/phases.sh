@@ -137,10 +137,10 @@ test_killed_behind_the_reply_all_of_it_is_left() { kills_at answered all create 
 
 # ---- what runs after the save ----
 
-# killed_later PHASE: the save is acknowledged, the daemon is killed in what follows it, and mounted again.
+# killed_later PHASE: the save is durable, the daemon is killed in what follows it, and mounted again.
 killed_later() {
 	arm "$1"
-	create 2>/dev/null || true # the daemon may end before its reply
+	create 2>>refused || true # it may be killed before the reply
 	killed
 	is "$(state)" "${after[create]}"
 	mount_rowfs

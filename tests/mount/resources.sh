@@ -1,0 +1,196 @@
+#!/bin/bash
+# What runs out comes back: space on the disk, descriptors, the right time. And signals at a bad moment.
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/../lib.sh"
+
+setup() {
+	program hooks/wait <<'END'
+#!/bin/sh
+cat >/dev/null
+echo begun >>begun
+while [ -e busy ]; do sleep 0.02; done
+END
+	conf <<'END'
+store sqlite:disk/shop.db
+model items {
+	fields {
+		id integer key
+		name string
+	}
+	on post_save sql "insert into trail (item_id) values (:key)"
+}
+model slow {
+	fields {
+		id integer key
+	}
+	on pre_save run hooks/wait
+}
+model late {
+	fields {
+		id integer key
+	}
+	on after_commit run hooks/late
+}
+model trail {
+	fields {
+		id integer key
+		item_id integer
+	}
+}
+queue jobs {
+	run hooks/wait
+}
+END
+	program hooks/late <<'END'
+#!/bin/sh
+echo tried >>tried
+[ -e go ]
+END
+	mkdir disk
+}
+
+cleanup() {
+	rm -f busy
+	umount -l disk 2>/dev/null
+}
+
+shop() { sqlite3 -cmd '.timeout 5000' disk/shop.db "$1"; }
+
+# ---- space ----
+
+test_a_full_disk_refuses_and_goes_on_when_there_is_room() {
+	local n text
+	[ "$(id -u)" = 0 ] || skip 'needs root'
+	mount -t tmpfs -o size=1m none disk
+	mount_rowfs
+	text=$(head -c 20000 /dev/zero | tr '\0' x)
+	for ((n = 1; n < 200; n++)); do
+		[ "$(save mnt/items/$n.json "{\"name\": \"$text\"}")" = ok ] || break
+	done
+	[ $n -lt 200 ] || fail 'the disk is never full'
+	is "$(last_error '.errno + ": " + .message')" 'ENOSPC: there is no space left for the database'
+	is "$(cat mnt/items/*.json | jq -r '.name | length' | sort | uniq -c | tr -s ' ')" " $((n - 1)) 20000"
+	is "$(shop 'select count(*) from trail')" $((n - 1))
+	mount -o remount,size=4m disk
+	saves mnt/items/$n.json "{\"name\": \"$text\"}"
+	is "$(find mnt/items -type f | wc -l)" $n
+	unmount
+	is "$(shop 'pragma integrity_check')" ok
+	is "$(shop 'select count(*) from items')" $n
+}
+
+# ---- descriptors ----
+
+test_without_descriptors_saves_fail_whole_and_work_again() {
+	allow_log 'no job can be started|Too many open files'
+	mount_rowfs
+	saves mnt/slow/1.json '{}'
+	local now
+	for ((now = 0; ; now++)); do [ -e "/proc/$daemon/fd/$now" ] || break; done
+	prlimit --pid "$daemon" --nofile="$now:4096"
+	has "$(save mnt/slow/2.json '{}')" '^write: E[A-Z]*, close: E[A-Z]*$'
+	has "$(last_error)" '[Tt]oo many open files|descriptor'
+	is "$(ls mnt/slow)" 1.json
+	prlimit --pid "$daemon" --nofile=1024:4096
+	saves mnt/slow/2.json '{}'
+	is "$(ls mnt/slow)" $'1.json\n2.json'
+}
+
+# ---- time ----
+
+with_clock() {
+	case $BUILD in */asan | */tsan) skip 'faults.so is not for a sanitizer' ;; esac
+	fault clock new
+	ROWFS_FAULTS=$PWD/clock LD_PRELOAD=$BUILD/faults.so mount_rowfs
+}
+
+test_times_of_a_record_rise_when_the_clock_jumps_back() {
+	local before after
+	with_clock
+	fault clock clock 100000
+	saves mnt/items/1.json '{"name": "a"}'
+	before=$(stat -c %.9Y mnt/items/1.json)
+	[ "${before%.*}" -gt $(($(date +%s) + 90000)) ]
+	fault clock clock -100000
+	saves mnt/items/1.json '{"name": "b"}'
+	after=$(stat -c %.9Y mnt/items/1.json)
+	[ "${after/./}" -gt "${before/./}" ] || fail "$before, then $after"
+	saves mnt/items/2.json '{"name": "c"}'
+	[ "$(stat -c %Y mnt/items/2.json)" -lt "$(date +%s)" ]
+}
+
+nothing_waits() { [ "$(shop 'select count(*) from rowfs_after')" = 0 ]; }
+
+test_a_program_that_is_to_run_again_does_so_after_the_clock_jumped_back() {
+	allow_log 'after_commit run hooks/late'
+	with_clock
+	fault clock clock 1000000
+	saves mnt/late/1.json '{}'
+	eventually grep -q tried tried
+	eventually grep -q late mnt/.errors
+	fault clock clock 0
+	touch go
+	eventually nothing_waits
+}
+
+test_a_job_runs_when_the_clock_has_jumped() {
+	local jump n=1
+	with_clock
+	for jump in 1000000 -1000000 0; do
+		fault clock clock $jump
+		saves mnt/jobs/$n.json '{}'
+		eventually job_is mnt/jobs/$n.json 'done'
+		n=$((n + 1))
+	done
+}
+
+# ---- signals and ends ----
+
+test_a_signal_while_a_hook_runs_waits_for_the_save() {
+	local signal n=1
+	for signal in TERM INT HUP; do
+		mount_rowfs
+		rm -f begun
+		touch busy
+		save mnt/slow/$n.json '{}' >answer &
+		eventually test -s begun
+		kill -$signal "$daemon"
+		rm busy
+		wait $! || true
+		eventually gone "$daemon"
+		wait "$daemon" || fail "ended with $?"
+		daemon=
+		# The kernel may have been told that the mount is gone before the answer came: then the row decides nothing.
+		if [ "$(cat answer)" = ok ]; then is "$(shop "select id from slow where id = $n")" $n; fi
+		is "$(shop 'pragma integrity_check')" ok
+		n=$((n + 1))
+	done
+}
+
+test_a_lazy_unmount_while_a_hook_runs_lets_the_save_end() {
+	mount_rowfs
+	touch busy
+	save mnt/slow/1.json '{}' >answer &
+	local writer=$! pid=$daemon
+	eventually test -s begun
+	fusermount3 -uz mnt
+	rm busy
+	wait $writer
+	is "$(cat answer)" ok
+	daemon=
+	eventually gone "$pid"
+	is "$(shop 'select id from slow')" 1
+}
+
+test_other_signals_change_nothing() {
+	mount_rowfs
+	saves mnt/items/1.json '{"name": "a"}'
+	kill -USR1 "$daemon"
+	kill -PIPE "$daemon"
+	kill -CHLD "$daemon"
+	kill -WINCH "$daemon"
+	saves mnt/items/1.json '{"name": "b"}'
+	is "$(value mnt/items/1.json .name)" b
+}
+
+run "$@"
