@@ -12,7 +12,7 @@
 
 int deleted_keep(struct saving *v, const struct change *c, struct err *e)
 {
-	if (c->verb != VERB_DELETE || !c->changed)
+	if (c->verb != VERB_DELETE || !c->changed || c->forget)
 		return 0;
 	return txn_keep_deleted(&v->txn, c->model, &c->key, v->actor->uid, e);
 }

@@ -27,6 +27,11 @@ enum {
 	LIMIT_HOOK_OUTPUT = 1 << 20,    /* standard output of a hook or job */
 	LIMIT_HOOK_STDERR = 64 << 10,   /* kept of its standard error */
 	LIMIT_HOOK_DEPTH = 16,          /* hooks that save, whose hooks save, ... */
+	LIMIT_JOB_LOG = 1 << 20,        /* kept of what all starts of a job wrote to standard error */
+	LIMIT_JOB_ERRORS = 20,          /* entries kept in a job's errors */
+	LIMIT_JOB_MESSAGE = 4096,       /* bytes of the message of one */
+	LIMIT_CLAIMS = 64,              /* jobs started with one commit */
+	LIMIT_PRUNED = 100,             /* ended jobs removed with one commit */
 	LIMIT_AFTER = 8,                /* programs of after_commit at once */
 	LIMIT_CHANGES = 100000,         /* changes in one transaction */
 	LIMIT_ENV_VALUE = 4096,         /* a field in a program's environment */
@@ -39,12 +44,14 @@ enum {
 	TIMEOUT_HOOK_MS = 5000,     /* program before the commit */
 	TIMEOUT_AFTER_MS = 60000,   /* program after the commit */
 	TIMEOUT_JOB_MS = 600000,    /* job, unless the queue says otherwise */
+	TIMEOUT_LEASE_MS = 60000,   /* lease of a job that rowfs runs; renewed after a third of it */
+	TIMEOUT_LOG_MS = 1000,      /* what a job wrote to its log is stored after this time */
 	TIMEOUT_TERM_MS = 1000,     /* between TERM and KILL */
 	TIMEOUT_CLEANUP_MS = 10000, /* between a refused save and the removal of what is believed to be half written */
 	TIMEOUT_DRAIN_MS = 10000,   /* running jobs at unmount */
 	TIMEOUT_DELETED_MS = 86400000, /* how long a deleted record is kept */
 	TIMEOUT_AGAIN_MS = 60000,      /* and how long a create of its key takes from it what no file shows */
-	POLL_FOREIGN_MS = 1000,        /* look for jobs that another program queued */
+	POLL_FOREIGN_MS = 1000,        /* at most this often: a look for jobs that another program queued */
 };
 
 /* Integer keys are 0 to KEY_MAX: an inode number holds the model and the key (fs/node.h). */

@@ -99,13 +99,13 @@ static const struct directive_rule rules[] = {
     {"timeout", LEVEL_QUEUE, 1, 1, BLOCK_NONE, false, "timeout 10m", read_queue_setting},
     {"attempts", LEVEL_QUEUE, 1, 1, BLOCK_NONE, false, "attempts N", read_queue_setting},
     {"backoff", LEVEL_QUEUE, 1, 1, BLOCK_NONE, false, "backoff 30s", read_queue_setting},
+    {"keep", LEVEL_QUEUE, 1, 1, BLOCK_NONE, false, "keep 7d", read_queue_setting},
+    {"limit", LEVEL_QUEUE, 1, 1, BLOCK_NONE, false, "limit N", read_queue_setting},
+    {"unique", LEVEL_QUEUE, 1, SIZE_MAX, BLOCK_NONE, false, "unique FIELD...", keep_unique},
     {"checksum", ANY_MODEL, LATER},
     {"history", ANY_MODEL, LATER},
     {"owner", ANY_MODEL, LATER},
     {"visible", ANY_MODEL, LATER},
-    {"keep", LEVEL_QUEUE, LATER},
-    {"unique", LEVEL_QUEUE, LATER},
-    {"limit", LEVEL_QUEUE, LATER},
 };
 enum { RULES = sizeof rules / sizeof *rules };
 
@@ -214,6 +214,7 @@ static void second_pass(struct reader *r)
 	for (size_t i = 0; i < r->s->nmodels && !r->nomem; i++) {
 		r->model = &r->s->models[i];
 		read_relations(r);
+		read_unique(r);
 		read_answers(r);
 	}
 	check_embedding(r);

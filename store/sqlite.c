@@ -412,6 +412,7 @@ struct store *store_new(const struct schema *schema, bool read_only, bool memory
 	s->read_only = read_only;
 	s->memory = memory;
 	s->writer.store = s->checkpoint.store = s;
+	s->lock_fd = s->watch_fd = -1;
 	s->tables = calloc(schema->nmodels + 1, sizeof(*s->tables));
 	s->touched = calloc(schema->nmodels + 1, sizeof(*s->touched));
 	if (s->tables && s->touched && init_locks(s) == 0)
@@ -435,6 +436,8 @@ static int open_all(struct store *s, struct err *e)
 		r = models_open(s, e);
 	if (!r)
 		r = deleted_open(s, e);
+	if (!r)
+		r = queues_open(s, e);
 	return r ? r : writer_start(s, e);
 }
 
@@ -484,6 +487,7 @@ void store_close(struct store *s)
 	hooks_finalize(s);
 	writer_stop(s);
 	conn_close(&s->writer);
+	queues_close(s);
 	destroy_locks(s);
 	free(s->tables);
 	free(s->numbered);

@@ -15,8 +15,7 @@ struct context {
 	const struct field *f;
 };
 
-#define QUEUED_OR_RUNNING "$a IN ('queued', 'running')"
-#define DELETED_COLUMNS   "serial, key, uid, time, length(CAST(text AS BLOB))"
+#define DELETED_COLUMNS "serial, key, uid, time, length(CAST(text AS BLOB))"
 
 static const char *const templates[STATEMENTS] = {
     [ROW_GET] = "SELECT $C, $s, $M FROM $T AS t $J WHERE t.$K = ?1",
@@ -38,13 +37,6 @@ static const char *const templates[STATEMENTS] = {
     [KEY_RAISE] = "UPDATE $N SET seq = max(seq, ?1) WHERE name = $t COLLATE NOCASE",
     [KEY_ADD] = "INSERT INTO $N (name, seq) SELECT name, ?1 FROM sqlite_schema "
 		"WHERE type = 'table' AND name = $t COLLATE NOCASE",
-    [JOB_DUE] = "SELECT $K FROM $T WHERE " QUEUED_OR_RUNNING " AND $a = 'queued' AND "
-		"COALESCE(rtrim($w, 'Z'), '') <= ?1 "
-		"ORDER BY $p DESC, COALESCE(rtrim($w, 'Z'), ''), $K LIMIT 1",
-    [JOB_NEXT] = "SELECT CAST((julianday(min(rtrim($w, 'Z'))) - julianday('now')) * 86400000 AS INTEGER) + 1 "
-		 "FROM $T WHERE " QUEUED_OR_RUNNING " AND $a = 'queued'",
-    [JOB_ACTIVE] = "SELECT $K FROM $T WHERE " QUEUED_OR_RUNNING " AND $a = ?1 ORDER BY $K",
-    [JOB_STATUS] = "SELECT $K FROM $T WHERE $a = ?1 ORDER BY $K",
     [DELETED_KEEP] = "INSERT OR REPLACE INTO rowfs_deleted (model, key, uid, time, text, secrets) "
 		     "VALUES ($D, ?1, ?2, ?3, ?4, ?5)",
     /* The oldest have the lowest serials; a delete adds one and looks at several, so that none piles up. */
@@ -119,19 +111,38 @@ static void write_queue_field(const struct context *c, enum queue_field field)
 	sql_name(c->b, c->m->queue->fields[field]->name);
 }
 
-static void write_status(const struct context *c)
+static const struct {
+	char letter;
+	enum queue_field field;
+} queue_letters[] = {
+    {'a', QUEUE_STATUS}, {'w', QUEUE_RUN_AT},      {'p', QUEUE_PRIORITY},   {'l', QUEUE_LEASE_UNTIL},
+    {'b', QUEUE_WORKER}, {'f', QUEUE_FINISHED_AT}, {'g', QUEUE_CREATED_AT}, {'q', QUEUE_STARTED_AT},
+};
+
+static void write_log_table(const struct context *c)
 {
-	write_queue_field(c, QUEUE_STATUS);
+	buf_auto name = BUF_INIT;
+	buf_printf(&name, "rowfs_log_%s", c->m->table);
+	sql_name(c->b, buf_text(&name));
+	c->b->failed |= buf_failed(&name);
 }
 
-static void write_run_at(const struct context *c)
+static void write_unique_equal(const struct context *c)
 {
-	write_queue_field(c, QUEUE_RUN_AT);
+	for (size_t i = 0; i < c->m->queue->nunique; i++) {
+		const struct field *f = c->m->queue->unique[i];
+		buf_str(c->b, i ? " AND " : "");
+		sql_name(c->b, f->name);
+		buf_printf(c->b, " IS ?%zu", f->index + 1);
+	}
 }
 
-static void write_priority(const struct context *c)
+static void write_unique(const struct context *c)
 {
-	write_queue_field(c, QUEUE_PRIORITY);
+	for (size_t i = 0; i < c->m->queue->nunique; i++) {
+		buf_str(c->b, i ? ", " : "");
+		sql_name(c->b, c->m->queue->unique[i]->name);
+	}
 }
 
 static bool stamped(const struct context *c)
@@ -307,9 +318,9 @@ static const struct {
     {'S', write_sidecar},
     {'K', write_key},
     {'F', write_field},
-    {'a', write_status},
-    {'w', write_run_at},
-    {'p', write_priority},
+    {'G', write_log_table},
+    {'E', write_unique_equal},
+    {'e', write_unique},
     {'s', write_serial},
     {'M', write_times},
     {'J', write_join},
@@ -343,13 +354,17 @@ void sql_text(struct buf *b, const struct store *s, const struct model *m, const
 		for (size_t i = 0; i < sizeof(letters) / sizeof(letters[0]); i++)
 			if (letters[i].letter == *template)
 				letters[i].write(&c);
+		for (size_t i = 0; i < sizeof(queue_letters) / sizeof(queue_letters[0]); i++)
+			if (queue_letters[i].letter == *template)
+				write_queue_field(&c, queue_letters[i].field);
 	}
 }
 
 void sql_statement(struct buf *b, const struct store *s, const struct model *m, enum statement statement,
 		   const struct field *f)
 {
-	sql_text(b, s, m, f, templates[statement]);
+	bool job = statement >= JOB_STATEMENTS && statement < JOB_STATEMENTS_END;
+	sql_text(b, s, m, f, job ? job_templates[statement - JOB_STATEMENTS] : templates[statement]);
 }
 
 static const char *const column_types[TYPE_COUNT] = {

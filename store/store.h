@@ -173,16 +173,6 @@ int store_get_deleted(struct conn *c, const struct model *m, const struct value 
 int store_list_deleted(struct conn *c, const struct model *m, int64_t after, uid_t uid, struct arena *a,
 		       struct deleted **list, size_t *n, struct err *e);
 
-/*
- * The next job to run: status queued, run_at due, by priority (highest first), run_at, key. 1: *key is set (in the
- * arena); 0: none is due, *next_ms is milliseconds until one is (-1: none at all).
- */
-int store_due_job(struct conn *c, const struct model *queue, struct arena *a, struct value *key, long long *next_ms,
-		  struct err *e);
-/* Keys of jobs with the status. */
-int store_jobs_with(struct conn *c, const struct model *queue, const char *status, struct arena *a, struct value **keys,
-		    size_t *n, struct err *e);
-
 /* ---- programs that are to run after a commit ---- */
 
 struct pending {
