@@ -25,6 +25,7 @@ struct scratch;
 struct scratch_name;
 struct rejected;
 struct answers;
+struct waits;
 
 struct mount {
 	struct conf *conf;
@@ -32,6 +33,7 @@ struct mount {
 	struct hooks *hooks;
 	struct store *store;
 	struct saver *saver;
+	struct waits *waits;
 	struct runner *_Atomic runner; /* NULL on a read-only mount, and while it ends */
 	struct journal *journal;
 	const char *directory; /* absolute path of the mountpoint */

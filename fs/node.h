@@ -10,6 +10,8 @@
  *     1<<61 | list<<56 | serial           another file in memory: NODE_REFUSED, NODE_ANSWERED
  *     1<<62 | model<<48 | serial          a record; serial is the key of an integer model (at most KEY_MAX)
  *     3<<61 | model<<48 | serial          a deleted record, by the serial of what is kept of it
+ *     4<<61 | model<<48 | serial          the log of the job that has the serial
+ *     5<<61 | model<<48 | serial          the job's file in .wait/
  *
  * model is the number that the store keeps for the model's name, so that it outlives changes of mount.conf.
  */
@@ -38,10 +40,15 @@ enum node_kind {
 	NODE_ROOT_SCHEMA, /* .info/schema.json */
 	NODE_DELETED,     /* MODEL/.deleted/ */
 	NODE_AFTER,       /* .after/ */
+	NODE_WAIT,        /* QUEUE/.wait/ */
+	NODE_PAUSED,      /* QUEUE/.info/paused */
+	NODE_METRICS,     /* .info/metrics.prom */
 	NODE_MADE_END,    /* kinds above are made by rowfs */
 	NODE_WAITING,     /* .after/ID.json */
 	NODE_RECORD,
 	NODE_KEPT,     /* MODEL/.deleted/KEY.json */
+	NODE_LOG,      /* QUEUE/KEY.log */
+	NODE_AWAITED,  /* QUEUE/.wait/KEY.json */
 	NODE_MEMORY,   /* scratch file or unsaved record */
 	NODE_REFUSED,  /* MODEL/.rejected/KEY.json */
 	NODE_ANSWERED, /* MODEL/.answer/KEY.json */
@@ -83,6 +90,12 @@ static inline uint64_t node_deleted(unsigned model, int64_t serial)
 	return UINT64_C(3) << 61 | (uint64_t)model << KEY_BITS | ((uint64_t)serial & KEY_MAX);
 }
 
+/* What stands beside a record, with its serial: NODE_LOG, NODE_AWAITED. */
+static inline uint64_t node_beside(enum node_kind kind, unsigned model, int64_t serial)
+{
+	return (UINT64_C(4) + (unsigned)(kind - NODE_LOG)) << 61 | (uint64_t)model << KEY_BITS | (uint64_t)serial;
+}
+
 /* NODE_NONE for a number that stands for nothing. */
 static inline struct node node_decode(uint64_t ino)
 {
@@ -90,6 +103,10 @@ static inline struct node node_decode(uint64_t ino)
 		return (struct node){NODE_ROOT, 0, 0};
 	if (ino >> 62 == 1)
 		return (struct node){ino >> 61 == 2 ? NODE_RECORD : NODE_KEPT,
+				     (unsigned)(ino >> KEY_BITS & ((1u << NODE_MODEL_BITS) - 1)),
+				     (int64_t)(ino & KEY_MAX)};
+	if (ino >> 61 == 4 || ino >> 61 == 5)
+		return (struct node){(enum node_kind)(NODE_LOG + (ino >> 61) - 4),
 				     (unsigned)(ino >> KEY_BITS & ((1u << NODE_MODEL_BITS) - 1)),
 				     (int64_t)(ino & KEY_MAX)};
 	if (ino >> 61 == 1 && (ino >> 56 & 31) + NODE_MEMORY < NODE_KINDS)

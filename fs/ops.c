@@ -9,17 +9,20 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "await.h"
 #include "dir.h"
 #include "handle.h"
 #include "name.h"
 #include "open.h"
 #include "rename.h"
 #include "scratch.h"
+#include "tree.h"
 #include "xattr.h"
 
 static struct mount *mount_of(fuse_req_t req)
@@ -124,6 +127,21 @@ static int set_size(struct mount *m, struct handle *h, struct scratch *s, off_t 
 	return s ? scratch_truncate(m, s, size, e) : -EPERM;
 }
 
+/* Setting the times of a job that runs renews the worker's lease. */
+static int renew_lease(struct mount *m, fuse_ino_t ino, const struct actor *who, int set, struct err *e)
+{
+	const int times = FUSE_SET_ATTR_ATIME | FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_ATIME_NOW | FUSE_SET_ATTR_MTIME_NOW;
+	struct node node = node_decode(ino);
+	const struct model *model = node.kind == NODE_RECORD ? mount_model(m, node.model) : NULL;
+	arena_auto a = ARENA_INIT;
+	struct value key;
+
+	if (!(set & times) || !model || !model->queue)
+		return 0;
+	int rc = mount_key(m, &node, &a, &key, e);
+	return rc < 0 ? rc : runner_renew(m->saver, who, model, &key, e);
+}
+
 /* Attributes of records and made files are the server's: setting them succeeds and changes nothing. */
 static int set_attributes(fuse_req_t req, fuse_ino_t ino, const struct stat *to, int set, struct handle *h,
 			  struct stat *st, struct err *e)
@@ -141,6 +159,8 @@ static int set_attributes(fuse_req_t req, fuse_ino_t ino, const struct stat *to,
 		rc = set_size(m, h, s, to->st_size, e);
 	if (rc == 0 && s)
 		set_scratch(m, s, to, set);
+	if (rc == 0 && !s)
+		rc = renew_lease(m, ino, &who, set, e);
 	scratch_put(m, s);
 	return rc < 0 ? rc : mount_stat(m, ino, &who, st, e);
 }
@@ -246,9 +266,18 @@ static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, stru
 {
 	buf_auto out = BUF_INIT;
 	err_auto e = ERR_INIT;
-	int rc = handle_read(mount_of(req), handle_of(fi), size, off, &out, &e);
+	struct node node = node_decode(ino);
+	const struct kind *kind = tree_kind(node.kind);
+	int rc;
 
-	(void)ino;
+	if (kind->awaits) {
+		await_read(req, handle_of(fi), size, off);
+		return;
+	}
+	if (kind->read)
+		rc = kind->read(mount_of(req), &node, size, off, &out, &e);
+	else
+		rc = handle_read(mount_of(req), handle_of(fi), size, off, &out, &e);
 	if (rc < 0)
 		reply(req, rc, &e);
 	else
@@ -260,9 +289,14 @@ static void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t si
 {
 	struct actor actor = mount_actor(req);
 	err_auto e = ERR_INIT;
-	int rc = handle_write(mount_of(req), handle_of(fi), &actor, data, size, off, &e);
+	struct node node = node_decode(ino);
+	const struct kind *kind = tree_kind(node.kind);
+	int rc;
 
-	(void)ino;
+	if (kind->write)
+		rc = kind->write(mount_of(req), &node, &actor, data, size, &e);
+	else
+		rc = handle_write(mount_of(req), handle_of(fi), &actor, data, size, off, &e);
 	if (rc < 0)
 		reply(req, rc, &e);
 	else
@@ -284,9 +318,22 @@ static void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_f
 	op_flush(req, ino, fi);
 }
 
+/* Only what waits for something is ever not ready. */
+static void op_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct fuse_pollhandle *ph)
+{
+	if (tree_kind(node_decode(ino).kind)->awaits) {
+		await_poll(req, handle_of(fi), ph);
+		return;
+	}
+	if (ph)
+		fuse_pollhandle_destroy(ph);
+	fuse_reply_poll(req, POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM);
+}
+
 static void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	(void)ino;
+	if (tree_kind(node_decode(ino).kind)->awaits)
+		await_forget(mount_of(req), handle_of(fi));
 	handle_close(mount_of(req), handle_of(fi));
 	fuse_reply_err(req, 0);
 }
@@ -326,6 +373,7 @@ const struct fuse_lowlevel_ops ops_table = {
     .flush = op_flush,
     .fsync = op_fsync,
     .release = op_release,
+    .poll = op_poll,
     .opendir = dir_open,
     .readdir = dir_read,
     .fsyncdir = op_fsyncdir,

@@ -18,6 +18,7 @@
 #include "../hooks/program.h"
 #include "../store/log.h"
 #include "answered.h"
+#include "await.h"
 #include "command.h"
 #include "declared.h"
 #include "handle.h"
@@ -205,6 +206,7 @@ static void rows_committed(void *data, const bool *models)
 	struct runner *runner = m->runner;
 	if (runner)
 		runner_wake(runner, models);
+	await_wake(m);
 }
 
 /* One time for each model's directory, and one for what has no model. */
@@ -229,6 +231,8 @@ static int open_parts(struct mount *m, struct declared *d, struct err *e)
 		rc = hooks_prepare(m->hooks, &d->conf, m->store, m->schema, e);
 	if (rc == 0 && journal_new(&m->journal) < 0)
 		rc = err_nomem(e);
+	if (rc == 0)
+		rc = await_start(m, e);
 	if (rc == 0)
 		rc = saver_new(&m->saver, m->schema, m->hooks, m->store, m->journal, m->directory, e);
 	return rc;
@@ -256,6 +260,7 @@ static void close_parts(struct mount *m)
 		runner_stop(runner);
 	saver_free(m->saver);
 	handle_close_all(m);
+	await_free(m);
 	scratch_release_all(m);
 	rejected_release_all(m);
 	answered_release_all(m);
@@ -272,6 +277,7 @@ static void close_parts(struct mount *m)
  * sent until the loop has returned.
  */
 struct stopper {
+	struct mount *mount;
 	struct fuse_session *session;
 	pthread_t thread, loop;
 	atomic_bool ended;
@@ -301,6 +307,11 @@ static void *wait_for_stop(void *data)
 	int signal;
 
 	sigwait(&set, &signal);
+	struct runner *runner = s->mount->runner;
+	if (runner && !s->ended) { /* jobs that run may need the mount to end well */
+		log_info("waiting for jobs that run");
+		runner_drain(runner);
+	}
 	fuse_session_exit(s->session);
 	while (!s->ended) {
 		pthread_kill(s->loop, SIGUSR1);
@@ -309,10 +320,11 @@ static void *wait_for_stop(void *data)
 	return NULL;
 }
 
-static int stopper_start(struct stopper *s, struct fuse_session *session)
+static int stopper_start(struct stopper *s, struct mount *m, struct fuse_session *session)
 {
 	struct sigaction action = {.sa_handler = do_nothing};
 
+	s->mount = m;
 	s->session = session;
 	s->loop = pthread_self();
 	sigaction(SIGUSR1, &action, NULL);
@@ -326,11 +338,11 @@ static void stopper_end(struct stopper *s)
 	pthread_join(s->thread, NULL);
 }
 
-static int serve(struct fuse_session *session)
+static int serve(struct mount *m, struct fuse_session *session)
 {
 	struct fuse_loop_config *config = fuse_loop_cfg_create();
 	struct stopper stopper = {0};
-	int rc = config ? stopper_start(&stopper, session) : -ENOMEM;
+	int rc = config ? stopper_start(&stopper, m, session) : -ENOMEM;
 
 	if (rc == 0) {
 		fuse_loop_cfg_set_max_threads(config, LIMIT_THREADS);
@@ -352,7 +364,8 @@ static int run_session(struct mount *m, struct fuse_session *session)
 		command_complain(&e);
 		return EXIT_SYSTEM;
 	}
-	rc = serve(session);
+	rc = serve(m, session);
+	await_stop(m);
 	log_info("unmounting %s", m->directory);
 	return rc;
 }

@@ -5,6 +5,7 @@
 
 #include "answered.h"
 #include "deleted.h"
+#include "queue.h"
 #include "records.h"
 #include "rejected.h"
 #include "view.h"
@@ -23,6 +24,8 @@ static const struct kind kinds[NODE_KINDS] = {
     [NODE_AFTER] = {.find = waiting_find, .list = waiting_list},
     [NODE_WAITING] = {.show = waiting_show, .remove = waiting_remove},
 
+    [NODE_METRICS] = {MADE_FILE},
+
     [NODE_MODEL] = {.find = records_find, .list = records_list},
     [NODE_NEW] = {MADE_FILE},
     [NODE_INFO] = {MADE_DIRECTORY},
@@ -34,6 +37,10 @@ static const struct kind kinds[NODE_KINDS] = {
     [NODE_ANSWER] = {.find = answered_find, .list = answered_list},
     [NODE_ANSWERED] = {.show = answered_show},
     [NODE_DELETED] = {.find = deleted_find, .list = deleted_list, .own = true},
+    [NODE_WAIT] = {.find = queue_find_awaited, .list = view_list},
+    [NODE_AWAITED] = {.show = queue_show_awaited, .awaits = true},
+    [NODE_LOG] = {.show = queue_show_log, .read = queue_read_log},
+    [NODE_PAUSED] = {.show = view_show, .write = queue_write_paused},
     [NODE_KEPT] = {.show = deleted_show, .remove = deleted_remove},
 };
 
