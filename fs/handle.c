@@ -100,13 +100,17 @@ static int set_key(struct handle *h, const struct value *key, struct err *e)
 	return 0;
 }
 
-static int show(struct mount *m, const struct model *model, const struct value *key, struct buf *out, struct err *e)
+/* checksum: of the same version; NULL: it is not wanted. */
+static int show(struct mount *m, const struct model *model, const struct value *key, struct buf *out, char *checksum,
+		struct err *e)
 {
-	struct conn *c = store_read_begin(m->store, e);
+	struct conn *c = checksum ? store_read_begin(m->store, e) : store_read_once(m->store, e);
 
 	if (!c)
 		return -e->code;
 	int rc = store_show(c, model, key, out, NULL, e);
+	if (rc == 0 && checksum)
+		rc = store_checksum(c, model, key, checksum, e);
 	store_read_end(c);
 	return rc;
 }
@@ -114,7 +118,7 @@ static int show(struct mount *m, const struct model *model, const struct value *
 static int must_exist(struct mount *m, const struct model *model, const struct value *key, struct err *e)
 {
 	arena_auto a = ARENA_INIT;
-	struct conn *c = store_read_begin(m->store, e);
+	struct conn *c = store_read_once(m->store, e);
 
 	if (!c)
 		return -e->code;
@@ -123,21 +127,26 @@ static int must_exist(struct mount *m, const struct model *model, const struct v
 	return rc;
 }
 
-/* What the descriptor starts with: nothing, the stored text, or the stored text behind which is appended. */
+/*
+ * What the descriptor starts with: nothing, the stored text, or the stored text behind which is appended. Who may read
+ * it saves what he makes of that text, and of no later one.
+ */
 static int load(struct mount *m, struct handle *h, struct err *e)
 {
+	char *base = (h->flags & O_ACCMODE) == O_RDWR ? h->base : NULL;
+
 	if (h->unsaved)
 		return 0;
 	if (handle_writes(h) && (h->flags & O_TRUNC))
 		return must_exist(m, h->model, &h->key, e);
 	if (handle_writes(h) && (h->flags & O_APPEND)) {
 		draft_init(&h->draft, DRAFT_APPEND);
-		return show(m, h->model, &h->key, &h->text, e);
+		return show(m, h->model, &h->key, &h->text, base, e);
 	}
 	if (!handle_writes(h))
-		return show(m, h->model, &h->key, &h->text, e);
+		return show(m, h->model, &h->key, &h->text, NULL, e);
 	draft_init(&h->draft, DRAFT_ANYWHERE);
-	return show(m, h->model, &h->key, &h->draft.text, e);
+	return show(m, h->model, &h->key, &h->draft.text, base, e);
 }
 
 /* What stat tells the process of its own draft. */
@@ -219,7 +228,9 @@ static struct request save_request(const struct handle *h)
 			    .model = h->model,
 			    .key = h->key,
 			    .text = buf_text(&h->draft.text),
-			    .len = h->draft.text.len};
+			    .len = h->draft.text.len,
+			    .checksum = *h->base ? h->base : NULL,
+			    .judged = true}; /* else the draft would not ask for a save */
 
 	if (h->kind == NODE_NEW)
 		r.key = h->saved ? h->key : value_null();
@@ -247,6 +258,8 @@ static int after_save(struct mount *m, struct handle *h, const struct outcome *o
 {
 	draft_saved(&h->draft);
 	h->saved = true;
+	if (*h->base)
+		memcpy(h->base, outcome->checksum, sizeof(h->base));
 	pthread_mutex_lock(&m->lock);
 	h->unsaved = false;
 	pthread_mutex_unlock(&m->lock);
@@ -356,7 +369,7 @@ static int truncate_appended(struct mount *m, struct handle *h, int64_t size, st
 	int rc;
 
 	draft_init(&whole, DRAFT_ANYWHERE);
-	rc = show(m, h->model, &h->key, &whole.text, e);
+	rc = show(m, h->model, &h->key, &whole.text, NULL, e);
 	if (rc == -ENOENT) {
 		err_release(e);
 		rc = 0;

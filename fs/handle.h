@@ -30,10 +30,12 @@ struct handle {
 	bool gone;        /* the unsaved name was removed; mount.lock */
 	struct scratch *scratch;
 	pthread_mutex_t lock;
-	struct draft draft;    /* where open for writing */
-	struct buf text;       /* what reads see, pinned at the open; a draft's reads see the draft */
-	_Atomic int64_t size;  /* of the draft; -1 when a save has taken all of it */
-	int64_t answer_offset; /* .new: where the answer starts; -1 until it is read */
+	struct draft draft;       /* where open for writing */
+	struct buf text;          /* what reads see, pinned at the open; a draft's reads see the draft */
+	_Atomic int64_t size;     /* of the draft; -1 when a save has taken all of it */
+	char base[CHECKSUM_SIZE]; /* of the record that the draft began as, where it was opened to be read too; else ""
+				   */
+	int64_t answer_offset;    /* .new: where the answer starts; -1 until it is read */
 };
 
 bool handle_writes(const struct handle *h);

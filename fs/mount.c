@@ -211,7 +211,7 @@ static int record_stat(struct mount *m, const struct model *model, const struct 
 {
 	buf_auto text = BUF_INIT;
 	struct stamp stamp;
-	struct conn *c = store_read_begin(m->store, e);
+	struct conn *c = store_read_once(m->store, e);
 
 	if (!c)
 		return -e->code;
@@ -232,7 +232,7 @@ int mount_key(struct mount *m, const struct node *node, struct arena *a, struct 
 		*key = value_integer(node->serial);
 		return 0;
 	}
-	struct conn *c = store_read_begin(m->store, e);
+	struct conn *c = store_read_once(m->store, e);
 	if (!c)
 		return -e->code;
 	int rc = store_key_of(c, model, node->serial, a, key, e);

@@ -15,6 +15,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "../store/phase.h"
 #include "await.h"
 #include "dir.h"
 #include "handle.h"
@@ -297,10 +298,12 @@ static void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t si
 		rc = kind->write(mount_of(req), &node, &actor, data, size, &e);
 	else
 		rc = handle_write(mount_of(req), handle_of(fi), &actor, data, size, off, &e);
+	phase("unanswered");
 	if (rc < 0)
 		reply(req, rc, &e);
 	else
 		fuse_reply_write(req, size);
+	phase("answered");
 }
 
 static void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)

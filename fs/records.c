@@ -28,7 +28,7 @@ static int find_record(struct mount *m, const char *name, struct arena *a, struc
 	struct conn *c;
 	int rc;
 
-	c = store_read_begin(m->store, e);
+	c = store_read_once(m->store, e);
 	if (!c)
 		return -e->code;
 	rc = store_show(c, out->model, &out->key, &text, &stamp, e);

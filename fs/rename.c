@@ -35,12 +35,14 @@ static struct mount *mount_of(fuse_req_t req)
 
 /* ---- rename and link: what stands at the source, and what the target's name is ---- */
 
-static int save_text(struct move *v, const struct buf *text, struct err *e)
+/* checksum: of the version that the text is to replace; NULL: any. */
+static int save_text(struct move *v, const struct buf *text, const char *checksum, struct err *e)
 {
 	struct request request = {.kind = REQUEST_PUT,
 				  .model = v->to.entry.model,
 				  .key = v->to.entry.key,
-				  .expect = v->noreplace ? EXPECT_NONE : EXPECT_ANY};
+				  .expect = v->noreplace ? EXPECT_NONE : EXPECT_ANY,
+				  .checksum = checksum};
 
 	return name_save(v->m, &v->actor, &request, text, &v->to, &v->arena, e);
 }
@@ -67,7 +69,7 @@ static int save_rejected(struct move *v, struct err *e)
 	int rc = show_source(v, &st, &text, e);
 
 	if (rc == 0)
-		rc = save_text(v, &text, e);
+		rc = save_text(v, &text, NULL, e);
 	if (rc == 0 && !v->keep)
 		rejected_drop(v->m, v->actor.uid, v->from.entry.model, v->from.name);
 	return rc;
@@ -89,14 +91,15 @@ static int copy_rejected(struct move *v, struct err *e)
 static int save_scratch(struct move *v, struct err *e)
 {
 	struct scratch *s = scratch_find(v->m, v->from.entry.model, v->from.name);
-	buf_auto text = BUF_INIT;
+	buf_auto text = BUF_INIT, checksum = BUF_INIT;
 	int rc;
 
 	if (!s)
 		return -ENOENT;
-	rc = scratch_content(v->m, s, &text);
+	bool versioned = scratch_getxattr(v->m, s, CHECKSUM_XATTR, &checksum) == 0;
+	rc = buf_failed(&checksum) ? -ENOMEM : scratch_content(v->m, s, &text);
 	if (rc == 0)
-		rc = save_text(v, &text, e);
+		rc = save_text(v, &text, versioned ? buf_text(&checksum) : NULL, e);
 	scratch_set_error(v->m, s, rc < 0 ? e->text : NULL);
 	if (rc == 0 && !v->keep)
 		scratch_unlink(v->m, v->from.entry.model, v->from.name);

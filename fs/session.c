@@ -26,6 +26,7 @@
 #include "ops.h"
 #include "rejected.h"
 #include "scratch.h"
+#include "stale.h"
 
 struct options {
 	const char *conf, *mountpoint;
@@ -366,6 +367,7 @@ static int run_session(struct mount *m, struct fuse_session *session)
 	}
 	rc = serve(m, session);
 	await_stop(m);
+	store_ending(m->store);
 	log_info("unmounting %s", m->directory);
 	return rc;
 }
@@ -427,9 +429,10 @@ static int run_mount(struct options *o, struct declared *d, const char *director
 
 static char *mountpoint_path(const char *mountpoint)
 {
-	char *path = realpath(mountpoint, NULL);
 	struct stat st;
 
+	stale_release(mountpoint);
+	char *path = realpath(mountpoint, NULL);
 	if (path && (stat(path, &st) < 0 || !S_ISDIR(st.st_mode))) {
 		free(path);
 		path = NULL;

@@ -15,6 +15,7 @@
 
 #include "../store/limits.h"
 #include "../store/log.h"
+#include "../store/phase.h"
 #include "act.h"
 #include "event.h"
 #include "job_patch.h"
@@ -216,6 +217,9 @@ static void run_program(struct attempt *a, struct program_result *r, struct err 
 	struct program p = {
 	    .argv = a->queue->queue->argv,
 	    .timeout_ms = a->queue->queue->timeout_ms,
+	    .started = guard_started,
+	    .ended = guard_ended,
+	    .data = a->guard,
 	    .stop = (const volatile bool *)&a->stop,
 	    .wake_fd = a->wake_fd,
 	    .log = log_text,
@@ -234,10 +238,13 @@ void attempt_run(struct attempt *a)
 {
 	struct program_result r;
 	err_auto why = ERR_INIT;
+	phase("job-claimed");
 	run_program(a, &r, &why);
+	phase("job-ran");
 	job_log_close(&a->log);
 	if (!__atomic_load_n(&a->lost, __ATOMIC_ACQUIRE))
 		write_back(a, &r, &why);
+	phase("job-finished");
 	program_result_release(&r);
 }
 

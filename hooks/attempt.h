@@ -8,11 +8,13 @@
 #define ROWFS_ATTEMPT_H
 
 #include "change.h"
+#include "guard.h"
 #include "job_log.h"
 
 struct attempt {
 	struct saver *saver;
 	const struct actor *actor;
+	struct guard *guard;
 	const struct model *queue;
 	struct value key; /* text in the arena */
 	bool claimed;

@@ -66,6 +66,7 @@ struct change {
 	int64_t attempt; /* the start of the job that it is about; 0: none */
 	unsigned depth;  /* hooks that caused it; 0: a request, or a cascade of one */
 	const struct change *cause; /* whose hook caused it; NULL: a request, or a cascade of one */
+	const char *checksum;       /* that the stored record must have; NULL: any */
 	const json_t *document;     /* NULL for a delete, a key change and a reference set to null */
 	struct value key;           /* in the database before the change; on a create the new one */
 	struct value new_key;       /* of a key change, else VALUE_NULL */
@@ -82,6 +83,7 @@ struct change {
 	struct family stored;   /* what it embeds, as stored */
 	struct family children; /* the same and new ones, by relation in the order of the document, then what goes */
 	bool has_tree;          /* they have been read */
+	bool numbered;          /* its key was the next one */
 
 	const char *origin;    /* "hooks/count: tracks/3.json", for messages; NULL: none */
 	struct change *caused; /* by its hooks that have run before the transaction */

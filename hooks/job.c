@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include "../store/limits.h"
@@ -86,39 +85,21 @@ static void sleep_until_work(struct runner *r)
 		look_elsewhere(r);
 }
 
-/* False: another mount runs the jobs. */
-static bool lead(struct runner *r)
+/* What was running when the last mount ended. */
+static void recover(struct runner *r)
 {
-	int fd = queue_lock_fd(r->saver->store);
-	err_auto e = ERR_INIT;
-	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK)
-		return false;
-	for (size_t i = 0; i < r->nqueues; i++)
-		if (queue_recover(r, r->queues[i].queue, &e) < 0) {
-			log_warning("jobs that were running can't be queued again: %s", e.text);
-			return false; /* once more, later */
-		}
-	return true;
-}
-
-static void wait_to_lead(struct runner *r)
-{
-	eventfd_t ignored;
-	for (bool told = false; !(r->leads = lead(r)) && !runner_stopping(r); told = true) {
-		struct pollfd fd = {r->wake_fd, POLLIN, 0};
-		if (!told)
-			log_info("another mount of the database runs its jobs");
-		long long until = monotonic_ms() + POLL_FOREIGN_MS;
-		for (long long left; !runner_stopping(r) && (left = until - monotonic_ms()) > 0;)
-			if (poll(&fd, 1, (int)left) > 0)
-				eventfd_read(r->wake_fd, &ignored);
+	for (size_t i = 0; i < r->nqueues; i++) {
+		err_auto e = ERR_INIT;
+		if (queue_recover(r, r->queues[i].queue, &e) < 0)
+			log_warning("%s: jobs that were running can't be queued again before their leases run out: %s",
+				    r->queues[i].queue->name, e.text);
 	}
 }
 
 static void *dispatch(void *data)
 {
 	struct runner *r = data;
-	wait_to_lead(r);
+	recover(r);
 	all_dirty(r);
 	while (!runner_stopping(r)) {
 		work_all(r);
@@ -143,9 +124,7 @@ static int list_queues(struct runner *r, struct err *e)
 
 static void runner_free(struct runner *r)
 {
-	int fd = queue_lock_fd(r->saver->store);
-	if (fd >= 0 && r->leads)
-		flock(fd, LOCK_UN);
+	guard_stop(&r->guard);
 	if (r->wake_fd >= 0)
 		close(r->wake_fd);
 	pthread_cond_destroy(&r->changed);
@@ -175,6 +154,17 @@ static struct runner *runner_new(struct saver *s)
 	return r;
 }
 
+/* Where the daemon starts programs. Without it jobs run too, but those that a crash leaves are not ended. */
+static void start_guard(struct runner *r)
+{
+	err_auto e = ERR_INIT;
+	bool runs = false;
+	for (size_t i = 0; i < r->nqueues; i++)
+		runs |= r->queues[i].queue->queue->argv != NULL;
+	if (runs && guard_start(&r->guard, store_hold_fd(r->saver->store), &e) < 0)
+		log_warning("after a crash nobody will end the programs of jobs: %s", e.text);
+}
+
 int runner_start(struct runner **out, struct saver *s, struct err *e)
 {
 	struct runner *r = runner_new(s);
@@ -182,6 +172,8 @@ int runner_start(struct runner **out, struct saver *s, struct err *e)
 		return err_nomem(e);
 	int result = r->wake_fd < 0 ? err_set(e, EIO, "no event descriptor: %s", strerror(errno)) : list_queues(r, e);
 	*out = r; /* before the thread's own commits wake it */
+	if (result == 0)
+		start_guard(r);
 	if (result == 0)
 		saver_observe(s, &r->observer);
 	int code = result < 0 ? 0 : pthread_create(&r->dispatcher, NULL, dispatch, r);

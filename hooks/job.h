@@ -9,10 +9,7 @@
 
 struct runner;
 
-/*
- * Of several mounts of one database one runs the jobs; when it ends, another one does. Jobs that were running when the
- * last one ended are queued again. Starts threads: after daemonizing.
- */
+/* Jobs that were running when the last mount ended are queued again. Starts threads: after daemonizing. */
 int runner_start(struct runner **out, struct saver *s, struct err *e);
 /* Wakes the runner: rows of these models were touched (store_on_commit). Never blocks. */
 void runner_wake(struct runner *r, const bool *models);

@@ -10,6 +10,7 @@
 
 #include "../store/limits.h"
 #include "../store/log.h"
+#include "../store/phase.h"
 #include "job_state.h"
 #include "runner.h"
 
@@ -24,6 +25,7 @@ static struct slot *slot_new(struct runner *r, const struct model *queue, const 
 	slot->attempt = (struct attempt){
 	    .saver = r->saver,
 	    .actor = &r->actor,
+	    .guard = &r->guard,
 	    .queue = queue,
 	    .wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
 	    .log = {.logs = &r->logs, .store = r->saver->store},
@@ -231,6 +233,7 @@ int slots_start(struct runner *r, const struct model *queue, const struct keys *
 	struct attempt *list[LIMIT_CLAIMS];
 	struct slot *slots[LIMIT_CLAIMS];
 	size_t n = make_slots(r, queue, keys, list, slots);
+	phase("job-found");
 	int result = n ? attempts_claim(list, n, e) : 0;
 	for (size_t i = 0; i < n; i++)
 		if (result == 0 && list[i]->claimed)

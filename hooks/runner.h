@@ -38,6 +38,7 @@ struct runner {
 	struct actor actor;
 	struct observer observer;
 	struct job_logs logs;
+	struct guard guard;
 	struct watched *queues;
 	size_t nqueues;
 	pthread_mutex_t lock;
@@ -47,7 +48,6 @@ struct runner {
 	int wake_fd;   /* an eventfd: queues are dirty, or stopping is set */
 	int watch_fd;
 	long long watch_ms; /* look then whether another program has changed anything; NEVER: when watch_fd tells */
-	bool leads;         /* it is this mount that runs the jobs */
 	pthread_t dispatcher;
 };
 

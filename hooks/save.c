@@ -14,6 +14,7 @@
 
 #include "../store/json.h"
 #include "../store/limits.h"
+#include "../store/phase.h"
 #include "act.h"
 #include "after.h"
 #include "answer.h"
@@ -39,12 +40,14 @@ static int parse(struct order *o, struct err *e)
 		o->at = &o->requests[i];
 		if (!o->at->text || o->at->kind >= REQUEST_DELETE)
 			continue;
-		int result = json_read(o->at->text, o->at->len, &o->documents[i], e);
+		int result =
+		    (o->at->judged ? json_read_judged : json_read)(o->at->text, o->at->len, &o->documents[i], e);
 		if (result == 0)
 			result = saving_keep(&o->v, o->documents[i], e);
 		if (result < 0)
 			return result;
 	}
+	phase("parsed");
 	return 0;
 }
 
@@ -61,6 +64,7 @@ static struct change *change_of_request(struct order *o, size_t i, struct err *e
 	c->quiet = r->quiet;
 	c->forget = r->forget;
 	c->cancels = r->kind == REQUEST_DELETE;
+	c->checksum = r->checksum;
 	c->document = o->documents[i];
 	return c;
 }
@@ -202,6 +206,7 @@ static int run_early(struct order *o, struct err *e)
 	o->results[0] = o->early = c;
 	o->planned = v->planned;
 	v->planned = NULL;
+	phase("programs");
 	return 0;
 }
 
@@ -227,6 +232,7 @@ static int begin(struct saving *v, struct err *e)
 	int result = txn_begin(v->saver->store, &v->txn, e);
 	v->open = result == 0;
 	v->conn = v->open ? v->txn.conn : NULL;
+	phase("begun");
 	return result;
 }
 
@@ -275,7 +281,9 @@ int order_prepare_deletes(struct saving *v, size_t from, size_t *first, struct e
 /* What hooks have caused meanwhile stands among the others and is done. */
 static int apply_once(struct saving *v, struct change *c, struct err *e)
 {
-	return c->changed && !c->applied && !c->handled ? apply(v, c, e) : 0;
+	int result = c->changed && !c->applied && !c->handled ? apply(v, c, e) : 0;
+	phase("row");
+	return result;
 }
 
 int order_apply(struct saving *v, size_t from, size_t first, size_t to, struct err *e)
@@ -332,6 +340,7 @@ static int carry_requests(struct order *o, struct err *e)
 			return -e->code;
 	}
 	o->at = o->n == 1 ? o->requests : NULL;
+	phase("rows");
 	return 0;
 }
 
@@ -340,6 +349,7 @@ static int carry_requests(struct order *o, struct err *e)
 /* Both may cause further changes, which come behind and have their own turn. */
 static int finish_changes(struct saving *v, struct err *e)
 {
+	phase("post");
 	for (size_t committed = 0, enqueued = 0; enqueued < v->n;) {
 		for (; committed < v->n; committed++)
 			if (v->changes[committed]->changed &&
@@ -357,6 +367,7 @@ static int finish_changes(struct saving *v, struct err *e)
 static int record_after(struct order *o, struct err *e)
 {
 	struct saving *v = &o->v;
+	phase("finished");
 	for (size_t i = 0; i < v->n; i++) {
 		const struct change *c = v->changes[i];
 		const struct hook *h;
@@ -383,7 +394,9 @@ static int commit(struct order *o, struct err *e)
 	if (record_after(o, e) < 0)
 		return -e->code;
 	o->v.open = false;
+	phase("recorded");
 	int result = txn_commit(&o->v.txn, e);
+	phase("durable");
 	if (result == 0 && o->recorded)
 		after_wake(o->v.saver->after);
 	return result;
@@ -429,6 +442,22 @@ void saver_forget(struct saver *s, struct observer *o)
 
 /* ---- the order ---- */
 
+/* For who saves again from where this save ended; a snapshot has found that nothing changes when there is none open. */
+static int outcome_checksum(const struct order *o, const struct change *c, const struct request *r, struct outcome *out,
+			    struct err *e)
+{
+	err_auto why = ERR_INIT;
+	out->checksum[0] = '\0';
+	if (!r->checksum || c->verb == VERB_DELETE)
+		return 0;
+	if (!o->v.open) {
+		snprintf(out->checksum, sizeof out->checksum, "%s", r->checksum);
+		return 0;
+	}
+	int result = store_checksum(o->v.conn, c->model, change_key(c), out->checksum, &why);
+	return result < 0 && result != -ENOENT ? err_set(e, -result, "%s", why.text) : 0;
+}
+
 /* Before the commit, for there may be no memory for it. */
 static int fill_outcomes(const struct order *o, struct err *e)
 {
@@ -436,6 +465,8 @@ static int fill_outcomes(const struct order *o, struct err *e)
 		const struct change *c = o->results[i];
 		o->outcomes[i].verb = c->verb;
 		o->outcomes[i].changed = c->changed;
+		if (outcome_checksum(o, c, &o->requests[i], &o->outcomes[i], e) < 0)
+			return -e->code;
 		if (value_copy(o->outcomes_arena, change_key(c), &o->outcomes[i].key) < 0 ||
 		    answer_find(&o->v, c, o->n == 1, &o->outcomes[i], o->outcomes_arena) < 0)
 			return err_nomem(e);

@@ -128,6 +128,7 @@ static int settle_child(struct saving *v, struct change *c, struct err *e)
 	int result = 0;
 	if (!c->old) {
 		c->row[c->relation->by->index] = *change_key(c->parent);
+		c->numbered |= key->kind == VALUE_NULL;
 		if (key->kind == VALUE_NULL)
 			result = saving_next_key(v, c->model, key, e);
 		c->key = *key;
@@ -193,13 +194,21 @@ bool tree_same(const struct change *a, const struct change *b)
 	return same;
 }
 
+/* A key that was the next one may have been reserved meanwhile, without a record. */
+static bool key_is_free(struct saving *v, const struct change *c)
+{
+	struct value *taken = NULL, next;
+	err_auto why = ERR_INIT;
+	if (saving_read(v, c->model, &c->key, &taken, &why) < 0 || taken)
+		return false;
+	return !c->numbered || (store_next_key(v->conn, c->model, &next, &why) == 0 && c->key.integer >= next.integer);
+}
+
 bool tree_fits(struct saving *v, const struct change *c)
 {
 	for (size_t i = 0; i < c->children.n; i++) {
 		const struct change *child = c->children.of[i];
-		struct value *taken = NULL;
-		err_auto why = ERR_INIT;
-		if (!child->old && (saving_read(v, child->model, &child->key, &taken, &why) < 0 || taken))
+		if (!child->old && !key_is_free(v, child))
 			return false;
 		if (!tree_fits(v, child))
 			return false;
@@ -262,7 +271,7 @@ static int check_rows(struct saving *v, struct change *c, struct err *e)
 
 static int check_size(struct change *top, struct err *e)
 {
-	struct buf text = {.limit = LIMIT_RECORD};
+	struct buf text = {.limit = record_room(top->model)};
 	tree_write(&text, top, false, SHOW_FILE, 0, NULL);
 	bool failed = buf_failed(&text);
 	buf_release(&text);

@@ -23,9 +23,10 @@ struct binding {
 	struct value *row;
 	struct arena *arena;
 	struct err *e;
-	bool *given;        /* by field index */
-	size_t next;        /* the field that comes next when members stand in declared order */
-	struct buf pointer; /* of the member at hand */
+	bool *given;         /* by field index */
+	size_t next;         /* the field that comes next when members stand in declared order */
+	struct buf pointer;  /* of the member at hand */
+	const char *pointed; /* its name, while that is all that the pointer is for */
 };
 
 /* ---- pointers ---- */
@@ -46,6 +47,9 @@ static void point(struct binding *x, const char *token)
 /* The member's pointer; good until the next call. */
 static const char *pointer_to(struct binding *x, const char *name)
 {
+	if (x->pointed == name)
+		return buf_text(&x->pointer);
+	x->pointed = name;
 	buf_reset(&x->pointer);
 	buf_str(&x->pointer, x->bind->pointer ? x->bind->pointer : "");
 	point(x, name);
@@ -54,7 +58,9 @@ static const char *pointer_to(struct binding *x, const char *name)
 
 static const char *pointer_to_entry(struct binding *x, const char *name, size_t index)
 {
+	x->pointed = NULL;
 	pointer_to(x, name);
+	x->pointed = NULL;
 	buf_printf(&x->pointer, "/%zu", index);
 	return buf_text(&x->pointer);
 }
@@ -87,8 +93,6 @@ static bool is_decoration(const struct binding *x, const char *name)
 {
 	static const char total[] = "_total";
 	size_t len = strlen(name), tail = sizeof total - 1;
-	if (x->bind->verb == VERB_CREATE && strcmp(name, "_checksum") == 0)
-		return true;
 	if (len <= tail || strcmp(name + len - tail, total) != 0)
 		return false;
 	for (size_t i = 0; i < x->model->nrelations; i++) {
@@ -407,8 +411,22 @@ static int bind_relation(struct binding *x, const struct relation *r, const json
 	return rc;
 }
 
+/* Whether it is the stored record's is for hooks/change.c; what is not stored yet has none. */
+static int bind_checksum(struct binding *x, const json_t *json)
+{
+	bool judged = x->bind->verb != VERB_CREATE;
+	if (judged && x->bind->by)
+		return err_problem(x->e, EBADMSG, pointer_to(x, CHECKSUM_MEMBER),
+				   "can only stand at the top of a file: an embedded record has none of its own");
+	if (judged && !json_is_string(json))
+		return err_problem(x->e, EBADMSG, pointer_to(x, CHECKSUM_MEMBER), "must be a string");
+	return 0;
+}
+
 static int bind_member(struct binding *x, const char *name, json_t *json)
 {
+	if (strcmp(name, CHECKSUM_MEMBER) == 0)
+		return bind_checksum(x, json);
 	const struct field *f = find_field(x, name);
 	if (f && f == x->bind->by)
 		return bind_parent(x, json);
@@ -430,7 +448,7 @@ static int check_text_size(struct binding *x)
 		texts += x->row[i].kind == VALUE_TEXT ? x->row[i].text.len : 0;
 	if (texts < LIMIT_RECORD / (2 * LIMIT_JSON_DEPTH + 2))
 		return 0;
-	struct buf text = {.limit = LIMIT_RECORD};
+	struct buf text = {.limit = record_room(x->model)};
 	record_close(&text, record_open(&text, x->model, x->row, SHOW_FILE, 0, NULL), 0);
 	bool failed = buf_failed(&text);
 	buf_release(&text);

@@ -75,17 +75,11 @@ int queue_log_read(struct conn *c, const struct model *queue, const struct value
 int queue_log_add(struct store *s, const struct model *queue, const struct value *key, const char *text, size_t len,
 		  int64_t *end, struct err *e);
 
-/* ---- who runs them, and who else writes ---- */
+/* ---- who else writes ---- */
 
 /* A descriptor that is readable when somebody has written the database, this process included; -1: there is none. */
 int queue_watch_fd(const struct store *s);
 /* Whether something was written since the last call. */
 bool queue_watch_drain(const struct store *s);
-
-/*
- * A descriptor of the database file for flock(2), by which of several mounts one runs the jobs; -1 where the file can't
- * be locked. It stays open until store_close: closing any descriptor of the file would end SQLite's own locks.
- */
-int queue_lock_fd(const struct store *s);
 
 #endif

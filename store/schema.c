@@ -90,6 +90,7 @@ static const struct directive_rule rules[] = {
     {"answer", ANY_MODEL, 4, SIZE_MAX, BLOCK_NONE, true, "answer VERB... with MODEL FIELD...", NULL},
     {"embeds-many", ANY_MODEL, 3, 3, BLOCK_NONE, true, "embeds-many CHILD by FIELD", NULL},
     {"embeds-one", ANY_MODEL, 3, 3, BLOCK_NONE, true, "embeds-one CHILD by FIELD", NULL},
+    {"checksum", ANY_MODEL, 0, SIZE_MAX, BLOCK_NONE, false, "checksum [in-file] [with CHILD...]", NULL},
     {"read-only", ANY_MODEL, 0, 0, BLOCK_NONE, false, "read-only", read_flag},
     {"hidden", ANY_MODEL, 0, 0, BLOCK_NONE, false, "hidden", read_flag},
     {"mode", ANY_MODEL, 1, 1, BLOCK_NONE, false, "mode 0640", read_mode},
@@ -102,7 +103,6 @@ static const struct directive_rule rules[] = {
     {"keep", LEVEL_QUEUE, 1, 1, BLOCK_NONE, false, "keep 7d", read_queue_setting},
     {"limit", LEVEL_QUEUE, 1, 1, BLOCK_NONE, false, "limit N", read_queue_setting},
     {"unique", LEVEL_QUEUE, 1, SIZE_MAX, BLOCK_NONE, false, "unique FIELD...", keep_unique},
-    {"checksum", ANY_MODEL, LATER},
     {"history", ANY_MODEL, LATER},
     {"owner", ANY_MODEL, LATER},
     {"visible", ANY_MODEL, LATER},
@@ -215,6 +215,7 @@ static void second_pass(struct reader *r)
 		r->model = &r->s->models[i];
 		read_relations(r);
 		read_unique(r);
+		read_checksum(r);
 		read_answers(r);
 	}
 	check_embedding(r);

@@ -69,6 +69,7 @@ int conn_error(struct conn *c, int rc, struct err *e)
 {
 	err_auto why = ERR_INIT;
 	int result = failure_error(c, rc, &why);
+	c->doubtful |= (rc & 0xff) == SQLITE_CORRUPT || (rc & 0xff) == SQLITE_NOTADB || (rc & 0xff) == SQLITE_IOERR;
 	note_rollback(c, &why);
 	if (e->code == 0)
 		err_take(e, &why);
@@ -200,9 +201,11 @@ sqlite3_stmt **conn_slot(struct conn *c, const struct model *m, enum statement s
 
 static int begin_snapshot(struct conn *c, struct err *e)
 {
-	if (c->begun || c == &c->store->writer)
+	if (c->begun || c->once || c == &c->store->writer)
 		return 0;
-	int r = conn_control(c, CONTROL_READ, e);
+	int r = conn_check_place(c, e);
+	if (!r)
+		r = conn_control(c, CONTROL_READ, e);
 	c->begun = !r;
 	return r;
 }
@@ -251,6 +254,13 @@ void bind_value(sqlite3_stmt *stmt, int at, const struct value *v)
 }
 
 /* ---- connections ---- */
+
+/* Without the count of what is allocated, and its lock at each malloc. Too late once SQLite is in use; then it stays.
+ */
+static void configure(void)
+{
+	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
 
 static int open_file(struct conn *c, const char *path, int flags, struct err *e)
 {
@@ -371,15 +381,28 @@ struct conn *store_read_begin(struct store *s, struct err *e)
 	return c;
 }
 
+struct conn *store_read_once(struct store *s, struct err *e)
+{
+	struct conn *c = store_read_begin(s, e);
+	if (!c)
+		return NULL;
+	c->once = true;
+	if (conn_check_place(c, e) == 0)
+		return c;
+	store_read_end(c);
+	return NULL;
+}
+
 void store_read_end(struct conn *c)
 {
 	if (!c)
 		return;
 	err_auto ignored = ERR_INIT;
+	c->once = false;
 	struct store *s = c->store;
 	bool sound = !c->begun || conn_control(c, CONTROL_COMMIT, &ignored) == 0;
 	c->begun = false;
-	if (sound || sqlite3_get_autocommit(c->db)) {
+	if (!c->doubtful && (sound || sqlite3_get_autocommit(c->db))) {
 		reader_leave(s, c);
 		return;
 	}
@@ -411,14 +434,17 @@ struct store *store_new(const struct schema *schema, bool read_only, bool memory
 	s->schema = schema;
 	s->read_only = read_only;
 	s->memory = memory;
+	s->hold_fd = -1;
 	s->writer.store = s->checkpoint.store = s;
-	s->lock_fd = s->watch_fd = -1;
+	s->watch_fd = -1;
 	s->tables = calloc(schema->nmodels + 1, sizeof(*s->tables));
 	s->touched = calloc(schema->nmodels + 1, sizeof(*s->touched));
-	if (s->tables && s->touched && init_locks(s) == 0)
+	s->blocks = calloc(schema->nmodels + 1, sizeof(*s->blocks));
+	if (s->tables && s->touched && s->blocks && init_locks(s) == 0)
 		return s;
 	free(s->tables);
 	free(s->touched);
+	free(s->blocks);
 	free(s);
 	return NULL;
 }
@@ -429,7 +455,9 @@ static int open_all(struct store *s, struct err *e)
 	const char *path = s->memory ? ":memory:" : s->schema->database;
 	if (!path)
 		return err_set(e, EBADMSG, "mount.conf names no database; add: store sqlite:FILE");
-	int r = conn_open(&s->writer, s, path, flags, WRITER_CACHE_KIB, e);
+	int r = s->memory || s->read_only ? 0 : store_hold(s, e);
+	if (!r)
+		r = conn_open(&s->writer, s, path, flags, WRITER_CACHE_KIB, e);
 	if (!r)
 		r = tables_open(s, e);
 	if (!r)
@@ -443,6 +471,8 @@ static int open_all(struct store *s, struct err *e)
 
 static int open_store(struct store **out, const struct schema *schema, bool read_only, bool memory, struct err *e)
 {
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	pthread_once(&once, configure);
 	struct store *s = store_new(schema, read_only, memory);
 	if (!s)
 		return err_nomem(e);
@@ -488,9 +518,11 @@ void store_close(struct store *s)
 	writer_stop(s);
 	conn_close(&s->writer);
 	queues_close(s);
+	store_let_go(s);
 	destroy_locks(s);
 	free(s->tables);
 	free(s->numbered);
 	free(s->touched);
+	free(s->blocks);
 	free(s);
 }

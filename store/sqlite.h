@@ -27,6 +27,7 @@ enum {
 /* Prepared once a connection, when first used. Their text is in the table in sqlite_text.c. */
 enum statement {
 	ROW_GET,
+	ROW_FIELDS, /* without the stamp */
 	ROW_KEY_OF,
 	ROW_CURSOR,
 	ROW_COUNT,
@@ -43,6 +44,8 @@ enum statement {
 	KEY_NEXT,
 	KEY_RAISE,
 	KEY_ADD,
+	KEY_LOWER,
+	KEY_BELOW,
 	JOB_STATEMENTS, /* from here on: sqlite_job.c has their text */
 	JOB_DUE = JOB_STATEMENTS,
 	JOB_NEXT,
@@ -112,7 +115,9 @@ enum pending_statement {
 struct conn {
 	struct store *store;
 	sqlite3 *db;
-	bool begun; /* a reader's snapshot has begun */
+	bool begun;    /* a reader's snapshot has begun */
+	bool once;     /* the reader needs none: its first statement is active until it has read all */
+	bool doubtful; /* it has read what is no database: its cache must go */
 	sqlite3_stmt *control[CONTROL_COUNT];
 	sqlite3_stmt *pending[PENDING_STATEMENTS];
 	sqlite3_stmt ***models; /* by model index, then slot; NULL until used */
@@ -126,6 +131,13 @@ struct table {
 	bool autoincrement; /* SQLite keeps the key counter */
 	bool rowid;
 	unsigned number; /* sqlite_model.c */
+};
+
+/* Keys from `next` on and below `end` that are taken in the database and were given to nobody yet (sqlite_key.c). */
+struct key_block {
+	_Atomic int64_t next, end;
+	int64_t used; /* above those that the running transaction has used; 0: none */
+	int64_t size; /* of the last one */
 };
 
 /* A thread that waits for its turn; lies on its stack. */
@@ -150,15 +162,16 @@ struct touch {
 struct store {
 	const struct schema *schema;
 	bool read_only, memory;
+	int hold_fd;                   /* keeps other processes away; -1: none is kept */
 	bool deleted;                  /* rowfs_deleted is there */
 	struct table *tables;          /* by model index */
+	struct key_block *blocks;      /* the same; they belong to the thread whose turn it is, others may look */
+	bool blocks_used;              /* one of them has `used` */
 	const struct model **numbered; /* by number, up to last_number */
 	unsigned last_number;
 	struct sql *hooks; /* all that were prepared */
 	bool pending;      /* there is a table rowfs_after */
 	bool queues;       /* there are the logs of all queues, and rowfs_paused */
-	int lock_fd;       /* of the database file, -1: none */
-	bool lockable;     /* and flock works on it */
 	int watch_fd;      /* of inotify on the database's files, -1: none */
 
 	pthread_mutex_t pool_lock;
@@ -187,6 +200,7 @@ struct store {
 	atomic_bool checkpointed;
 	int64_t version; /* PRAGMA data_version as last seen by the writer */
 	atomic_bool elsewhere;
+	atomic_bool look; /* whoever begins the next group shall look whether others have committed */
 
 	struct touch *touches; /* sorted by table */
 	size_t ntouches;
@@ -233,8 +247,15 @@ void problem_at(struct err *e, int code, const char *field, const char *fmt, ...
 /* All keys that the statement returns in its first column. */
 int stmt_keys(struct conn *c, sqlite3_stmt *stmt, struct arena *a, struct value **keys, size_t *n, struct err *e);
 
+/* sqlite_row.c: the columns of a statement that begins with $C, and of one that goes on with $s, $M. */
+void stmt_row(sqlite3_stmt *stmt, const struct model *m, struct value *row);
+void stmt_stamp(sqlite3_stmt *stmt, const struct model *m, struct stamp *stamp);
+/* The statement stands on the row afterwards; the caller resets it. -ENOENT. */
+int row_find(struct conn *c, const struct model *m, enum statement what, const struct value *key, sqlite3_stmt **out,
+	     struct err *e);
+
 /* sqlite_embed.c: the member's value; what grows far beyond LIMIT_RECORD is left unfinished. */
-int embedded_show(struct conn *c, const struct relation *relation, const struct value *key, struct buf *out,
+int embedded_show(struct conn *c, const struct relation *relation, const struct value *key, int indent, struct buf *out,
 		  struct err *e);
 
 /* sqlite_text.c */
@@ -273,6 +294,12 @@ int models_open(struct store *s, struct err *e);
 /* sqlite_deleted.c: makes its table unless the store is read-only, and drops what is too old. */
 int deleted_open(struct store *s, struct err *e);
 
+/* sqlite_hold.c: -EBUSY while another process has it. */
+int store_hold(struct store *s, struct err *e);
+void store_let_go(struct store *s);
+/* -EIO where the file at the database's path is not the one that was opened. */
+int conn_check_place(struct conn *c, struct err *e);
+
 /* sqlite_txn.c */
 int writer_start(struct store *s, struct err *e);
 void writer_stop(struct store *s);
@@ -280,6 +307,14 @@ void turn_wait(struct store *s);
 void turn_pass(struct store *s);
 /* -EIO once SQLite has rolled the running transaction back by itself: nothing may be written outside of it. */
 int txn_alive(struct txn *t, struct err *e);
+
+/* sqlite_key.c */
+/* A row has the key now, and the running transaction has written it. */
+void key_used(struct store *s, const struct model *m, const struct value *key);
+/* The running transaction ends. */
+void keys_settle(struct store *s, bool committed);
+/* Gives back what is left of the blocks, when the store is closed. */
+void keys_return(struct store *s);
 
 /* sqlite_sql.c */
 void hooks_finalize(struct store *s);

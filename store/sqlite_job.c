@@ -9,10 +9,7 @@
 
 #include <errno.h>
 #include <string.h>
-#include <linux/magic.h>
-#include <fcntl.h>
 #include <sys/inotify.h>
-#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -353,14 +350,6 @@ static int look_for_tables(struct store *s, struct err *e)
 	return r < 0 ? r : 0;
 }
 
-/* Where flock(2) is made of the locks that SQLite uses, there must be none. */
-static bool can_lock(int fd)
-{
-	struct statfs fs;
-	return fstatfs(fd, &fs) == 0 && fs.f_type != NFS_SUPER_MAGIC && fs.f_type != SMB_SUPER_MAGIC &&
-	       fs.f_type != CIFS_SUPER_MAGIC && fs.f_type != SMB2_SUPER_MAGIC;
-}
-
 /* SQLite writes with pwrite, of which inotify knows; the log's file is there while any connection is open. */
 static void watch_files(struct store *s)
 {
@@ -396,24 +385,12 @@ int queues_open(struct store *s, struct err *e)
 	int r = look_for_tables(s, e);
 	if (r < 0 || s->memory || s->read_only || !s->queues)
 		return r;
-	int fd = open(s->schema->database, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return err_set(e, err_clamp(errno), "%s can't be opened: %s", s->schema->database, strerror(errno));
-	s->lock_fd = fd; /* stays open whatever it is good for */
-	s->lockable = can_lock(fd);
 	watch_files(s);
 	return 0;
 }
 
 void queues_close(struct store *s)
 {
-	if (s->lock_fd >= 0)
-		close(s->lock_fd);
 	if (s->watch_fd >= 0)
 		close(s->watch_fd);
-}
-
-int queue_lock_fd(const struct store *s)
-{
-	return s->lockable ? s->lock_fd : -1;
 }

@@ -16,9 +16,11 @@
 
 #define NOW       "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER) * 1000000"
 #define SET_TIMES "ctime = max(ctime + 1, mtime + 1, " NOW "), mtime = max(mtime + 1, " NOW ")"
+/* The time is computed once for a row that is there, which is what most changes find. */
 #define PUT_TIMES                                                                                                      \
 	"INSERT INTO $S (key, mtime, ctime) VALUES (new.$K, " NOW ", " NOW                                             \
-	") ON CONFLICT (key) DO UPDATE SET " SET_TIMES "; "
+	") ON CONFLICT (key) DO UPDATE SET ctime = max(ctime + 1, mtime + 1, excluded.mtime), "                        \
+	"mtime = max(mtime + 1, excluded.mtime); "
 /* An upsert would use up a serial at every update. */
 #define ADD_TIMES                                                                                                      \
 	"UPDATE $S SET " SET_TIMES " WHERE key = new.$K; INSERT INTO $S (key, mtime, ctime) SELECT new.$K, " NOW       \

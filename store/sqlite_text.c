@@ -19,6 +19,7 @@ struct context {
 
 static const char *const templates[STATEMENTS] = {
     [ROW_GET] = "SELECT $C, $s, $M FROM $T AS t $J WHERE t.$K = ?1",
+    [ROW_FIELDS] = "SELECT $C FROM $T AS t WHERE t.$K = ?1",
     [ROW_KEY_OF] = "SELECT t.$K FROM $R WHERE $s = ?1",
     [ROW_CURSOR] = "SELECT t.$K, $s FROM $R WHERE $s > ?1 AND $s <= $L ORDER BY $s",
     [ROW_COUNT] = "SELECT count(*) FROM $T",
@@ -35,6 +36,8 @@ static const char *const templates[STATEMENTS] = {
     [KEY_NEXT] = "SELECT max(COALESCE((SELECT max($K) FROM $T), 0), "
 		 "COALESCE((SELECT max(seq) FROM $N WHERE name = $t COLLATE NOCASE), 0)) + 1",
     [KEY_RAISE] = "UPDATE $N SET seq = max(seq, ?1) WHERE name = $t COLLATE NOCASE",
+    [KEY_LOWER] = "UPDATE $N SET seq = ?1 WHERE name = $t COLLATE NOCASE AND seq = ?2",
+    [KEY_BELOW] = "SELECT COALESCE((SELECT max($K) FROM $T WHERE $K < ?1), 0)",
     [KEY_ADD] = "INSERT INTO $N (name, seq) SELECT name, ?1 FROM sqlite_schema "
 		"WHERE type = 'table' AND name = $t COLLATE NOCASE",
     [DELETED_KEEP] = "INSERT OR REPLACE INTO rowfs_deleted (model, key, uid, time, text, secrets) "

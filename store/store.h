@@ -36,12 +36,22 @@ enum { STORE_MAX_NUMBER = 8191 }; /* of store_model_number; fs/node.h has room f
 /*
  * Opens the schema's database, makes missing tables, indexes and triggers, and compares the others with the schema: a
  * difference is -EBADMSG with one problem per difference ("table orders: column qty is TEXT, mount.conf says integer").
- * Nothing is changed when there is one, nor ever with STORE_READ_ONLY.
+ * Nothing is changed when there is one, nor ever with STORE_READ_ONLY. Without it only one process at a time may have
+ * the database open: -EBUSY for another, which first waits TIMEOUT_HELD_MS, or TIMEOUT_ENDING_MS for one that is
+ * ending.
  */
 int store_open(struct store **out, const struct schema *schema, unsigned flags, struct err *e);
 /* A database in memory with the schema's tables, for `rowfs check` and tests of SQL. */
 int store_open_memory(struct store **out, const struct schema *schema, struct err *e);
 void store_close(struct store *s); /* NULL is fine; no conn may be in use */
+/* Tells another process that waits to open the database that this one will close it soon. */
+void store_ending(struct store *s);
+/*
+ * The descriptor that keeps other mounts away, -1 without one: as long as a process has it open, they wait. And what
+ * store_ending does, with it, for a process that has inherited it.
+ */
+int store_hold_fd(const struct store *s);
+void store_hold_ending(int fd);
 /* The comparison alone: 0 also where there is no database or table yet; changes nothing. */
 int store_compare(const struct schema *schema, struct err *e);
 /* The statements that would close the differences between schema and database, one a line; runs none. */
@@ -65,6 +75,8 @@ bool store_changed_elsewhere(struct store *s);
 /* A snapshot; waits when all LIMIT_READERS are in use. NULL with *e on failure. */
 struct conn *store_read_begin(struct store *s, struct err *e);
 void store_read_end(struct conn *c); /* NULL is fine */
+/* For a single call of store_get, store_show or store_key_of: each sees one state without a snapshot around it. */
+struct conn *store_read_once(struct store *s, struct err *e);
 
 /* What is kept beside a row. */
 struct stamp {
@@ -86,6 +98,13 @@ int store_key_of(struct conn *c, const struct model *m, int64_t serial, struct a
  */
 int store_show(struct conn *c, const struct model *m, const struct value *key, struct buf *out, struct stamp *stamp,
 	       struct err *e);
+
+/*
+ * The record's checksum: SHA-256, in lower-case digits, of what its file shows as one line with a newline at its end,
+ * without `_checksum` and those relations that mount.conf's `checksum with` does not name. -ENOENT.
+ */
+int store_checksum(struct conn *c, const struct model *m, const struct value *key, char out[CHECKSUM_SIZE],
+		   struct err *e);
 
 /* Records in order of serial (for integer keys: of the key), from the first above `after`. */
 struct cursor;
@@ -131,7 +150,7 @@ void txn_rollback(struct txn *t);
 
 /* The key that the next create without one gets; integer keys only, else -EBADMSG. Uses up nothing. */
 int store_next_key(struct conn *c, const struct model *m, struct value *key, struct err *e);
-/* Takes the next key for good, in its own durable transaction. */
+/* Takes the next key for good: it is durable and never given again, whoever crashes. Cheap where many are wanted. */
 int store_reserve_key(struct store *s, const struct model *m, struct value *key, struct err *e);
 
 /* Key in the row; constraints that store_check should have found are mapped to the same errors. Raises the key counter.

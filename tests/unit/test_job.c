@@ -340,29 +340,6 @@ START_TEST(a_paused_queue_starts_nothing_until_it_goes_on)
 }
 END_TEST
 
-START_TEST(of_two_runners_one_starts_jobs_until_it_ends)
-{
-	struct runner *second = NULL;
-	struct saved other;
-	open_queue(QUEUE(""), "echo x >> runs; exit 0");
-	start();
-	saved_ok(&s, REQUEST_PUT, "jobs", -1, "{}");
-	wait_for(1, "\"status\":\"done\"");
-	memset(&other, 0, sizeof other);
-	strcpy(other.directory, s.directory);
-	saved_open(&other, QUEUE(""));
-	ck_assert_int_eq(runner_start(&second, other.saver, &other.error), 0);
-	stop();
-	saved_ok(&s, REQUEST_PUT, "jobs", -1, "{}");
-	wait_for(2, "\"status\":\"done\"");
-	runner_stop(second);
-	saved_ok(&s, REQUEST_PUT, "jobs", -1, "{}");
-	start();
-	wait_for(3, "\"status\":\"done\"");
-	saved_end(&other);
-}
-END_TEST
-
 START_TEST(what_a_program_writes_to_standard_error_is_its_log)
 {
 	open_queue(QUEUE("attempts 2"),
@@ -447,7 +424,6 @@ int main(void)
 	tcase_add_test(tc, a_lease_that_ran_out_frees_the_job);
 	tcase_add_test(tc, no_more_run_than_the_limit);
 	tcase_add_test(tc, a_paused_queue_starts_nothing_until_it_goes_on);
-	tcase_add_test(tc, of_two_runners_one_starts_jobs_until_it_ends);
 	tcase_add_test(tc, what_a_program_writes_to_standard_error_is_its_log);
 	tcase_add_test(tc, a_long_result_or_log_is_bounded);
 	tcase_add_test(tc, errors_are_bounded);
