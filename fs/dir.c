@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "repeat.h"
 #include "tree.h"
 #include "view.h"
 
@@ -61,6 +62,8 @@ void dir_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	err_auto e = ERR_INIT;
 	struct actor who = mount_actor(req);
 	struct entry entry;
+	if (repeat_lookup(req, parent, name))
+		return;
 	int rc = dir_may(m, req, parent, X_OK);
 
 	if (rc == 0)

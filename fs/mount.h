@@ -26,6 +26,7 @@ struct scratch_name;
 struct rejected;
 struct answers;
 struct waits;
+struct repeater;
 
 struct mount {
 	struct conf *conf;
@@ -34,6 +35,7 @@ struct mount {
 	struct store *store;
 	struct saver *saver;
 	struct waits *waits;
+	struct repeater *repeater;     /* NULL without queues, and on a read-only mount */
 	struct runner *_Atomic runner; /* NULL on a read-only mount, and while it ends */
 	struct journal *journal;
 	const char *directory; /* absolute path of the mountpoint */

@@ -22,6 +22,7 @@
 #include "name.h"
 #include "open.h"
 #include "rename.h"
+#include "repeat.h"
 #include "scratch.h"
 #include "tree.h"
 #include "xattr.h"
@@ -62,6 +63,7 @@ static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 	struct actor who = mount_actor(req);
 	int rc;
 
+	repeat_seen(req, ino);
 	if (h && h->scratch)
 		scratch_stat(mount_of(req), h->scratch, &st), rc = 0;
 	else
@@ -228,6 +230,8 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	err_auto e = ERR_INIT;
 	struct handle *h = NULL;
+	if (repeat_open(req, ino, fi))
+		return;
 	int rc = open_node(req, ino, fi->flags, &h, &e);
 
 	if (rc < 0) {
@@ -246,6 +250,8 @@ static void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_
 	err_auto e = ERR_INIT;
 	struct actor who = mount_actor(req);
 	struct handle *h = NULL;
+	if (repeat_create(req, parent, name, fi))
+		return;
 	int rc = open_create(req, parent, name, mode, fi->flags, &h, &e);
 
 	if (rc == 0)
@@ -294,6 +300,8 @@ static void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t si
 	const struct kind *kind = tree_kind(node.kind);
 	int rc;
 
+	if (repeat_write(req, size))
+		return;
 	if (kind->write)
 		rc = kind->write(mount_of(req), &node, &actor, data, size, &e);
 	else
@@ -312,6 +320,8 @@ static void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	err_auto e = ERR_INIT;
 
 	(void)ino;
+	if (repeat_release(req, fi))
+		return;
 	reply(req, handle_sync(mount_of(req), handle_of(fi), &actor, &e), &e);
 }
 
@@ -335,6 +345,8 @@ static void op_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, s
 
 static void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
+	if (repeat_release(req, fi))
+		return;
 	if (tree_kind(node_decode(ino).kind)->awaits)
 		await_forget(mount_of(req), handle_of(fi));
 	handle_close(mount_of(req), handle_of(fi));

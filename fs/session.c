@@ -25,6 +25,7 @@
 #include "mount.h"
 #include "ops.h"
 #include "rejected.h"
+#include "repeat.h"
 #include "scratch.h"
 #include "stale.h"
 
@@ -245,6 +246,8 @@ static int start_jobs(struct mount *m, struct err *e)
 	if (m->read_only)
 		return 0;
 	struct runner *runner;
+	if (repeat_start(m, e) < 0)
+		return -e->code;
 	store_on_commit(m->store, rows_committed, m);
 	int rc = runner_start(&runner, m->saver, e);
 	if (rc == 0)
@@ -262,6 +265,7 @@ static void close_parts(struct mount *m)
 	saver_free(m->saver);
 	handle_close_all(m);
 	await_free(m);
+	repeat_free(m);
 	scratch_release_all(m);
 	rejected_release_all(m);
 	answered_release_all(m);
@@ -367,6 +371,7 @@ static int run_session(struct mount *m, struct fuse_session *session)
 	}
 	rc = serve(m, session);
 	await_stop(m);
+	repeat_end(m);
 	store_ending(m->store);
 	log_info("unmounting %s", m->directory);
 	return rc;
@@ -382,6 +387,7 @@ static int mount_and_run(struct mount *m, struct options *o)
 	if (fuse_session_mount(session, m->directory) == 0) {
 		rc = run_session(m, session);
 		fuse_session_unmount(session);
+		repeat_stop(m);
 	}
 	fuse_session_destroy(session);
 	return rc;

@@ -31,6 +31,7 @@ enum {
 	LIMIT_JOB_ERRORS = 20,          /* entries kept in a job's errors */
 	LIMIT_JOB_MESSAGE = 4096,       /* bytes of the message of one */
 	LIMIT_CLAIMS = 64,              /* jobs started with one commit */
+	LIMIT_REPEATED = 100000,        /* changes of jobs that inotify is still to be told of */
 	LIMIT_PRUNED = 100,             /* ended jobs removed with one commit */
 	LIMIT_AFTER = 8,                /* programs of after_commit at once */
 	LIMIT_CHANGES = 100000,         /* changes in one transaction */
