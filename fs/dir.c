@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "by.h"
+#include "repeat.h"
 #include "tree.h"
 
 static struct mount *mount_of(fuse_req_t req)
@@ -57,6 +58,8 @@ void dir_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	err_auto e = ERR_INIT;
 	struct actor who = mount_actor(req);
 	struct entry entry;
+	if (repeat_lookup(req, parent, name))
+		return;
 	int rc = dir_may(m, req, parent, X_OK);
 
 	if (rc == 0)

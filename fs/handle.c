@@ -201,9 +201,10 @@ int handle_open_scratch(struct mount *m, struct scratch *s, int flags, struct ha
 	return 0;
 }
 
-int handle_open_text(struct mount *m, uint64_t ino, int flags, struct buf *text, struct handle **out, struct err *e)
+int handle_open_text(struct mount *m, const struct actor *actor, uint64_t ino, int flags, struct buf *text,
+		     struct handle **out, struct err *e)
 {
-	struct handle *h = new_handle(NODE_MEMORY, ino, NULL, flags, NULL);
+	struct handle *h = new_handle(NODE_MEMORY, ino, NULL, flags, actor);
 
 	if (!h)
 		return err_nomem(e);

@@ -29,6 +29,8 @@ struct by_table;
 struct by_place;
 struct import;
 struct events;
+struct waits;
+struct repeater;
 
 struct mount {
 	struct conf *conf;
@@ -36,6 +38,8 @@ struct mount {
 	struct hooks *hooks;
 	struct store *store;
 	struct saver *saver;
+	struct waits *waits;
+	struct repeater *repeater;     /* NULL without queues, and on a read-only mount */
 	struct runner *_Atomic runner; /* NULL on a read-only mount, and while it ends */
 	struct journal *journal;
 	struct events *events;

@@ -12,6 +12,7 @@
 
 #include "by.h"
 #include "handle.h"
+#include "repeat.h"
 #include "scratch.h"
 #include "tree.h"
 
@@ -108,6 +109,8 @@ void name_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 	struct end end = {.parent = parent, .name = name};
 	arena_auto a = ARENA_INIT;
 	err_auto e = ERR_INIT;
+	if (repeat_unlink(req))
+		return;
 	int rc = name_may_remove(m, req, parent);
 
 	if (rc == 0)

@@ -12,8 +12,10 @@
  *     1<<61 | list<<56 | model<<43 | serial   NODE_VERSIONS by the number of its record, NODE_VERSION by its serial
  *     1<<62 | model<<48 | serial          a record; serial is the key of an integer model (at most KEY_MAX)
  *     3<<61 | model<<48 | serial          a deleted record, by the serial of what is kept of it
- *     1<<63 | model<<49 | hash            MODEL/.by/FIELD/VALUE/, kept in memory while the kernel has it (by.h)
- *     3<<62 | model<<49 | hash            a link in it, the same
+ *     4<<61 | model<<48 | serial          the log of the job that has the serial
+ *     5<<61 | model<<48 | serial          the job's file in .wait/
+ *     6<<61 | model<<48 | hash            MODEL/.by/FIELD/VALUE/, kept in memory while the kernel has it (by.h)
+ *     7<<61 | model<<48 | hash            a link in it, the same
  *
  * model is the number that the store keeps for the model's name, so that it outlives changes of mount.conf.
  */
@@ -49,6 +51,9 @@ enum node_kind {
 	NODE_EVENTS,      /* .events */
 	NODE_IMPORT,      /* MODEL/.import */
 	NODE_EXPORT,      /* MODEL/.export */
+	NODE_WAIT,        /* QUEUE/.wait/ */
+	NODE_PAUSED,      /* QUEUE/.info/paused */
+	NODE_METRICS,     /* .info/metrics.prom */
 	NODE_MADE_END,    /* kinds above are made by rowfs */
 	NODE_BY_FIELD,    /* MODEL/.by/FIELD/; serial is the field's index */
 	NODE_BY_VALUE,    /* MODEL/.by/FIELD/VALUE/; serial is a hash */
@@ -56,6 +61,8 @@ enum node_kind {
 	NODE_WAITING,     /* .after/ID.json */
 	NODE_RECORD,
 	NODE_KEPT,     /* MODEL/.deleted/KEY.json */
+	NODE_LOG,      /* QUEUE/KEY.log */
+	NODE_AWAITED,  /* QUEUE/.wait/KEY.json */
 	NODE_MEMORY,   /* scratch file or unsaved record */
 	NODE_REFUSED,  /* MODEL/.rejected/KEY.json */
 	NODE_ANSWERED, /* MODEL/.answer/KEY.json */
@@ -84,11 +91,10 @@ static inline uint64_t node_by_field(unsigned model, size_t field)
 }
 
 /* kind: NODE_BY_VALUE or NODE_BY_LINK. */
-#define NODE_HASH_BITS 49
+#define NODE_HASH_BITS KEY_BITS
 static inline uint64_t node_by(enum node_kind kind, unsigned model, uint64_t hash)
 {
-	return UINT64_C(1) << 63 | (uint64_t)(kind == NODE_BY_LINK) << 62 | (uint64_t)model << NODE_HASH_BITS |
-	       (hash & ((UINT64_C(1) << NODE_HASH_BITS) - 1));
+	return (UINT64_C(6) + (kind == NODE_BY_LINK)) << 61 | (uint64_t)model << KEY_BITS | (hash & KEY_MAX);
 }
 
 static inline uint64_t node_waiting(int64_t id)
@@ -118,17 +124,21 @@ static inline uint64_t node_deleted(unsigned model, int64_t serial)
 	return UINT64_C(3) << 61 | (uint64_t)model << KEY_BITS | ((uint64_t)serial & KEY_MAX);
 }
 
+/* What stands beside a record, with its serial: NODE_LOG, NODE_AWAITED. */
+static inline uint64_t node_beside(enum node_kind kind, unsigned model, int64_t serial)
+{
+	return (UINT64_C(4) + (unsigned)(kind - NODE_LOG)) << 61 | (uint64_t)model << KEY_BITS | (uint64_t)serial;
+}
+
 /* NODE_NONE for a number that stands for nothing. */
 static inline struct node node_decode(uint64_t ino)
 {
+	static const enum node_kind beside[] = {NODE_RECORD,  NODE_KEPT,     NODE_LOG,
+						NODE_AWAITED, NODE_BY_VALUE, NODE_BY_LINK};
 	if (ino == NODE_ROOT_INO)
 		return (struct node){NODE_ROOT, 0, 0};
-	if (ino >> 63)
-		return (struct node){ino >> 62 == 3 ? NODE_BY_LINK : NODE_BY_VALUE,
-				     (unsigned)(ino >> NODE_HASH_BITS & ((1u << NODE_MODEL_BITS) - 1)),
-				     (int64_t)(ino & ((UINT64_C(1) << NODE_HASH_BITS) - 1))};
-	if (ino >> 62 == 1)
-		return (struct node){ino >> 61 == 2 ? NODE_RECORD : NODE_KEPT,
+	if (ino >> 61 >= 2)
+		return (struct node){beside[(ino >> 61) - 2],
 				     (unsigned)(ino >> KEY_BITS & ((1u << NODE_MODEL_BITS) - 1)),
 				     (int64_t)(ino & KEY_MAX)};
 	if (ino >> 61 == 1 && (ino >> 56 & 31) + NODE_MEMORY < NODE_KINDS) {

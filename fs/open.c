@@ -57,10 +57,12 @@ static int open_shown(struct mount *m, fuse_req_t req, fuse_ino_t ino, int flags
 	buf_auto text = BUF_INIT;
 	struct stat st;
 
-	if ((flags & O_ACCMODE) != O_RDONLY)
+	if ((flags & O_ACCMODE) != O_RDONLY && !tree_kind(node.kind)->write)
 		return -EACCES;
+	if (tree_kind(node.kind)->awaits || tree_kind(node.kind)->read)
+		return handle_open_text(m, &actor, ino, flags, &text, out, e);
 	int rc = tree_kind(node.kind)->show(m, &node, &actor, &st, &text, e);
-	return rc < 0 ? rc : handle_open_text(m, ino, flags, &text, out, e);
+	return rc < 0 ? rc : handle_open_text(m, &actor, ino, flags, &text, out, e);
 }
 
 static int open_events(struct mount *m, fuse_req_t req, fuse_ino_t ino, int flags, struct handle **out, struct err *e)

@@ -18,12 +18,15 @@
 #include "../store/phase.h"
 #include "by.h"
 #include "events.h"
+#include "await.h"
 #include "dir.h"
 #include "handle.h"
 #include "name.h"
 #include "open.h"
 #include "rename.h"
+#include "repeat.h"
 #include "scratch.h"
+#include "tree.h"
 #include "xattr.h"
 
 static struct mount *mount_of(fuse_req_t req)
@@ -62,6 +65,7 @@ static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 	struct actor who = mount_actor(req);
 	int rc;
 
+	repeat_seen(req, ino);
 	if (h && h->scratch)
 		scratch_stat(mount_of(req), h->scratch, &st), rc = 0;
 	else
@@ -128,6 +132,21 @@ static int set_size(struct mount *m, struct handle *h, struct scratch *s, off_t 
 	return s ? scratch_truncate(m, s, size, e) : -EPERM;
 }
 
+/* Setting the times of a job that runs renews the worker's lease. */
+static int renew_lease(struct mount *m, fuse_ino_t ino, const struct actor *who, int set, struct err *e)
+{
+	const int times = FUSE_SET_ATTR_ATIME | FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_ATIME_NOW | FUSE_SET_ATTR_MTIME_NOW;
+	struct node node = node_decode(ino);
+	const struct model *model = node.kind == NODE_RECORD ? mount_model(m, node.model) : NULL;
+	arena_auto a = ARENA_INIT;
+	struct value key;
+
+	if (!(set & times) || !model || !model->queue)
+		return 0;
+	int rc = mount_key(m, &node, &a, &key, e);
+	return rc < 0 ? rc : runner_renew(m->saver, who, model, &key, e);
+}
+
 /* Attributes of records and made files are the server's: setting them succeeds and changes nothing. */
 static int set_attributes(fuse_req_t req, fuse_ino_t ino, const struct stat *to, int set, struct handle *h,
 			  struct stat *st, struct err *e)
@@ -145,6 +164,8 @@ static int set_attributes(fuse_req_t req, fuse_ino_t ino, const struct stat *to,
 		rc = set_size(m, h, s, to->st_size, e);
 	if (rc == 0 && s)
 		set_scratch(m, s, to, set);
+	if (rc == 0 && !s)
+		rc = renew_lease(m, ino, &who, set, e);
 	scratch_put(m, s);
 	return rc < 0 ? rc : mount_stat(m, ino, &who, st, e);
 }
@@ -212,6 +233,8 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	err_auto e = ERR_INIT;
 	struct handle *h = NULL;
+	if (repeat_open(req, ino, fi))
+		return;
 	int rc = open_node(req, ino, fi->flags, &h, &e);
 
 	if (rc < 0) {
@@ -230,6 +253,8 @@ static void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_
 	err_auto e = ERR_INIT;
 	struct actor who = mount_actor(req);
 	struct handle *h = NULL;
+	if (repeat_create(req, parent, name, fi))
+		return;
 	int rc = open_create(req, parent, name, mode, fi->flags, &h, &entry.attr, &e);
 
 	if (rc == 0 && !entry.attr.st_ino)
@@ -267,29 +292,24 @@ static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, stru
 	}
 	buf_auto out = BUF_INIT;
 	err_auto e = ERR_INIT;
-	bool shared = fills_page(handle_of(fi), fi);
-	int rc = shared ? -EIO : handle_read(mount_of(req), handle_of(fi), size, off, &out, &e);
+	struct node node = node_decode(ino);
+	const struct kind *kind = tree_kind(node.kind);
+	int rc;
 
-	(void)ino;
+	if (kind->awaits) {
+		await_read(req, handle_of(fi), size, off);
+		return;
+	}
+	if (fills_page(handle_of(fi), fi))
+		rc = -EIO;
+	else if (kind->read)
+		rc = kind->read(mount_of(req), &node, size, off, &out, &e);
+	else
+		rc = handle_read(mount_of(req), handle_of(fi), size, off, &out, &e);
 	if (rc < 0)
 		reply(req, rc, &e);
 	else
 		fuse_reply_buf(req, out.data, out.len);
-}
-
-/* All but .events is always ready. */
-static void op_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct fuse_pollhandle *poll)
-{
-	struct handle *h = handle_of(fi);
-
-	(void)ino;
-	if (h && h->events) {
-		events_poll(mount_of(req), req, h->events, poll);
-		return;
-	}
-	if (poll)
-		fuse_pollhandle_destroy(poll);
-	fuse_reply_poll(req, POLLIN | POLLRDNORM | POLLOUT | POLLWRNORM);
 }
 
 static void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off_t off,
@@ -297,9 +317,16 @@ static void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t si
 {
 	struct actor actor = mount_actor(req);
 	err_auto e = ERR_INIT;
-	int rc = handle_write(mount_of(req), handle_of(fi), &actor, data, size, off, &e);
+	struct node node = node_decode(ino);
+	const struct kind *kind = tree_kind(node.kind);
+	int rc;
 
-	(void)ino;
+	if (repeat_write(req, size))
+		return;
+	if (kind->write)
+		rc = kind->write(mount_of(req), &node, &actor, data, size, &e);
+	else
+		rc = handle_write(mount_of(req), handle_of(fi), &actor, data, size, off, &e);
 	phase("unanswered");
 	if (rc < 0)
 		reply(req, rc, &e);
@@ -314,6 +341,8 @@ static void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	err_auto e = ERR_INIT;
 
 	(void)ino;
+	if (repeat_release(req, fi))
+		return;
 	reply(req, handle_sync(mount_of(req), handle_of(fi), &actor, &e), &e);
 }
 
@@ -323,9 +352,30 @@ static void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_f
 	op_flush(req, ino, fi);
 }
 
+/* Only what waits for something is ever not ready. */
+static void op_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct fuse_pollhandle *ph)
+{
+	struct handle *h = handle_of(fi);
+
+	if (h && h->events) {
+		events_poll(mount_of(req), req, h->events, ph);
+		return;
+	}
+	if (tree_kind(node_decode(ino).kind)->awaits) {
+		await_poll(req, handle_of(fi), ph);
+		return;
+	}
+	if (ph)
+		fuse_pollhandle_destroy(ph);
+	fuse_reply_poll(req, POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM);
+}
+
 static void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	(void)ino;
+	if (repeat_release(req, fi))
+		return;
+	if (tree_kind(node_decode(ino).kind)->awaits)
+		await_forget(mount_of(req), handle_of(fi));
 	handle_close(mount_of(req), handle_of(fi));
 	fuse_reply_err(req, 0);
 }

@@ -19,6 +19,7 @@
 #include "../store/log.h"
 #include "answered.h"
 #include "by.h"
+#include "await.h"
 #include "command.h"
 #include "declared.h"
 #include "events.h"
@@ -26,6 +27,7 @@
 #include "mount.h"
 #include "ops.h"
 #include "rejected.h"
+#include "repeat.h"
 #include "scratch.h"
 #include "stale.h"
 
@@ -209,6 +211,7 @@ static void rows_committed(void *data, const bool *models)
 	struct runner *runner = m->runner;
 	if (runner)
 		runner_wake(runner, models);
+	await_wake(m);
 }
 
 /* One time for each model's directory, and one for what has no model. */
@@ -236,6 +239,8 @@ static int open_parts(struct mount *m, struct declared *d, struct err *e)
 	if (rc == 0 && journal_new(&m->journal) < 0)
 		rc = err_nomem(e);
 	if (rc == 0)
+		rc = await_start(m, e);
+	if (rc == 0)
 		rc = saver_new(&m->saver, m->schema, m->hooks, m->store, m->journal, m->directory, e);
 	return rc;
 }
@@ -246,6 +251,8 @@ static int start_jobs(struct mount *m, struct err *e)
 	if (m->read_only)
 		return 0;
 	struct runner *runner;
+	if (repeat_start(m, e) < 0)
+		return -e->code;
 	store_on_commit(m->store, rows_committed, m);
 	int rc = runner_start(&runner, m->saver, e);
 	if (rc == 0)
@@ -262,6 +269,8 @@ static void close_parts(struct mount *m)
 		runner_stop(runner);
 	saver_free(m->saver);
 	handle_close_all(m);
+	await_free(m);
+	repeat_free(m);
 	scratch_release_all(m);
 	rejected_release_all(m);
 	answered_release_all(m);
@@ -280,6 +289,7 @@ static void close_parts(struct mount *m)
  * sent until the loop has returned.
  */
 struct stopper {
+	struct mount *mount;
 	struct fuse_session *session;
 	pthread_t thread, loop;
 	atomic_bool ended;
@@ -309,6 +319,11 @@ static void *wait_for_stop(void *data)
 	int signal;
 
 	sigwait(&set, &signal);
+	struct runner *runner = s->mount->runner;
+	if (runner && !s->ended) { /* jobs that run may need the mount to end well */
+		log_info("waiting for jobs that run");
+		runner_drain(runner);
+	}
 	fuse_session_exit(s->session);
 	while (!s->ended) {
 		pthread_kill(s->loop, SIGUSR1);
@@ -317,10 +332,11 @@ static void *wait_for_stop(void *data)
 	return NULL;
 }
 
-static int stopper_start(struct stopper *s, struct fuse_session *session)
+static int stopper_start(struct stopper *s, struct mount *m, struct fuse_session *session)
 {
 	struct sigaction action = {.sa_handler = do_nothing};
 
+	s->mount = m;
 	s->session = session;
 	s->loop = pthread_self();
 	sigaction(SIGUSR1, &action, NULL);
@@ -334,11 +350,11 @@ static void stopper_end(struct stopper *s)
 	pthread_join(s->thread, NULL);
 }
 
-static int serve(struct fuse_session *session)
+static int serve(struct mount *m, struct fuse_session *session)
 {
 	struct fuse_loop_config *config = fuse_loop_cfg_create();
 	struct stopper stopper = {0};
-	int rc = config ? stopper_start(&stopper, session) : -ENOMEM;
+	int rc = config ? stopper_start(&stopper, m, session) : -ENOMEM;
 
 	if (rc == 0) {
 		fuse_loop_cfg_set_max_threads(config, LIMIT_THREADS);
@@ -361,7 +377,9 @@ static int run_session(struct mount *m, struct fuse_session *session)
 		events_end(m);
 		return EXIT_SYSTEM;
 	}
-	rc = serve(session);
+	rc = serve(m, session);
+	await_stop(m);
+	repeat_end(m);
 	store_ending(m->store);
 	events_end(m);
 	log_info("unmounting %s", m->directory);
@@ -378,6 +396,7 @@ static int mount_and_run(struct mount *m, struct options *o)
 	if (fuse_session_mount(session, m->directory) == 0) {
 		rc = run_session(m, session);
 		fuse_session_unmount(session);
+		repeat_stop(m);
 	}
 	fuse_session_destroy(session);
 	return rc;

@@ -7,6 +7,7 @@
 #include "by.h"
 #include "deleted.h"
 #include "history.h"
+#include "queue.h"
 #include "records.h"
 #include "rejected.h"
 #include "view.h"
@@ -25,6 +26,8 @@ static const struct kind kinds[NODE_KINDS] = {
     [NODE_ROOT_SCHEMA] = {MADE_FILE},
     [NODE_AFTER] = {.find = waiting_find, .list = waiting_list},
     [NODE_WAITING] = {.show = waiting_show, .remove = waiting_remove},
+
+    [NODE_METRICS] = {MADE_FILE},
 
     [NODE_MODEL] = {.find = records_find, .list = records_list},
     [NODE_NEW] = {MADE_FILE},
@@ -46,6 +49,10 @@ static const struct kind kinds[NODE_KINDS] = {
     [NODE_HISTORY] = {.find = history_find_record, .list = history_list_records},
     [NODE_VERSIONS] = {.find = history_find, .list = history_list},
     [NODE_VERSION] = {.show = history_show},
+    [NODE_WAIT] = {.find = queue_find_awaited, .list = view_list},
+    [NODE_AWAITED] = {.show = queue_show_awaited, .awaits = true},
+    [NODE_LOG] = {.show = queue_show_log, .read = queue_read_log},
+    [NODE_PAUSED] = {.show = view_show, .write = queue_write_paused},
     [NODE_KEPT] = {.show = deleted_show, .remove = deleted_remove},
 };
 

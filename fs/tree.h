@@ -20,6 +20,12 @@ struct kind {
 	/* Of a file that is only read: its attributes, and its text is appended to out unless that is NULL. -ENOENT. */
 	int (*show)(struct mount *m, const struct node *node, const struct actor *who, struct stat *st, struct buf *out,
 		    struct err *e);
+	/* Where its text is not what it was when it was opened: appends at most size bytes from the offset. */
+	int (*read)(struct mount *m, const struct node *node, size_t size, off_t off, struct buf *out, struct err *e);
+	/* Of a file that takes a command. */
+	int (*write)(struct mount *m, const struct node *node, const struct actor *who, const char *data, size_t size,
+		     struct err *e);
+	bool awaits; /* what reads it waits (await.h) */
 	int (*remove)(struct mount *m, const struct node *node, const struct actor *who, struct err *e);
 };
 

@@ -8,9 +8,11 @@
 #include <string.h>
 
 #include "../hooks/after.h"
+#include "../hooks/job_show.h"
 #include "../store/json.h"
 #include "../store/log.h"
 #include "import.h"
+#include "queue.h"
 
 static void print_schema(struct mount *m, const struct model *model, uid_t uid, struct buf *out, struct err *e)
 {
@@ -66,9 +68,27 @@ static void print_status(struct mount *m, const struct model *model, uid_t uid, 
 			return;
 		buf_printf(out, "%s %s: %" PRId64 " %s\n", each->queue ? "queue" : "model", each->name, n,
 			   n == 1 ? "record" : "records");
+		bool shown = !each->restricted || store_sees_all(m->store, uid);
+		if (each->queue && shown && queue_print_status(m->store, each, out, e) < 0)
+			return;
 	}
 	import_print(m, out);
 	after_print_status(m->saver, uid, uid == 0 || uid == m->uid, out, e);
+}
+
+/* Figures are of all users' records. */
+static void print_metrics(struct mount *m, const struct model *model, uid_t uid, struct buf *out, struct err *e)
+{
+	bool restricted = false;
+
+	(void)model;
+	for (size_t i = 0; i < m->schema->nmodels; i++)
+		restricted |= m->schema->models[i].restricted;
+	if (restricted && !store_sees_all(m->store, uid))
+		buf_str(out,
+			"# Some records are visible to their owners alone: only root and who mounted get figures.\n");
+	else
+		metrics_print(m->saver, out, e);
 }
 
 static void print_conf(struct mount *m, const struct model *model, uid_t uid, struct buf *out, struct err *e)
@@ -77,35 +97,47 @@ static void print_conf(struct mount *m, const struct model *model, uid_t uid, st
 	buf_add(out, m->conf->text, m->conf->len);
 }
 
+#define FILE_MODE (S_IFREG | 0444)
+
 static const struct view views[] = {
-    {NODE_NEW, NODE_MODEL, ".new", S_IFREG, NULL},
-    {NODE_INFO, NODE_MODEL, ".info", S_IFDIR | 0555, NULL},
-    {NODE_DELETED, NODE_MODEL, ".deleted", S_IFDIR | 01777, NULL},
-    {NODE_BY, NODE_MODEL, ".by", S_IFDIR | 0755, NULL},
-    {NODE_HISTORY, NODE_MODEL, ".history", S_IFDIR | 0555, NULL},
-    {NODE_VERSIONS, NODE_NONE, "", S_IFDIR | 0555, NULL}, /* its attributes; it is found by key */
-    {NODE_IMPORT, NODE_MODEL, ".import", S_IFREG | 0200, NULL},
-    {NODE_EXPORT, NODE_MODEL, ".export", S_IFREG | 0444, NULL},
-    {NODE_SCHEMA, NODE_INFO, "schema.json", S_IFREG | 0444, print_schema},
-    {NODE_META, NODE_INFO, "meta.json", S_IFREG | 0444, print_meta},
-    {NODE_COUNT, NODE_INFO, "count", S_IFREG | 0444, print_count},
-    {NODE_REJECTED, NODE_MODEL, ".rejected", S_IFDIR | 0755, NULL},
-    {NODE_ANSWER, NODE_MODEL, ".answer", S_IFDIR | 0755, NULL},
-    {NODE_ERRORS, NODE_ROOT, ".errors", S_IFREG | 0444, print_errors},
-    {NODE_EVENTS, NODE_ROOT, ".events", S_IFREG | 0444, NULL},
-    {NODE_AFTER, NODE_ROOT, ".after", S_IFDIR | 0700, NULL},
-    {NODE_ROOT_INFO, NODE_ROOT, ".info", S_IFDIR | 0555, NULL},
-    {NODE_STATUS, NODE_ROOT_INFO, "status", S_IFREG | 0444, print_status},
-    {NODE_CONF, NODE_ROOT_INFO, "mount.conf", S_IFREG | 0444, print_conf},
-    {NODE_ROOT_SCHEMA, NODE_ROOT_INFO, "schema.json", S_IFREG | 0444, print_schema},
+    {NODE_NEW, NODE_MODEL, ".new", S_IFREG, false, NULL},
+    {NODE_INFO, NODE_MODEL, ".info", S_IFDIR | 0555, false, NULL},
+    {NODE_DELETED, NODE_MODEL, ".deleted", S_IFDIR | 01777, false, NULL},
+    {NODE_BY, NODE_MODEL, ".by", S_IFDIR | 0755, false, NULL},
+    {NODE_HISTORY, NODE_MODEL, ".history", S_IFDIR | 0555, false, NULL},
+    {NODE_VERSIONS, NODE_NONE, "", S_IFDIR | 0555, false, NULL}, /* its attributes; it is found by key */
+    {NODE_IMPORT, NODE_MODEL, ".import", S_IFREG | 0200, false, NULL},
+    {NODE_EXPORT, NODE_MODEL, ".export", FILE_MODE, false, NULL},
+    {NODE_WAIT, NODE_MODEL, ".wait", S_IFDIR | 0555, true, NULL},
+    {NODE_SCHEMA, NODE_INFO, "schema.json", FILE_MODE, false, print_schema},
+    {NODE_META, NODE_INFO, "meta.json", FILE_MODE, false, print_meta},
+    {NODE_COUNT, NODE_INFO, "count", FILE_MODE, false, print_count},
+    {NODE_PAUSED, NODE_INFO, "paused", S_IFREG | 0644, true, queue_print_paused},
+    {NODE_REJECTED, NODE_MODEL, ".rejected", S_IFDIR | 0755, false, NULL},
+    {NODE_ANSWER, NODE_MODEL, ".answer", S_IFDIR | 0755, false, NULL},
+    {NODE_ERRORS, NODE_ROOT, ".errors", FILE_MODE, false, print_errors},
+    {NODE_EVENTS, NODE_ROOT, ".events", FILE_MODE, false, NULL},
+    {NODE_AFTER, NODE_ROOT, ".after", S_IFDIR | 0700, false, NULL},
+    {NODE_ROOT_INFO, NODE_ROOT, ".info", S_IFDIR | 0555, false, NULL},
+    {NODE_STATUS, NODE_ROOT_INFO, "status", FILE_MODE, false, print_status},
+    {NODE_METRICS, NODE_ROOT_INFO, "metrics.prom", FILE_MODE, false, print_metrics},
+    {NODE_CONF, NODE_ROOT_INFO, "mount.conf", FILE_MODE, false, print_conf},
+    {NODE_ROOT_SCHEMA, NODE_ROOT_INFO, "schema.json", FILE_MODE, false, print_schema},
 };
 
 #define NVIEWS (sizeof(views) / sizeof(views[0]))
 
-const struct view *view_find(enum node_kind parent, const char *name)
+static bool stands_in(const struct view *v, const struct mount *m, const struct node *dir)
+{
+	const struct model *model = v->of_queue ? mount_model(m, dir->model) : NULL;
+
+	return v->parent == dir->kind && (!v->of_queue || (model && model->queue));
+}
+
+const struct view *view_find(const struct mount *m, const struct node *dir, const char *name)
 {
 	for (size_t i = 0; i < NVIEWS; i++)
-		if (views[i].parent == parent && strcmp(views[i].name, name) == 0)
+		if (strcmp(views[i].name, name) == 0 && stands_in(&views[i], m, dir))
 			return &views[i];
 	return NULL;
 }
@@ -119,10 +151,10 @@ const struct view *view_of(enum node_kind kind)
 }
 
 /* The index-th view in a made directory; NULL at the end. */
-static const struct view *view_at(enum node_kind parent, size_t index)
+static const struct view *view_at(const struct mount *m, const struct node *dir, size_t index)
 {
 	for (size_t i = 0; i < NVIEWS; i++)
-		if (views[i].parent == parent && index-- == 0)
+		if (stands_in(&views[i], m, dir) && index-- == 0)
 			return &views[i];
 	return NULL;
 }
@@ -135,7 +167,7 @@ static void model_stat(const struct mount *m, const struct model *model, struct 
 int view_find_in(struct mount *m, const struct node *dir, const char *name, const struct actor *who, struct arena *a,
 		 struct entry *out, struct err *e)
 {
-	const struct view *v = view_find(dir->kind, name);
+	const struct view *v = view_find(m, dir, name);
 	const struct model *model = dir->kind == NODE_ROOT ? schema_model(m->schema, name) : NULL;
 
 	(void)who, (void)a, (void)e;
@@ -173,7 +205,7 @@ int view_list(struct listing *l, const struct node *dir, off_t off, struct err *
 	const struct view *v;
 
 	(void)e;
-	for (size_t i = off > 2 ? (size_t)off - 2 : 0; (v = view_at(dir->kind, i)); i++) {
+	for (size_t i = off > 2 ? (size_t)off - 2 : 0; (v = view_at(l->m, dir, i)); i++) {
 		struct stat st = {.st_ino = node_made(v->kind, dir->model), .st_mode = v->mode};
 
 		if (!listing_add(l, v->name, &st, (off_t)i + LISTING_FIRST))

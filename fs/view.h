@@ -13,11 +13,12 @@ struct view {
 	enum node_kind parent;
 	const char *name;
 	mode_t mode;
+	bool of_queue; /* only queues have it */
 	void (*print)(struct mount *m, const struct model *model, uid_t uid, struct buf *out, struct err *e);
 };
 
 /* NULL where there is none. */
-const struct view *view_find(enum node_kind parent, const char *name);
+const struct view *view_find(const struct mount *m, const struct node *dir, const char *name);
 const struct view *view_of(enum node_kind kind);
 
 /* Of the table in tree.c. */

@@ -80,12 +80,14 @@ static bool is_caused_by(const struct change *c, const struct change *by)
 	return c != NULL;
 }
 
-/* The first that was made; with several requests in one save, the first that hooks of this one's change made. */
+/* The first that was made, or that stands already for one that was to be made; with several requests in one save, the
+ * first that hooks of this one's change made. */
 static const struct change *made_by(const struct saving *v, const struct change *c, bool alone, const struct model *m)
 {
 	for (size_t i = 0; i < v->n; i++) {
 		const struct change *each = v->changes[i];
-		if (each->model == m && each->verb == VERB_CREATE && each->changed && (alone || is_caused_by(each, c)))
+		if (each->model == m && each->verb == VERB_CREATE && (each->changed || each->dropped) &&
+		    (alone || is_caused_by(each, c)))
 			return each;
 	}
 	return NULL;

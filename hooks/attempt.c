@@ -1,240 +1,169 @@
 /*
- * attempt.c - what a job's row goes through when it is started once.
+ * attempt.c - what a job goes through when it is started once.
  *
- * A job changes through save() only, so its hooks fire, its file follows and what its program wrote is checked. A job
- * that was deleted or given another status while it ran keeps what it was given.
+ * What the runner writes is a merge patch that says what has become of which start (request.attempt); what follows
+ * from it is job_state.c's. Whatever happens, a program that has ended is told of in the end: a refusal by a hook makes
+ * it a failure, a hook that refuses that too is passed by, and a store that fails is asked again.
  */
-#include <errno.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/random.h>
-#include <time.h>
+#include "attempt.h"
 
-#include "../store/json.h"
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
 #include "../store/limits.h"
 #include "../store/log.h"
 #include "../store/phase.h"
 #include "act.h"
-#include "attempt.h"
 #include "event.h"
+#include "job_patch.h"
+#include "job_state.h"
+#include "launch.h"
 
-enum { STATUS_AGAIN = 75, AGAIN_MS = 30000, LONGEST_BACKOFF_MS = 24 * 3600 * 1000 };
-
-static struct timespec time_in(long long ms)
-{
-	struct timespec ts;
-	clock_gettime(CLOCK_REALTIME, &ts);
-	ts.tv_sec += ms / 1000;
-	ts.tv_nsec += ms % 1000 * 1000000;
-	ts.tv_sec += ts.tv_nsec / 1000000000;
-	ts.tv_nsec %= 1000000000;
-	return ts;
-}
+enum { STATUS_AGAIN = 75, STORE_PAUSE_MS = 1000, STORE_TRIES = 10 };
 
 /* ---- the job's row ---- */
 
-static void add_member(struct buf *b, const struct model *queue, enum queue_field field, const char *json)
+static int read_rows(struct saver *s, struct attempt **list, size_t n, struct err *e)
 {
-	buf_char(b, b->len ? ',' : '{');
-	json_write_string(b, queue->queue->fields[field]->name, strlen(queue->queue->fields[field]->name));
-	buf_char(b, ':');
-	buf_str(b, json);
-}
-
-static void add_time(struct buf *b, const struct model *queue, enum queue_field field, long long ms)
-{
-	char now[32], quoted[40];
-	value_now(time_in(ms), now);
-	snprintf(quoted, sizeof quoted, "\"%s\"", now);
-	add_member(b, queue, field, quoted);
-}
-
-static void add_integer(struct buf *b, const struct model *queue, enum queue_field field, int64_t integer)
-{
-	char digits[24];
-	snprintf(digits, sizeof digits, "%lld", (long long)integer);
-	add_member(b, queue, field, digits);
-}
-
-static const struct value *job_value(const struct attempt *a, enum queue_field field)
-{
-	return &a->row[a->queue->queue->fields[field]->index];
-}
-
-static int64_t job_integer(const struct attempt *a, enum queue_field field, int64_t otherwise)
-{
-	const struct value *v = job_value(a, field);
-	return v->kind == VALUE_INTEGER ? v->integer : otherwise;
-}
-
-static bool job_has_status(const struct attempt *a, const char *status)
-{
-	const struct value *v = job_value(a, QUEUE_STATUS);
-	return v->kind == VALUE_TEXT && strcmp(v->text.data, status) == 0;
-}
-
-/* Closes the patch and saves it. */
-static int patch_job(struct saver *s, const struct actor *actor, const struct model *queue, const struct value *key,
-		     struct buf *patch, struct err *e)
-{
-	arena_auto arena = ARENA_INIT;
-	buf_char(patch, '}');
-	if (buf_failed(patch))
-		return err_nomem(e);
-	struct request request = {
-	    .kind = REQUEST_MERGE,
-	    .model = queue,
-	    .key = *key,
-	    .expect = EXPECT_RECORD,
-	    .text = patch->data,
-	    .len = patch->len,
-	    .trusted = true,
-	};
-	return save(s, actor, &request, 1, NULL, &arena, e);
-}
-
-/* Reads the row again, on a snapshot. */
-static int read_job(struct attempt *a, struct err *e)
-{
-	struct conn *c = store_read_begin(a->saver->store, e);
-	if (!c)
-		return -e->code;
-	a->row = arena_alloc(&a->arena, a->queue->nfields * sizeof *a->row);
-	int result = a->row ? store_get(c, a->queue, &a->key, &a->arena, a->row, NULL, e) : err_nomem(e);
+	struct conn *c = store_read_begin(s->store, e);
+	int result = c ? 0 : -e->code;
+	for (size_t i = 0; i < n && result == 0; i++) {
+		struct attempt *a = list[i];
+		err_auto gone = ERR_INIT;
+		if (!a->claimed)
+			continue;
+		a->row = arena_alloc(&a->arena, a->queue->nfields * sizeof *a->row);
+		if (!a->row)
+			result = err_nomem(e);
+		else if (store_get(c, a->queue, &a->key, &a->arena, a->row, NULL, &gone) < 0)
+			a->row = NULL;
+		if (result == 0 && (!a->row || !job_runs(a->queue, a->row)))
+			a->claimed = false; /* somebody was faster than its start */
+	}
 	store_read_end(c);
 	return result;
 }
 
-static void tell(struct attempt *a, const char *what, const struct err *e)
+static const char *path_of(struct attempt *a)
 {
-	log_info("%s: %s: %s", record_path(&a->arena, a->queue, &a->key), what, e->text);
+	return record_path(&a->arena, a->queue, &a->key);
 }
 
 /* ---- what became of it ---- */
 
-/* The program's output as one JSON value; as a string where it is none. */
-static void add_result(struct buf *patch, const struct model *queue, const struct buf *out)
-{
-	err_auto why = ERR_INIT;
-	buf_auto wrapped = BUF_INIT, text = BUF_INIT;
-	json_scope *object = NULL;
-	size_t len = out->len;
-	while (len && strchr(" \t\r\n", out->data[len - 1]))
-		len--;
-	buf_str(&wrapped, "{\"result\":");
-	buf_add(&wrapped, out->data, len);
-	buf_char(&wrapped, '}');
-	bool is_json =
-	    len && json_read(buf_text(&wrapped), wrapped.len, &object, &why) == 0 && json_object_size(object) == 1;
-	if (!len)
-		buf_str(&text, "null");
-	else if (is_json)
-		json_write(&text, json_object_get(object, "result"), -1);
-	else
-		json_write_string(&text, out->data, len);
-	patch->failed |= text.failed || wrapped.failed;
-	add_member(patch, queue, QUEUE_RESULT, buf_text(&text));
-}
-
-/* The entries so far and one more. */
-static void add_error(struct buf *patch, const struct attempt *a, const char *message)
-{
-	char now[32];
-	buf_auto text = BUF_INIT;
-	const struct value *before = job_value(a, QUEUE_ERRORS);
-	json_scope *list = before->kind == VALUE_TEXT ? json_loads(before->text.data, JSON_ALLOW_NUL, NULL) : NULL;
-	if (!json_is_array(list)) {
-		json_decref(list);
-		list = json_array();
-	}
-	value_now(time_in(0), now);
-	json_t *entry = json_pack("{ss sI ss}", "time", now, "attempt", (json_int_t)a->number, "message", message);
-	if (!entry) /* the message is no UTF-8 */
-		entry = json_pack("{ss sI ss}", "time", now, "attempt", (json_int_t)a->number, "message",
-				  "the program failed with a message that is no UTF-8");
-	if (!list || json_array_append_new(list, entry) < 0)
-		patch->failed = true;
-	json_write(&text, list, -1);
-	patch->failed |= text.failed;
-	add_member(patch, a->queue, QUEUE_ERRORS, buf_text(&text));
-}
-
-/* backoff, doubled with every attempt, and up to a quarter more, so that jobs that failed together part. */
-static long long backoff_ms(const struct attempt *a)
-{
-	long long ms = a->queue->queue->backoff_ms;
-	for (int64_t i = 1; i < a->number && ms < LONGEST_BACKOFF_MS; i++)
-		ms *= 2;
-	unsigned random = 0;
-	if (getrandom(&random, sizeof random, GRND_NONBLOCK) < 0)
-		random = (unsigned)time_in(0).tv_nsec;
-	return ms + random % (ms / 4 + 1);
-}
-
 static void again(struct buf *patch, const struct attempt *a, long long ms, bool counted)
 {
-	add_member(patch, a->queue, QUEUE_STATUS, "\"queued\"");
-	add_time(patch, a->queue, QUEUE_RUN_AT, ms);
+	patch_text(patch, a->queue, QUEUE_STATUS, "queued");
+	patch_time(patch, a->queue, QUEUE_RUN_AT, ms);
 	if (!counted)
-		add_integer(patch, a->queue, QUEUE_ATTEMPTS, a->number - 1);
+		patch_integer(patch, a->queue, QUEUE_ATTEMPTS, a->number - 1);
 }
 
-static void end(struct buf *patch, const struct attempt *a, const char *status)
+static bool is_last(const struct attempt *a)
 {
-	add_member(patch, a->queue, QUEUE_STATUS, status);
-	add_time(patch, a->queue, QUEUE_FINISHED_AT, 0);
+	return a->number >= job_integer(a->queue, a->row, QUEUE_MAX_ATTEMPTS);
 }
 
-static void fail(struct buf *patch, struct attempt *a, const struct err *why)
+static void fail(struct buf *patch, const struct attempt *a, const char *why)
 {
-	int64_t most = job_integer(a, QUEUE_MAX_ATTEMPTS, a->queue->queue->attempts);
-	if (a->number < most) {
-		again(patch, a, backoff_ms(a), true);
-	} else {
-		end(patch, a, "\"failed\"");
-		journal_add(a->saver->journal, a->actor->uid, 0, record_path(&a->arena, a->queue, &a->key), why);
+	if (is_last(a))
+		patch_text(patch, a->queue, QUEUE_STATUS, "failed");
+	else
+		again(patch, a, job_backoff_ms(a->queue->queue, a->number), true);
+	patch_error(patch, a->queue, a->row, why);
+}
+
+/* A program may end well although it was asked to stop: then it has done its work. */
+static void say_end(struct buf *patch, const struct attempt *a, const struct program_result *r, const struct err *why)
+{
+	if (r->stopped && why->code)
+		again(patch, a, 0, false);
+	else if (r->status == STATUS_AGAIN && !r->timed_out && !r->too_much)
+		again(patch, a, job_backoff_ms(a->queue->queue, 1), false);
+	else if (why->code)
+		fail(patch, a, why->text);
+	else {
+		patch_text(patch, a->queue, QUEUE_STATUS, "done");
+		patch_result(patch, a->queue, &r->out);
 	}
-	add_error(patch, a, why->text);
 }
 
-/* The row must still be as claimed: somebody may have deleted, ended or requeued the job meanwhile. */
-static bool still_ours(struct attempt *a, struct err *e)
+static bool store_failed(const struct err *e)
 {
-	if (read_job(a, e) < 0)
-		return false;
-	if (job_has_status(a, "running") && job_integer(a, QUEUE_ATTEMPTS, 0) == a->number)
+	return e->code == ETIMEDOUT || e->code == ENOSPC || e->code == EDQUOT || e->code == EIO || e->code == ENOMEM;
+}
+
+/* False: the mount ends. */
+static bool pause_for_store(struct attempt *a)
+{
+	struct pollfd fd = {a->wake_fd, POLLIN, 0};
+	return poll(&fd, 1, STORE_PAUSE_MS) == 0;
+}
+
+/* 0, or why it is not stored, which trying again would not change. */
+static int save_end(struct attempt *a, struct buf *patch, int tries, bool quiet, struct err *e)
+{
+	struct request r = patch_request(a->queue, &a->key, patch, a->number);
+	r.quiet = quiet;
+	for (;;) {
+		err_auto why = ERR_INIT;
+		if (buf_failed(patch))
+			return err_nomem(e);
+		if (patch_save(a->saver, a->actor, &r, 1, &why) == 0)
+			return 0;
+		if (!store_failed(&why) || --tries <= 0 || !pause_for_store(a))
+			return err_set(e, why.code, "%s", why.text);
+	}
+}
+
+static void tell(struct attempt *a, const char *what, const struct err *e)
+{
+	log_info("%s: %s: %s", path_of(a), what, e->text);
+}
+
+static bool is_settled(struct attempt *a, int result, const struct err *e)
+{
+	if (result == 0)
 		return true;
-	err_set(e, EBUSY, "it was changed while it ran and stays as it is");
+	if (e->code == EBUSY || e->code == ENOENT) {
+		if (!a->lost)
+			tell(a, "the end of a start is not stored", e);
+		return true;
+	}
 	return false;
+}
+
+/* Its end could not be stored as it was: too large a result, a hook that refuses it. It must not seem to run for ever.
+ */
+static void store_failure(struct attempt *a, const struct err *why)
+{
+	for (int quiet = 0; quiet < 2; quiet++) {
+		err_auto e = ERR_INIT;
+		buf_auto patch = BUF_INIT;
+		fail(&patch, a, why->text);
+		int result = save_end(a, &patch, quiet ? INT_MAX : 1, quiet, &e);
+		if (is_settled(a, result, &e))
+			return;
+		tell(a, "its failure is not stored", &e);
+	}
 }
 
 static void write_back(struct attempt *a, const struct program_result *r, const struct err *why)
 {
-	err_auto e = ERR_INIT, second = ERR_INIT;
-	buf_auto patch = BUF_INIT, failed = BUF_INIT;
-	if (!still_ours(a, &e)) {
-		tell(a, "the job's end is not stored", &e);
+	err_auto e = ERR_INIT;
+	buf_auto patch = BUF_INIT;
+	bool failed = why->code && !r->stopped && r->status != STATUS_AGAIN;
+	say_end(&patch, a, r, why);
+	if (failed && is_last(a))
+		journal_add(a->saver->journal, a->actor->uid, 0, path_of(a), why);
+	int result = save_end(a, &patch, STORE_TRIES, false, &e);
+	if (is_settled(a, result, &e))
 		return;
-	}
-	if (r->stopped)
-		again(&patch, a, 0, false);
-	else if (r->status == STATUS_AGAIN && !r->timed_out)
-		again(&patch, a, AGAIN_MS, false);
-	else if (why->code)
-		fail(&patch, a, why);
-	else
-		end(&patch, a, "\"done\"");
-	if (!r->stopped && !why->code)
-		add_result(&patch, a->queue, &r->out);
-	add_member(&patch, a->queue, QUEUE_LEASE_UNTIL, "null");
-	if (patch_job(a->saver, a->actor, a->queue, &a->key, &patch, &e) == 0)
-		return;
-	tell(a, "the job's end is not stored", &e);
-	if (e.code == ENOENT)
-		return;
-	fail(&failed, a, &e); /* too large a result, a hook that refuses it: the job must not seem to run for ever */
-	if (patch_job(a->saver, a->actor, a->queue, &a->key, &failed, &second) < 0)
-		tell(a, "nor is its failure", &second);
+	tell(a, "the end of a start is not stored", &e);
+	store_failure(a, &e);
 }
 
 /* ---- running ---- */
@@ -254,6 +183,34 @@ static void last_line(const struct buf *text, struct err *why, struct program_re
 	err_set(why, code, "%.*s", (int)(end - line), line);
 }
 
+static void keep_lease(struct attempt *a)
+{
+	err_auto e = ERR_INIT;
+	a->renew_at_ms = monotonic_ms() + TIMEOUT_LEASE_MS / 3;
+	if (job_renew(a->saver, a->actor, a->queue, &a->key, a->number, TIMEOUT_LEASE_MS, &e) == 0)
+		return;
+	if (e.code == EBUSY || e.code == ENOENT)
+		attempt_stop(a, true);
+	else
+		tell(a, "the lease of a job is not renewed", &e);
+}
+
+static void log_text(void *data, const char *text, size_t len)
+{
+	struct attempt *a = data;
+	job_log_add(&a->log, text, len);
+}
+
+static long long tick(void *data)
+{
+	struct attempt *a = data;
+	if (monotonic_ms() >= a->renew_at_ms)
+		keep_lease(a);
+	long long renew_in = a->renew_at_ms - monotonic_ms(), log_in = job_log_tick(&a->log);
+	renew_in = renew_in < 0 ? 0 : renew_in;
+	return log_in >= 0 && log_in < renew_in ? log_in : renew_in;
+}
+
 static void run_program(struct attempt *a, struct program_result *r, struct err *why)
 {
 	struct event_object event = {"job", VERB_CREATE, a->queue, &a->key, NULL, a->row, a->actor, NULL};
@@ -263,10 +220,17 @@ static void run_program(struct attempt *a, struct program_result *r, struct err 
 	    .user = how->user,
 	    .bounds = &how->bounds,
 	    .timeout_ms = a->queue->queue->timeout_ms,
-	    .stop = (const volatile bool *)a->stop,
+	    .started = guard_started,
+	    .ended = guard_ended,
+	    .data = a->guard,
+	    .stop = (const volatile bool *)&a->stop,
 	    .wake_fd = a->wake_fd,
+	    .log = log_text,
+	    .tick = tick,
+	    .log_data = a,
 	};
 	*r = (struct program_result){.status = -1};
+	a->renew_at_ms = monotonic_ms() + TIMEOUT_LEASE_MS / 3;
 	if (event_program(&p, &a->arena, &event, a->saver, why) < 0 || program_run(&p, r, why) < 0)
 		return;
 	program_verdict(&p, r, why);
@@ -280,57 +244,92 @@ void attempt_run(struct attempt *a)
 	phase("job-claimed");
 	run_program(a, &r, &why);
 	phase("job-ran");
-	write_back(a, &r, &why);
+	job_log_close(&a->log);
+	if (!__atomic_load_n(&a->lost, __ATOMIC_ACQUIRE))
+		write_back(a, &r, &why);
 	phase("job-finished");
 	program_result_release(&r);
 }
 
-/* ---- before it runs ---- */
-
-int attempt_find(struct attempt *a, long long *next_ms, struct err *e)
+void attempt_stop(struct attempt *a, bool lost)
 {
-	struct conn *c = store_read_begin(a->saver->store, e);
-	if (!c)
-		return -e->code;
-	int result = store_due_job(c, a->queue, &a->arena, &a->key, next_ms, e);
-	store_read_end(c);
-	if (result <= 0)
-		return result;
-	result = read_job(a, e);
-	return result < 0 ? result : 1;
+	if (lost)
+		__atomic_store_n(&a->lost, true, __ATOMIC_RELEASE);
+	__atomic_store_n(&a->stop, true, __ATOMIC_RELEASE);
+	eventfd_write(a->wake_fd, 1);
 }
 
-int attempt_claim(struct attempt *a, struct err *e)
+/* ---- before it runs ---- */
+
+static int claim(struct attempt **list, size_t n, struct err *e)
 {
+	arena_auto arena = ARENA_INIT;
 	buf_auto patch = BUF_INIT;
-	const struct model *queue = a->queue;
-	a->number = job_integer(a, QUEUE_ATTEMPTS, 0) + 1;
-	phase("job-found");
-	add_member(&patch, queue, QUEUE_STATUS, "\"running\"");
-	add_integer(&patch, queue, QUEUE_ATTEMPTS, a->number);
-	add_time(&patch, queue, QUEUE_STARTED_AT, 0);
-	add_member(&patch, queue, QUEUE_FINISHED_AT, "null");
-	add_member(&patch, queue, QUEUE_WORKER, "\"rowfs\"");
-	add_time(&patch, queue, QUEUE_LEASE_UNTIL, queue->queue->timeout_ms + 2 * TIMEOUT_TERM_MS);
-	int result = patch_job(a->saver, a->actor, queue, &a->key, &patch, e);
-	return result < 0 ? result : read_job(a, e);
+	struct request *requests = arena_alloc(&arena, n * sizeof *requests);
+	if (!requests)
+		return err_nomem(e);
+	patch_text(&patch, list[0]->queue, QUEUE_STATUS, "running");
+	requests[0] = patch_request(list[0]->queue, &list[0]->key, &patch, 0);
+	for (size_t i = 1; i < n; i++) {
+		requests[i] = requests[0];
+		requests[i].key = list[i]->key;
+	}
+	int result = buf_failed(&patch) ? err_nomem(e) : patch_save(list[0]->saver, list[0]->actor, requests, n, e);
+	for (size_t i = 0; i < n && result == 0; i++)
+		list[i]->claimed = true;
+	return result;
+}
+
+/* A hook does not let it be claimed: other jobs go on meanwhile. */
+static void postpone(struct attempt *a, const struct err *why)
+{
+	err_auto e = ERR_INIT;
+	buf_auto patch = BUF_INIT;
+	log_warning("%s: can't be started: %s", path_of(a), why->text);
+	patch_time(&patch, a->queue, QUEUE_RUN_AT, job_backoff_ms(a->queue->queue, 1));
+	struct request r = patch_request(a->queue, &a->key, &patch, 0);
+	r.quiet = true;
+	if (buf_failed(&patch) || patch_save(a->saver, a->actor, &r, 1, &e) < 0)
+		tell(a, "nor can it be put off", &e);
+}
+
+static int claim_each(struct attempt **list, size_t n, struct err *e)
+{
+	for (size_t i = 0; i < n; i++) {
+		err_auto why = ERR_INIT;
+		if (claim(&list[i], 1, &why) == 0 || why.code == EBUSY || why.code == ENOENT)
+			continue;
+		if (store_failed(&why))
+			return err_set(e, why.code, "%s", why.text);
+		postpone(list[i], &why);
+	}
+	return 0;
+}
+
+int attempts_claim(struct attempt **list, size_t n, struct err *e)
+{
+	err_auto why = ERR_INIT;
+	int result = claim(list, n, &why);
+	if (result < 0)
+		result = claim_each(list, n, e);
+	if (result == 0)
+		result = read_rows(list[0]->saver, list, n, e);
+	for (size_t i = 0; i < n; i++) {
+		struct attempt *a = list[i];
+		if (a->claimed && a->row)
+			a->number = job_integer(a->queue, a->row, QUEUE_ATTEMPTS);
+		a->log.queue = a->queue;
+		a->log.key = &a->key;
+	}
+	return result;
 }
 
 void attempt_give_back(struct attempt *a)
 {
 	err_auto e = ERR_INIT;
 	buf_auto patch = BUF_INIT;
-	again(&patch, a, AGAIN_MS, false);
-	if (patch_job(a->saver, a->actor, a->queue, &a->key, &patch, &e) < 0)
+	again(&patch, a, job_backoff_ms(a->queue->queue, 1), false);
+	struct request r = patch_request(a->queue, &a->key, &patch, a->number);
+	if (buf_failed(&patch) || patch_save_anyway(a->saver, a->actor, &r, &e) < 0)
 		tell(a, "the job can't be queued again", &e);
-}
-
-int attempt_recover(struct saver *s, const struct actor *actor, const struct model *queue, const struct value *key,
-		    struct err *e)
-{
-	buf_auto patch = BUF_INIT;
-	add_member(&patch, queue, QUEUE_STATUS, "\"queued\"");
-	add_time(&patch, queue, QUEUE_RUN_AT, 0);
-	add_member(&patch, queue, QUEUE_LEASE_UNTIL, "null");
-	return patch_job(s, actor, queue, key, &patch, e);
 }

@@ -1,33 +1,43 @@
 /*
  * attempt.h - one start of one job: claim it, run its program, write back what became of it.
+ *
+ * A job changes through save() only, by the rules of job_state.h, so its hooks fire, its file follows and what its
+ * program wrote is checked. A job that was cancelled, deleted or given another status while it ran keeps that.
  */
 #ifndef ROWFS_ATTEMPT_H
 #define ROWFS_ATTEMPT_H
 
 #include "change.h"
+#include "guard.h"
+#include "job_log.h"
 
 struct attempt {
 	struct saver *saver;
 	const struct actor *actor;
-	const bool *stop; /* set: the program is ended and the job queued again */
-	int wake_fd;      /* readable once *stop is set */
+	struct guard *guard;
 	const struct model *queue;
-	struct value key;
-	struct value *row; /* as claimed */
-	int64_t number;    /* 1 for the first */
+	struct value key; /* text in the arena */
+	bool claimed;
+	bool stop;             /* set from outside: the program is ended */
+	bool lost;             /* with stop: the job is not ours any more; else it is queued again */
+	int wake_fd;           /* an eventfd, readable once stop is set */
+	struct value *row;     /* as claimed */
+	int64_t number;        /* 1 for the first */
+	long long renew_at_ms; /* the lease */
+	struct job_log log;
 	struct arena arena;
 };
 
-/* Finds the next due job of the queue: 1, or 0 and *next_ms as store_due_job. */
-int attempt_find(struct attempt *a, long long *next_ms, struct err *e);
-/* The job is running from here on. -ENOENT: somebody has deleted it. */
-int attempt_claim(struct attempt *a, struct err *e);
+/*
+ * Claims all of them with one commit; where that is refused, each by itself. Those that could be have `claimed`. A job
+ * whose claim is refused by a hook waits for its backoff. -errno: the store has failed, nothing is claimed.
+ */
+int attempts_claim(struct attempt **list, size_t n, struct err *e);
 /* Runs the program and writes back: done, failed, or queued again. */
 void attempt_run(struct attempt *a);
 /* Queues a claimed job that could not be started again. */
 void attempt_give_back(struct attempt *a);
-/* Queues a job again that an earlier daemon left running. */
-int attempt_recover(struct saver *s, const struct actor *actor, const struct model *queue, const struct value *key,
-		    struct err *e);
+/* Ends it from another thread. lost: the job is not ours any more. */
+void attempt_stop(struct attempt *a, bool lost);
 
 #endif

@@ -57,6 +57,7 @@ int cause_request(struct saving *v, struct change *by, const char *hook, enum re
 	struct change *c = change_new(v, model, kind, &key, e);
 	if (!c)
 		return -e->code;
+	c->cancels = kind == REQUEST_DELETE;
 	c->origin = arena_printf(&v->arena, "%s: %s", hook, path);
 	c->document = document;
 	int result = c->origin ? 0 : err_nomem(e);

@@ -12,6 +12,7 @@
 #include "access.h"
 #include "change.h"
 #include "deleted.h"
+#include "job_state.h"
 #include "tree.h"
 #include "version.h"
 
@@ -198,11 +199,17 @@ static int resolve_document(struct saving *v, struct change *c, struct err *e)
 		return err_nomem(e);
 	c->verb = !c->old ? VERB_CREATE : c->kind == REQUEST_PUT ? VERB_REPLACE : VERB_PATCH;
 	c->row = NULL;
-	int result = deleted_recall(v, c, e);
+	int result = c->model->queue ? job_check_document(v, c, e) : 0;
+	if (result == 0)
+		result = deleted_recall(v, c, e);
 	if (result == 0)
 		result = version_recall(v, c, e);
 	if (result == 0)
 		result = change_bind(v, c, c->old, c->verb, c->trusted || c->restores, c->document, row, e);
+	if (result == 0 && c->model->queue)
+		result = job_enter(v, c, row, e);
+	if (result == 0 && c->dropped)
+		return 0;
 	if (result == 0) {
 		c->row = row;
 		result = settle_key(v, c, e);
@@ -219,6 +226,8 @@ static int resolve_document(struct saving *v, struct change *c, struct err *e)
 
 static int resolve_key_change(struct saving *v, struct change *c, struct err *e)
 {
+	if (c->model->queue && job_check_move(v, c, e) < 0)
+		return -e->code;
 	c->verb = VERB_REPLACE;
 	c->changed = true;
 	c->row = row_new(v, c->model, c->old);
@@ -247,9 +256,12 @@ int change_resolve(struct saving *v, struct change *c, struct err *e)
 		return result;
 	if (c->kind != REQUEST_DELETE)
 		return c->new_key.kind == VALUE_NULL ? resolve_document(v, c, e) : resolve_key_change(v, c, e);
-	c->verb = VERB_DELETE;
+	int cancelled = c->model->queue ? job_remove(v, c, e) : 0;
+	if (cancelled < 0)
+		return cancelled;
+	c->verb = cancelled ? VERB_PATCH : VERB_DELETE;
 	c->changed = true;
-	return c->model->embeds ? tree_read(v, c, e) : 0;
+	return c->model->embeds && !cancelled ? tree_read(v, c, e) : 0;
 }
 
 int change_edit(struct saving *v, struct change *c, json_t *document, enum verb verb, struct err *e)

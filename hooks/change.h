@@ -28,7 +28,8 @@ struct saver {
 	struct store *store;
 	struct journal *journal;
 	const char *mount;
-	struct after *after;            /* programs of after_commit */
+	struct after *after; /* programs of after_commit */
+	struct observer *observers;
 	struct coprocess **coprocesses; /* programs of pipe hooks, by instance */
 	pthread_mutex_t sessions_lock;  /* a leaf */
 	struct session *sessions;
@@ -62,8 +63,14 @@ struct change {
 	bool applied;    /* its row has changed */
 	bool handled;    /* by an apply hook: the row is not changed */
 	bool posted;     /* its post_save or post_delete hooks have run */
-	unsigned depth;  /* hooks that caused it; 0: a request, or a cascade of one */
 	bool restores;   /* its document is an earlier version of the record: what no user may set comes back too */
+	bool runner;     /* of a job, by the runner (job_state.h) */
+	bool quiet;      /* no hooks: nothing has happened to the record but that its lease goes on */
+	bool cancels;    /* of a job that runs, a delete is a cancellation */
+	bool forget;     /* what it deletes is not kept */
+	bool dropped;    /* a job that another one stands for; key is that one's */
+	int64_t attempt; /* the start of the job that it is about; 0: none */
+	unsigned depth;  /* hooks that caused it; 0: a request, or a cascade of one */
 	const struct change *cause; /* whose hook caused it; NULL: a request, or a cascade of one */
 	const char *checksum;       /* that the stored record must have; NULL: any */
 	const json_t *document;     /* NULL for a delete, a key change and a reference set to null */

@@ -13,7 +13,7 @@
 
 int deleted_keep(struct saving *v, const struct change *c, struct err *e)
 {
-	if (c->verb != VERB_DELETE || !c->changed)
+	if (c->verb != VERB_DELETE || !c->changed || c->forget)
 		return 0;
 	uid_t keeper, before;
 	if (access_keeper(v, c, &keeper, e) < 0)

@@ -278,7 +278,7 @@ static bool is_left(const char *pid, pid_t group)
 	return end[2] != 'Z' && strtol(at, NULL, 10) == group;
 }
 
-static bool group_left(pid_t group)
+bool launched_left(pid_t group)
 {
 	if (kill(-group, 0) < 0)
 		return false;
@@ -298,7 +298,7 @@ void launched_reap(struct launched *l, const struct program *p, struct program_r
 	long long until = monotonic_ms() + TIMEOUT_TERM_MS;
 	kill(-group, SIGTERM);
 	reap(l, r);
-	while (group_left(group) && monotonic_ms() < until)
+	while (launched_left(group) && monotonic_ms() < until)
 		poll(NULL, 0, REAP_POLL_MS);
 	kill(-group, SIGKILL);
 	close_all(l->fds);

@@ -24,6 +24,9 @@ void launched_close(struct launched *l, enum stream stream);
  */
 void launched_reap(struct launched *l, const struct program *p, struct program_result *r);
 
+/* True where the group has a process that has not ended. */
+bool launched_left(pid_t group);
+
 long long monotonic_ms(void);
 
 #endif

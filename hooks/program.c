@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "../store/limits.h"
@@ -68,9 +69,23 @@ static void keep_output(struct run *r, const char *data, size_t len)
 	buf_add(out, data, len);
 }
 
+/* A log keeps the whole text; the end of it tells what went wrong. */
+static void make_room(struct buf *err, size_t len)
+{
+	size_t most = len < LIMIT_HOOK_STDERR / 2 ? LIMIT_HOOK_STDERR / 2 : 0;
+	if (err->len + len <= LIMIT_HOOK_STDERR || err->len <= most)
+		return;
+	memmove(err->data, err->data + err->len - most, most);
+	buf_resize(err, most);
+}
+
 static void keep_errors(struct run *r, const char *data, size_t len)
 {
 	struct buf *err = &r->result->err;
+	if (r->program->log) {
+		r->program->log(r->program->log_data, data, len);
+		make_room(err, len);
+	}
 	size_t room = LIMIT_HOOK_STDERR - err->len;
 	buf_add(err, data, len < room ? len : room);
 }
@@ -98,6 +113,20 @@ static bool wants_stop(const struct program *p)
 	return p->stop && __atomic_load_n(p->stop, __ATOMIC_ACQUIRE);
 }
 
+/* Milliseconds that poll may wait; -1: for ever. */
+static int patience(struct run *r)
+{
+	long long left = r->deadline - monotonic_ms();
+	long long tick = r->program->tick ? r->program->tick(r->program->log_data) : -1;
+	if (r->killed)
+		left = -1;
+	else if (left < 0)
+		left = 0;
+	if (tick >= 0 && (left < 0 || tick < left))
+		left = tick;
+	return left > INT_MAX ? INT_MAX : (int)left;
+}
+
 static void watch(struct run *r)
 {
 	struct launched *l = r->launched;
@@ -110,8 +139,7 @@ static void watch(struct run *r)
 		    {l->pidfd, POLLIN, 0},
 		    {r->program->stop && !r->terminated ? r->program->wake_fd : -1, POLLIN, 0},
 		};
-		long long left = r->deadline - monotonic_ms();
-		poll(fds, WATCHED, r->killed ? -1 : left < 0 ? 0 : left > INT_MAX ? INT_MAX : (int)left);
+		poll(fds, WATCHED, patience(r));
 		if (fds[STREAM_INPUT].revents)
 			feed(r);
 		for (int i = STREAM_OUTPUT; i < STREAMS; i++)

@@ -38,6 +38,11 @@ struct program {
 	void (*started)(void *data, pid_t session); /* before it executes anything; NULL is fine */
 	void (*ended)(void *data, pid_t session);
 	void *data;
+	/* What it writes to standard error, as it comes; NULL is fine. */
+	void (*log)(void *data, const char *text, size_t len);
+	/* Called while it runs; answers after how many milliseconds to call again, -1: not by itself. NULL is fine. */
+	long long (*tick)(void *data);
+	void *log_data;            /* of both */
 	const volatile bool *stop; /* not NULL: looked at when poll wakes; true ends it as a time-out does */
 	int wake_fd;               /* readable: look at *stop; -1: none */
 };
@@ -48,7 +53,7 @@ struct program_result {
 	bool too_much;       /* standard output over its bound: ended */
 	int status;          /* exit status 0 to 255, or -1 */
 	int signal;          /* that ended it, or 0 */
-	struct buf out, err; /* err: the first LIMIT_HOOK_STDERR bytes */
+	struct buf out, err; /* err: the first LIMIT_HOOK_STDERR bytes; the last, where there is a log */
 };
 
 /* -errno with a sentence that names the program when it could not be started ("hooks/fulfil: No such file or

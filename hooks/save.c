@@ -63,6 +63,11 @@ struct change *order_change(struct order *o, size_t i, struct err *e)
 	c->where = r->where;
 	c->was = r->was;
 	c->trusted = c->exempt = r->trusted;
+	c->runner = r->runner;
+	c->attempt = r->attempt;
+	c->quiet = r->quiet;
+	c->forget = r->forget;
+	c->cancels = r->kind == REQUEST_DELETE;
 	c->checksum = r->checksum;
 	c->document = o->documents[i];
 	return c;
@@ -106,7 +111,7 @@ int saving_carry_caused(struct saving *v, struct err *e)
 static int run_hooks(struct saving *v, enum event event, struct change *c, size_t at, struct err *e)
 {
 	const struct hook *h;
-	while ((h = hooks_next(v->saver->hooks, event, c->verb, c->model, &at))) {
+	while (!c->quiet && (h = hooks_next(v->saver->hooks, event, c->verb, c->model, &at))) {
 		if (event == EVENT_AFTER_COMMIT && h->kind != HOOK_ENQUEUE)
 			continue;
 		if (act(v, h, c, e) < 0 || saving_carry_caused(v, e) < 0)
@@ -163,7 +168,7 @@ static const struct hook *next_program(struct saving *v, const struct change *c,
 {
 	enum event event = c->verb == VERB_DELETE ? EVENT_PRE_DELETE : EVENT_PRE_SAVE;
 	*at = c->pre_at;
-	const struct hook *h = hooks_next(v->saver->hooks, event, c->verb, c->model, at);
+	const struct hook *h = c->quiet ? NULL : hooks_next(v->saver->hooks, event, c->verb, c->model, at);
 	return h && (h->kind == HOOK_RUN || h->kind == HOOK_PIPE) ? h : NULL;
 }
 
@@ -176,7 +181,8 @@ static bool may_be_early(struct saving *v, const struct request *r)
 	};
 	size_t at;
 	for (int i = 0; i < 2 && r->kind <= REQUEST_DELETE; i++)
-		if (next_program(v, &(struct change){.model = r->model, .verb = verbs[r->kind][i]}, &at))
+		if (next_program(v, &(struct change){.model = r->model, .verb = verbs[r->kind][i], .quiet = r->quiet},
+				 &at))
 			return true;
 	return false;
 }
@@ -382,8 +388,8 @@ static int record_after(struct order *o, struct err *e)
 	for (size_t i = 0; i < v->n; i++) {
 		const struct change *c = v->changes[i];
 		const struct hook *h;
-		for (size_t at = 0;
-		     c->changed && (h = hooks_next(v->saver->hooks, EVENT_AFTER_COMMIT, c->verb, c->model, &at));) {
+		for (size_t at = 0; c->changed && !c->quiet &&
+				    (h = hooks_next(v->saver->hooks, EVENT_AFTER_COMMIT, c->verb, c->model, &at));) {
 			struct event_object event = {event_name(EVENT_AFTER_COMMIT),
 						     c->verb,
 						     c->model,
@@ -411,6 +417,44 @@ static int commit(struct order *o, struct err *e)
 	if (result == 0 && o->recorded)
 		after_wake(o->v.saver->after);
 	return result;
+}
+
+/* ---- after it ---- */
+
+static bool is_asked(const struct order *o, const struct change *c)
+{
+	for (size_t i = 0; o->v.actor->pid && i < o->n; i++)
+		if (o->results[i] == c)
+			return true;
+	return false;
+}
+
+static void tell_observers(const struct order *o)
+{
+	const struct saving *v = &o->v;
+	for (size_t i = 0; v->saver->observers && i < v->n; i++) {
+		const struct change *c = v->changes[i];
+		if (!c->changed)
+			continue;
+		struct saved_change change = {c->model, change_key(c), c->verb, c->old, c->row, is_asked(o, c)};
+		for (const struct observer *at = v->saver->observers; at; at = at->next)
+			at->changed(at->data, &change);
+	}
+}
+
+void saver_observe(struct saver *s, struct observer *o)
+{
+	o->next = s->observers;
+	s->observers = o;
+}
+
+void saver_forget(struct saver *s, struct observer *o)
+{
+	struct observer **at = &s->observers;
+	while (*at && *at != o)
+		at = &(*at)->next;
+	if (*at)
+		*at = o->next;
 }
 
 /* ---- the order ---- */
@@ -459,6 +503,8 @@ static int save_order(struct order *o, struct err *e)
 	}
 	if (result < 0 && o->at && o->at->text && e->nproblems)
 		json_locate(o->at->text, o->at->len, e);
+	if (result == 0)
+		tell_observers(o);
 	saving_release(&o->v);
 	return result;
 }

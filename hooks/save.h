@@ -56,13 +56,19 @@ struct request {
 	struct value new_key;
 	const struct field *where; /* of PUT and MERGE: only while it has the value `was`, else ENOENT; NULL: always */
 	struct value was;
-	bool trusted; /* the job runner: read-only fields may be set, owners are not asked, hooks run */
+	bool trusted; /* the server itself: read-only fields may be set, owners are not asked, hooks run */
 	/*
 	 * What store_checksum said of the record when it was read: where it has another one now, -EBUSY, found inside
 	 * the transaction. Not looked at where there is no record (expect says whether that may be). Of the record of
 	 * `key`; for RESTORE of the one that new_key has. NULL: any. A document's own `_checksum` is looked at besides.
 	 */
 	const char *checksum;
+
+	/* The job runner's, trusted. */
+	bool runner;     /* who claims is it; its end of a start counts whoever the worker is */
+	int64_t attempt; /* -EBUSY unless the job runs and has been started that often; 0: as for others */
+	bool quiet;      /* no hook runs */
+	bool forget;     /* a deleted record is not kept */
 };
 
 /* What became of a request. The key's text lies in the arena given to save. */
@@ -93,6 +99,24 @@ typedef int save_next(void *data, struct request *out, struct err *e);
  * or none: *blamed tells.
  */
 int save_stream(struct saver *s, const struct actor *actor, save_next *next, void *data, bool *blamed, struct err *e);
+
+/* A record that a save has changed. */
+struct saved_change {
+	const struct model *model;
+	const struct value *key;
+	enum verb verb;
+	const struct value *old, *row; /* NULL on create, delete */
+	bool asked;                    /* by the request of a user; false: by a hook, a cascade or the runner */
+};
+/* Told of each after the commit, on the thread that saved, which holds no lock. Must not wait. */
+struct observer {
+	void (*changed)(void *data, const struct saved_change *change);
+	void *data;
+	struct observer *next;
+};
+/* While nothing is saved; borrowed until it is forgotten. */
+void saver_observe(struct saver *s, struct observer *o);
+void saver_forget(struct saver *s, struct observer *o);
 
 /* True when the process belongs to a program that the save pipeline waits for: its writes to the mount get EDEADLK. */
 bool saver_waits_for(struct saver *s, pid_t pid);

@@ -43,11 +43,19 @@ enum {
 	LIMIT_IMPORT = 1 << 30,          /* lines written to .import and not saved yet */
 	LIMIT_IMPORT_KEPT = 64 << 20,    /* those whose changes hooks are still to see before the commit */
 	LIMIT_EXPORT = 1 << 20,          /* lines of .export that are made at once */
+	LIMIT_JOB_LOG = 1 << 20,         /* kept of what all starts of a job wrote to standard error */
+	LIMIT_JOB_ERRORS = 20,           /* entries kept in a job's errors */
+	LIMIT_JOB_MESSAGE = 4096,        /* bytes of the message of one */
+	LIMIT_CLAIMS = 64,               /* jobs started with one commit */
+	LIMIT_REPEATED = 100000,         /* changes of jobs that inotify is still to be told of */
+	LIMIT_PRUNED = 100,              /* ended jobs removed with one commit */
 
 	TIMEOUT_BUSY_MS = 5000,     /* database locked by another program */
 	TIMEOUT_HOOK_MS = 5000,     /* program before the commit */
 	TIMEOUT_AFTER_MS = 60000,   /* program after the commit */
 	TIMEOUT_JOB_MS = 600000,    /* job, unless the queue says otherwise */
+	TIMEOUT_LEASE_MS = 60000,   /* lease of a job that rowfs runs; renewed after a third of it */
+	TIMEOUT_LOG_MS = 1000,      /* what a job wrote to its log is stored after this time */
 	TIMEOUT_TERM_MS = 1000,     /* between TERM and KILL */
 	TIMEOUT_CLEANUP_MS = 10000, /* between a refused save and the removal of what is believed to be half written */
 	TIMEOUT_DRAIN_MS = 10000,   /* running jobs at unmount */
@@ -55,7 +63,7 @@ enum {
 	TIMEOUT_ENDING_MS = 30000,  /* the same for one that only waits for its jobs and programs */
 	TIMEOUT_DELETED_MS = 86400000, /* how long a deleted record is kept */
 	TIMEOUT_AGAIN_MS = 60000,      /* and how long a create of its key takes from it what no file shows */
-	POLL_FOREIGN_MS = 1000,        /* look for jobs that another program queued */
+	POLL_FOREIGN_MS = 1000,        /* at most this often: a look for jobs that another program queued */
 };
 
 /* Integer keys are 0 to KEY_MAX: an inode number holds the model and the key (fs/node.h). */

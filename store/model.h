@@ -87,11 +87,16 @@ enum queue_field {
 };
 
 struct queue {
-	const char **argv;    /* run; NULL-terminated; NULL: worked by other programs */
-	long workers;         /* default 1 */
-	long long timeout_ms; /* default TIMEOUT_JOB_MS */
-	long attempts;        /* default 1 */
-	long long backoff_ms; /* before the second attempt, then doubled; default 30 s */
+	const char **argv;           /* run; NULL-terminated; NULL: worked by other programs */
+	long workers;                /* default 1 */
+	long limit;                  /* that run at once, whoever runs them; 0: no limit */
+	long long timeout_ms;        /* of a start; without `run`, how long a claim holds; default TIMEOUT_JOB_MS */
+	long attempts;               /* default 1 */
+	long long backoff_ms;        /* before the second attempt, then doubled; default 30 s */
+	long long keep_ms;           /* how long an ended job stays; -1: for ever */
+	const struct field **unique; /* a job that equals a waiting one in these is none; NULL without */
+	size_t nunique;
+	const struct directive *unique_source; /* for the second pass */
 	const struct field *fields[QUEUE_FIELDS];
 };
 

@@ -112,9 +112,9 @@ static const struct directive_rule rules[] = {
     {"output", LEVEL_QUEUE, 1, 1, BLOCK_NONE, false, "output 1M", NULL},
     {"confine", LEVEL_QUEUE, 0, SIZE_MAX, BLOCK_NONE, false, "confine [PATH...]", NULL},
     {"new-privileges", LEVEL_QUEUE, 0, 0, BLOCK_NONE, false, "new-privileges", NULL},
-    {"keep", LEVEL_QUEUE, LATER},
-    {"unique", LEVEL_QUEUE, LATER},
-    {"limit", LEVEL_QUEUE, LATER},
+    {"keep", LEVEL_QUEUE, 1, 1, BLOCK_NONE, false, "keep 7d", read_queue_setting},
+    {"limit", LEVEL_QUEUE, 1, 1, BLOCK_NONE, false, "limit N", read_queue_setting},
+    {"unique", LEVEL_QUEUE, 1, SIZE_MAX, BLOCK_NONE, false, "unique FIELD...", keep_unique},
 };
 enum { RULES = sizeof rules / sizeof *rules };
 
@@ -223,6 +223,7 @@ static void second_pass(struct reader *r)
 	for (size_t i = 0; i < r->s->nmodels && !r->nomem; i++) {
 		r->model = &r->s->models[i];
 		read_relations(r);
+		read_unique(r);
 		read_checksum(r);
 		read_answers(r);
 		read_ownership(r);

@@ -46,7 +46,12 @@ void begin_queue(struct reader *r)
 
 	if (q)
 		*q = (struct queue){
-		    .workers = 1, .timeout_ms = TIMEOUT_JOB_MS, .attempts = 1, .backoff_ms = DEFAULT_BACKOFF_MS};
+		    .workers = 1,
+		    .timeout_ms = TIMEOUT_JOB_MS,
+		    .attempts = 1,
+		    .backoff_ms = DEFAULT_BACKOFF_MS,
+		    .keep_ms = -1,
+		};
 }
 
 void read_run(struct reader *r, const struct directive *d)
@@ -78,9 +83,11 @@ void read_queue_setting(struct reader *r, const struct directive *d)
 	} settings[] =
 	    {
 		{"workers", &q->workers, NULL, 1, 1000, "a number from 1 to 1000"},
+		{"limit", &q->limit, NULL, 1, 1000000, "a number from 1 to 1000000"},
 		{"attempts", &q->attempts, NULL, 1, 1000000, "a number from 1 to 1000000"},
 		{"timeout", NULL, &q->timeout_ms, 1, 30 * 86400000LL, "a time from 1ms to 30d, such as 10m"},
 		{"backoff", NULL, &q->backoff_ms, 0, 30 * 86400000LL, "a time from 0s to 30d, such as 30s"},
+		{"keep", NULL, &q->keep_ms, 0, 36500 * 86400000LL, "a time from 0s to 36500d, such as 7d"},
 	    },
 	  *s = settings;
 	const struct word *w = &d->words[1];
@@ -95,6 +102,32 @@ void read_queue_setting(struct reader *r, const struct directive *d)
 		*s->number = (long)value;
 	else
 		*s->ms = value;
+}
+
+void keep_unique(struct reader *r, const struct directive *d)
+{
+	r->model->queue->unique_source = d;
+}
+
+void read_unique(struct reader *r)
+{
+	struct model *m = r->model;
+	const struct directive *d = m->queue ? m->queue->unique_source : NULL;
+	size_t n = d ? directive_args(d) : 0;
+
+	if (n == 0)
+		return;
+	m->queue->unique = reader_alloc(r, n, sizeof *m->queue->unique);
+	for (size_t i = 0; i < n && m->queue->unique; i++) {
+		const struct word *w = &d->words[1 + i];
+		const struct field *f = find_field(r, w, m);
+		if (f == m->key)
+			conf_mistake(r->c, w, "'%s' is the key, which no two jobs share", w->text);
+		else if (f && (is_queue_field(f->name) || f->type == TYPE_JSON))
+			conf_mistake(r->c, w, "'%s' can't tell whether two jobs are for the same work", w->text);
+		else if (f)
+			m->queue->unique[m->queue->nunique++] = f;
+	}
 }
 
 /* Copied, since the words of a field are not const. */

@@ -105,9 +105,12 @@ void read_pattern(struct reader *r, struct field *f, const struct word *pattern)
 /* ---- queues (schema_queue.c) ---- */
 
 void begin_queue(struct reader *r);
-/* `run`, and those with one number or time: workers, timeout, attempts, backoff. */
+/* `run`, and those with one number or time: workers, limit, timeout, attempts, backoff, keep. */
 void read_run(struct reader *r, const struct directive *d);
 void read_queue_setting(struct reader *r, const struct directive *d);
+void keep_unique(struct reader *r, const struct directive *d);
+/* Second pass: what `unique` names. */
+void read_unique(struct reader *r);
 bool is_queue_field(const char *name);
 /* Puts the fields that every queue has behind r->model's own, where read_fields left room. */
 void add_queue_fields(struct reader *r);

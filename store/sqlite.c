@@ -248,6 +248,7 @@ struct store *store_new(const struct schema *schema, bool read_only, bool memory
 	s->hold_fd = -1;
 	s->uid = geteuid();
 	s->writer.store = s->checkpoint.store = s;
+	s->watch_fd = -1;
 	s->tables = calloc(schema->nmodels + 1, sizeof(*s->tables));
 	s->touched = calloc(schema->nmodels + 1, sizeof(*s->touched));
 	s->blocks = calloc(schema->nmodels + 1, sizeof(*s->blocks));
@@ -277,6 +278,8 @@ static int open_all(struct store *s, struct err *e)
 		r = deleted_open(s, e);
 	if (!r)
 		r = history_open(s, e);
+	if (!r)
+		r = queues_open(s, e);
 	return r ? r : writer_start(s, e);
 }
 
@@ -326,6 +329,7 @@ void store_close(struct store *s)
 	hooks_finalize(s);
 	writer_stop(s);
 	conn_close(&s->writer);
+	queues_close(s);
 	store_let_go(s);
 	destroy_locks(s);
 	free(s->tables);

@@ -14,7 +14,7 @@
 #include <stdatomic.h>
 
 #include "limits.h"
-#include "store.h"
+#include "queue.h"
 
 enum {
 	WRITER_CACHE_KIB = 1024,
@@ -47,11 +47,28 @@ enum statement {
 	KEY_ADD,
 	KEY_LOWER,
 	KEY_BELOW,
-	JOB_DUE,
+	JOB_STATEMENTS, /* from here on: sqlite_job.c has their text */
+	JOB_DUE = JOB_STATEMENTS,
 	JOB_NEXT,
-	JOB_ACTIVE,
-	JOB_STATUS,
-	DELETED_KEEP,
+	JOB_EXPIRED,
+	JOB_NEXT_LEASE,
+	JOB_LEFT,
+	JOB_OVER,
+	JOB_NEXT_OVER,
+	JOB_RUNNING,
+	JOB_DOUBLE,
+	JOB_PAUSED,
+	JOB_PAUSE,
+	JOB_RESUME,
+	JOB_STATES,
+	JOB_OLDEST_RUNNING,
+	JOB_LAST_FAILED,
+	LOG_RANGE,
+	LOG_READ,
+	LOG_ADD,
+	LOG_TRIM,
+	JOB_STATEMENTS_END,
+	DELETED_KEEP = JOB_STATEMENTS_END,
 	DELETED_PRUNE,
 	DELETED_FORGET,
 	DELETED_BY_KEY,
@@ -208,6 +225,8 @@ struct store {
 	unsigned last_number;
 	struct sql *hooks; /* all that were prepared */
 	bool pending;      /* there is a table rowfs_after */
+	bool queues;       /* there are the logs of all queues, and rowfs_paused */
+	int watch_fd;      /* of inotify on the database's files, -1: none */
 
 	pthread_mutex_t pool_lock;
 	pthread_cond_t returned;
@@ -335,6 +354,18 @@ int find_object(struct conn *c, const char *type, const char *name, struct buf *
 
 /* sqlite_table.c: compares, then makes what is missing unless the store is read-only. */
 int tables_open(struct store *s, struct err *e);
+
+/* sqlite_job.c */
+extern const char *const job_templates[];
+/* Looks which of its tables are there, and opens the file for queue_lock_fd. */
+int queues_open(struct store *s, struct err *e);
+/* After all connections. */
+void queues_close(struct store *s);
+/* What the indexes of queues are over; a query uses an index only where it says the same. */
+#define JOB_ACTIVE_SQL "$a IN ('queued', 'running')"
+#define JOB_ENDED_SQL  "$a NOT IN ('queued', 'running')"
+#define JOB_WHEN_SQL   "COALESCE(rtrim($w, 'Z'), '')"
+#define JOB_END_SQL    "COALESCE(rtrim($f, 'Z'), rtrim($g, 'Z'), '')"
 
 /* sqlite_model.c */
 int models_open(struct store *s, struct err *e);

@@ -100,11 +100,21 @@ int conn_check_place(struct conn *c, struct err *e)
 		       c->store->schema->database);
 }
 
-void store_ending(struct store *s)
+void store_hold_ending(int fd)
 {
 	struct flock before = {.l_start = HOLD - 1, .l_len = 1};
-	if (s->hold_fd >= 0)
-		lock_bytes(s->hold_fd, F_OFD_SETLK, &before);
+	if (fd >= 0)
+		lock_bytes(fd, F_OFD_SETLK, &before);
+}
+
+void store_ending(struct store *s)
+{
+	store_hold_ending(s->hold_fd);
+}
+
+int store_hold_fd(const struct store *s)
+{
+	return s->hold_fd;
 }
 
 void store_let_go(struct store *s)

@@ -32,13 +32,14 @@ static const struct trigger {
 	const char *when;
 	const char *body, *text_body; /* of models with an integer key, and of others */
 	const char *parents;          /* keys of the parents that show the row; $F is its reference */
+	const char *log;              /* what becomes of a job's log */
 } triggers[] = {
-    {"insert", "AFTER INSERT ON $T", PUT_TIMES, PUT_TIMES, "= new.$F"},
-    {"update", "AFTER UPDATE ON $T", PUT_TIMES, ADD_TIMES, "IN (old.$F, new.$F)"},
+    {"insert", "AFTER INSERT ON $T", PUT_TIMES, PUT_TIMES, "= new.$F", NULL},
+    {"update", "AFTER UPDATE ON $T", PUT_TIMES, ADD_TIMES, "IN (old.$F, new.$F)", NULL},
     {"key", "AFTER UPDATE ON $T WHEN old.$K IS NOT new.$K", "DELETE FROM $S WHERE key = old.$K; ",
-     "DELETE FROM $S WHERE key = old.$K; ", NULL},
+     "DELETE FROM $S WHERE key = old.$K; ", NULL, "UPDATE $G SET key = new.$K WHERE key = old.$K; "},
     {"delete", "AFTER DELETE ON $T", "DELETE FROM $S WHERE key = old.$K; ", "DELETE FROM $S WHERE key = old.$K; ",
-     "= old.$F"},
+     "= old.$F", "DELETE FROM $G WHERE key = old.$K; "},
 };
 enum { TRIGGERS = sizeof(triggers) / sizeof(triggers[0]) };
 
@@ -100,6 +101,8 @@ static void trigger_sql(struct buf *b, const struct store *s, const struct model
 	sql_text(b, s, m, m->key, model_integer_key(m) ? t->body : t->text_body);
 	if (t->parents)
 		add_parents(b, s, m, t->parents, NULL);
+	if (t->log && m->queue)
+		sql_text(b, s, m, m->key, t->log);
 	buf_str(b, "END");
 }
 
@@ -192,6 +195,34 @@ static void plan_backfill(struct plan *p, const struct model *m)
 		 "$K NOT IN (SELECT key FROM $S) ORDER BY $K;\n");
 }
 
+/* Makes it unless it is there; the template is its definition. */
+static int plan_object(struct plan *p, const struct model *m, const char *name, const char *template, struct err *e)
+{
+	int r = find_object(&p->s->writer, "table", name, NULL, e);
+	if (r == 0)
+		sql_text(&p->tables, p->s, m, m->key, template);
+	return r < 0 ? r : 0;
+}
+
+/* What only queues have: a log for each job, and a list of queues that are paused. */
+static int plan_queue(struct plan *p, const struct model *m, struct err *e)
+{
+	buf_auto log = BUF_INIT;
+	if (!m->queue || p->s->tables[m->index].view)
+		return 0;
+	buf_printf(&log, "rowfs_log_%s", m->table);
+	int r = plan_object(p, m, buf_text(&log),
+			    "CREATE TABLE $G (key ANY NOT NULL, at INTEGER NOT NULL, text BLOB NOT NULL, "
+			    "PRIMARY KEY (key, at)) WITHOUT ROWID, STRICT;\n",
+			    e);
+	if (r == 0)
+		r = plan_object(p, m, "rowfs_paused",
+				"CREATE TABLE IF NOT EXISTS rowfs_paused (queue TEXT PRIMARY KEY COLLATE NOCASE, "
+				"since TEXT NOT NULL) STRICT;\n",
+				e);
+	return r;
+}
+
 /* Existing tables whose keys SQLite does not count; see KEY_NEXT. */
 static void plan_sequence(struct plan *p, const struct model *m, const struct table *t)
 {
@@ -241,6 +272,29 @@ static int plan_index(struct plan *p, const struct model *m, const struct field 
 	return buf_failed(&full) ? err_nomem(e) : 0;
 }
 
+/* The fields are part of the name: other ones need another index. */
+static int plan_unique_index(struct plan *p, const struct model *m, struct err *e)
+{
+	buf_auto name = BUF_INIT;
+	if (m->queue->nunique == 0)
+		return 0;
+	buf_str(&name, "unique");
+	for (size_t i = 0; i < m->queue->nunique; i++)
+		buf_printf(&name, "_%s", m->queue->unique[i]->name);
+	if (buf_failed(&name))
+		return err_nomem(e);
+	return plan_index(p, m, m->key, buf_text(&name), " ON $T ($e) WHERE " JOB_ACTIVE_SQL ";\n", e);
+}
+
+static int plan_queue_indexes(struct plan *p, const struct model *m, struct err *e)
+{
+	int r = plan_index(p, m, m->key, "due",
+			   " ON $T ($a, $p DESC, " JOB_WHEN_SQL ", $K) WHERE " JOB_ACTIVE_SQL ";\n", e);
+	if (r == 0)
+		r = plan_index(p, m, m->key, "ended", " ON $T (" JOB_END_SQL ", $a, $K) WHERE " JOB_ENDED_SQL ";\n", e);
+	return r ? r : plan_unique_index(p, m, e);
+}
+
 static int plan_indexes(struct plan *p, const struct model *m, struct err *e)
 {
 	int r = 0;
@@ -251,12 +305,7 @@ static int plan_indexes(struct plan *p, const struct model *m, struct err *e)
 		if (field_indexed(m, f) && !f->unique && (f->references || !p->s->tables[m->index].indexed[i]))
 			r = plan_index(p, m, f, f->name, " ON $T ($F);\n", e);
 	}
-	if (!r && m->queue)
-		r = plan_index(p, m, m->key, "due",
-			       " ON $T ($a, $p DESC, COALESCE(rtrim($w, 'Z'), ''), $K) "
-			       "WHERE $a IN ('queued', 'running');\n",
-			       e);
-	return r;
+	return r || !m->queue ? r : plan_queue_indexes(p, m, e);
 }
 
 static int make_plan(struct plan *p, struct err *e)
@@ -266,6 +315,8 @@ static int make_plan(struct plan *p, struct err *e)
 	bool sequence = false;
 	for (size_t i = 0; !r && i < schema->nmodels; i++)
 		r = plan_table(p, &schema->models[i], e);
+	for (size_t i = 0; !r && i < schema->nmodels; i++)
+		r = plan_queue(p, &schema->models[i], e);
 	for (size_t i = 0; !r && i < schema->nmodels; i++)
 		r = plan_indexes(p, &schema->models[i], e);
 	if (!r)

@@ -16,8 +16,7 @@ struct context {
 	bool filter; /* for a viewer who sees only what is his */
 };
 
-#define QUEUED_OR_RUNNING "$a IN ('queued', 'running')"
-#define DELETED_COLUMNS   "serial, key, uid, time, length(CAST(text AS BLOB))"
+#define DELETED_COLUMNS "serial, key, uid, time, length(CAST(text AS BLOB))"
 
 #define VERSION_COLUMNS "serial, record, time, verb, uid, gid, pid, comm, length(CAST(text AS BLOB))"
 /* Not the present version of its record, nor too old. ?1 is the horizon. */
@@ -49,13 +48,6 @@ static const char *const templates[STATEMENTS] = {
     [KEY_BELOW] = "SELECT COALESCE((SELECT max($K) FROM $T WHERE $K < ?1), 0)",
     [KEY_ADD] = "INSERT INTO $N (name, seq) SELECT name, ?1 FROM sqlite_schema "
 		"WHERE type = 'table' AND name = $t COLLATE NOCASE",
-    [JOB_DUE] = "SELECT $K FROM $T WHERE " QUEUED_OR_RUNNING " AND $a = 'queued' AND "
-		"COALESCE(rtrim($w, 'Z'), '') <= ?1 "
-		"ORDER BY $p DESC, COALESCE(rtrim($w, 'Z'), ''), $K LIMIT 1",
-    [JOB_NEXT] = "SELECT CAST((julianday(min(rtrim($w, 'Z'))) - julianday('now')) * 86400000 AS INTEGER) + 1 "
-		 "FROM $T WHERE " QUEUED_OR_RUNNING " AND $a = 'queued'",
-    [JOB_ACTIVE] = "SELECT $K FROM $T WHERE " QUEUED_OR_RUNNING " AND $a = ?1 ORDER BY $K",
-    [JOB_STATUS] = "SELECT $K FROM $T WHERE $a = ?1 ORDER BY $K",
     [DELETED_KEEP] = "INSERT OR REPLACE INTO rowfs_deleted (model, key, uid, time, text, secrets) "
 		     "VALUES ($D, ?1, ?2, ?3, ?4, ?5)",
     /* The oldest have the lowest serials; a delete adds one and looks at several, so that none piles up. */
@@ -166,19 +158,38 @@ static void write_queue_field(const struct context *c, enum queue_field field)
 	sql_name(c->b, c->m->queue->fields[field]->name);
 }
 
-static void write_status(const struct context *c)
+static const struct {
+	char letter;
+	enum queue_field field;
+} queue_letters[] = {
+    {'a', QUEUE_STATUS}, {'w', QUEUE_RUN_AT},      {'p', QUEUE_PRIORITY},   {'l', QUEUE_LEASE_UNTIL},
+    {'b', QUEUE_WORKER}, {'f', QUEUE_FINISHED_AT}, {'g', QUEUE_CREATED_AT}, {'q', QUEUE_STARTED_AT},
+};
+
+static void write_log_table(const struct context *c)
 {
-	write_queue_field(c, QUEUE_STATUS);
+	buf_auto name = BUF_INIT;
+	buf_printf(&name, "rowfs_log_%s", c->m->table);
+	sql_name(c->b, buf_text(&name));
+	c->b->failed |= buf_failed(&name);
 }
 
-static void write_run_at(const struct context *c)
+static void write_unique_equal(const struct context *c)
 {
-	write_queue_field(c, QUEUE_RUN_AT);
+	for (size_t i = 0; i < c->m->queue->nunique; i++) {
+		const struct field *f = c->m->queue->unique[i];
+		buf_str(c->b, i ? " AND " : "");
+		sql_name(c->b, f->name);
+		buf_printf(c->b, " IS ?%zu", f->index + 1);
+	}
 }
 
-static void write_priority(const struct context *c)
+static void write_unique(const struct context *c)
 {
-	write_queue_field(c, QUEUE_PRIORITY);
+	for (size_t i = 0; i < c->m->queue->nunique; i++) {
+		buf_str(c->b, i ? ", " : "");
+		sql_name(c->b, c->m->queue->unique[i]->name);
+	}
 }
 
 static bool stamped(const struct context *c)
@@ -392,9 +403,9 @@ static const struct {
     {'S', write_sidecar},
     {'K', write_key},
     {'F', write_field},
-    {'a', write_status},
-    {'w', write_run_at},
-    {'p', write_priority},
+    {'G', write_log_table},
+    {'E', write_unique_equal},
+    {'e', write_unique},
     {'s', write_serial},
     {'M', write_times},
     {'J', write_join},
@@ -432,6 +443,9 @@ static void write_template(const struct context *c, const char *template)
 		for (size_t i = 0; i < sizeof(letters) / sizeof(letters[0]); i++)
 			if (letters[i].letter == *template)
 				letters[i].write(c);
+		for (size_t i = 0; i < sizeof(queue_letters) / sizeof(queue_letters[0]); i++)
+			if (queue_letters[i].letter == *template)
+				write_queue_field(c, queue_letters[i].field);
 	}
 }
 
@@ -443,6 +457,9 @@ void sql_text(struct buf *b, const struct store *s, const struct model *m, const
 
 bool statement_filters(enum statement statement)
 {
+	bool job = statement >= JOB_STATEMENTS && statement < JOB_STATEMENTS_END;
+	if (job)
+		return false;
 	return strstr(templates[statement], "$Y") || strstr(templates[statement], "$y");
 }
 
@@ -450,7 +467,8 @@ void sql_statement(struct buf *b, const struct store *s, const struct model *m, 
 		   const struct field *f, bool filter)
 {
 	const struct context c = {b, s, m, f, filter};
-	write_template(&c, templates[statement]);
+	bool job = statement >= JOB_STATEMENTS && statement < JOB_STATEMENTS_END;
+	write_template(&c, job ? job_templates[statement - JOB_STATEMENTS] : templates[statement]);
 }
 
 static const char *const column_types[TYPE_COUNT] = {

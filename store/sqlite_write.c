@@ -1,5 +1,5 @@
 /*
- * sqlite_write.c - changing rows in the write transaction, and the queries of the job runner.
+ * sqlite_write.c - changing rows in the write transaction.
  *
  * Times and serials are kept by the tables' triggers (sqlite_table.c), so that nothing here has to.
  */
@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 
 static void bind_row(sqlite3_stmt *stmt, const struct model *m, const struct value *row)
 {
@@ -192,63 +191,4 @@ int txn_keep_stamp(struct txn *t, const struct model *m, const struct value *key
 		sqlite3_bind_int64(stmt, 4, stamp->serial);
 	r = stmt_step(t->conn, stmt, e);
 	return r < 0 ? r : 0;
-}
-
-/* ---- jobs ---- */
-
-/* Without its Z a canonical time sorts by time; with it, 12:00:00.5Z would come before 12:00:00Z. */
-static size_t now_text(char *out)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_REALTIME, &now);
-	size_t len = value_now(now, out);
-	return len && out[len - 1] == 'Z' ? len - 1 : len;
-}
-
-static int next_due(struct conn *c, const struct model *queue, long long *next_ms, struct err *e)
-{
-	stmt_auto *stmt = NULL;
-	int r = conn_statement(c, queue, JOB_NEXT, NULL, &stmt, e);
-	if (r)
-		return r;
-	r = stmt_step(c, stmt, e);
-	if (r < 0)
-		return r;
-	*next_ms = -1;
-	if (sqlite3_column_type(stmt, 0) != SQLITE_NULL) {
-		*next_ms = sqlite3_column_int64(stmt, 0);
-		*next_ms = *next_ms < 1 ? 1 : *next_ms;
-	}
-	return 0;
-}
-
-int store_due_job(struct conn *c, const struct model *queue, struct arena *a, struct value *key, long long *next_ms,
-		  struct err *e)
-{
-	stmt_auto *stmt = NULL;
-	char now[64];
-	size_t len = now_text(now);
-	int r = conn_statement(c, queue, JOB_DUE, NULL, &stmt, e);
-	if (r)
-		return r;
-	sqlite3_bind_text(stmt, 1, now, (int)len, SQLITE_STATIC);
-	r = stmt_step(c, stmt, e);
-	if (r == 0)
-		return next_due(c, queue, next_ms, e);
-	if (r < 0)
-		return r;
-	struct value v = column_value(stmt, 0);
-	return value_copy(a, &v, key) ? err_nomem(e) : 1;
-}
-
-int store_jobs_with(struct conn *c, const struct model *queue, const char *status, struct arena *a, struct value **keys,
-		    size_t *n, struct err *e)
-{
-	stmt_auto *stmt = NULL;
-	bool active = !strcmp(status, "queued") || !strcmp(status, "running");
-	int r = conn_statement(c, queue, active ? JOB_ACTIVE : JOB_STATUS, NULL, &stmt, e);
-	if (r)
-		return r;
-	sqlite3_bind_text(stmt, 1, status, -1, SQLITE_STATIC);
-	return stmt_keys(c, stmt, a, keys, n, e);
 }

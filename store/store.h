@@ -46,6 +46,12 @@ int store_open_memory(struct store **out, const struct schema *schema, struct er
 void store_close(struct store *s); /* NULL is fine; no conn may be in use */
 /* Tells another process that waits to open the database that this one will close it soon. */
 void store_ending(struct store *s);
+/*
+ * The descriptor that keeps other mounts away, -1 without one: as long as a process has it open, they wait. And what
+ * store_ending does, with it, for a process that has inherited it.
+ */
+int store_hold_fd(const struct store *s);
+void store_hold_ending(int fd);
 /* The comparison alone: 0 also where there is no database or table yet; changes nothing. */
 int store_compare(const struct schema *schema, struct err *e);
 /* The statements that would close the differences between schema and database, one a line; runs none. */

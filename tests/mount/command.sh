@@ -290,22 +290,19 @@ test_paths_are_relative_to_mount_conf() {
 	test -e sub/shop.db
 }
 
-test_what_is_not_in_this_version_says_so() {
-	local text
-	for text in 'embeds-many items by id'; do
-		conf <<END
+test_a_model_that_embeds_what_is_not_there_is_a_mistake() {
+	conf <<'END'
 store sqlite:shop.db
 model items {
 	fields {
 		id integer key
 		name string
 	}
-	$text
+	embeds-many items by id
 }
 END
-		is "$(status rowfs check mount.conf)" 1 "$text"
-		has "$(cat out err)" '^mount.conf:7:[0-9]+: error: '
-	done
+	is "$(status rowfs check mount.conf)" 1
+	has "$(cat out err)" '^mount.conf:7:[0-9]+: error: '
 }
 
 # ---- mount(8) ----

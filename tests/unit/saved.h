@@ -91,7 +91,8 @@ static inline int saved_remove(const char *path, const struct stat *st, int type
 	return remove(path);
 }
 
-static inline void saved_close(struct saved *s)
+/* All but the directory, which another one may use too. */
+static inline void saved_end(struct saved *s)
 {
 	saver_free(s->saver);
 	journal_free(s->journal);
@@ -101,6 +102,11 @@ static inline void saved_close(struct saved *s)
 	conf_release(&s->conf);
 	arena_release(&s->arena);
 	err_release(&s->error);
+}
+
+static inline void saved_close(struct saved *s)
+{
+	saved_end(s);
 	nftw(s->directory, saved_remove, 8, FTW_DEPTH | FTW_PHYS);
 }
 

@@ -1,6 +1,8 @@
 /*
  * test_store.c - rows through store.h: reading, writing, printing with relations, cursors, checks, keys and jobs.
  */
+#include "../../store/queue.h"
+#include "../../store/queue.h"
 #include "store_fixture.h"
 
 static const struct model *users, *orders, *notes, *jobs;
@@ -419,21 +421,21 @@ static void add_job(int64_t id, const char *status, int64_t priority, const char
 	ck_assert_msg(r == 0, "%s", error.text);
 }
 
-static int64_t due_job(long long *next_ms)
+static int64_t due_job(int64_t *next_ms)
 {
-	struct value key = value_integer(-1);
+	struct keys keys;
 	struct conn *c = store_read_begin(store, &error);
-	int r = store_due_job(c, jobs, &arena, &key, next_ms, &error);
-	ck_assert_msg(r >= 0, "%s", error.text);
+	ck_assert_int_eq(queue_jobs(c, jobs, JOBS_DUE, 1, &arena, &keys, &error), 0);
+	ck_assert_int_eq(queue_next(c, jobs, JOBS_DUE, next_ms, &error), 0);
 	store_read_end(c);
-	return r ? key.integer : -1;
+	return keys.n ? keys.of[0].integer : -1;
 }
 
 START_TEST(the_due_job_is_the_one_of_highest_priority_that_waits_longest)
 {
-	long long next_ms = 0;
+	int64_t next_ms = 0;
 	ck_assert_int_eq(due_job(&next_ms), -1);
-	ck_assert_int_eq(next_ms, -1);
+	ck_assert(next_ms == QUEUE_NEVER);
 	add_job(1, "queued", 0, "2020-01-01T00:00:00Z");
 	add_job(2, "queued", 5, "2020-01-01T00:00:00.5Z");
 	add_job(3, "queued", 5, "2020-01-01T00:00:00Z");
@@ -449,20 +451,79 @@ START_TEST(the_due_job_is_the_one_of_highest_priority_that_waits_longest)
 }
 END_TEST
 
-START_TEST(jobs_are_found_by_status)
+/* As text. */
+static const char *found(enum job_group group, size_t most)
 {
-	struct value *keys;
-	size_t n;
-	add_job(1, "running", 0, "2020-01-01T00:00:00Z");
-	add_job(2, "done", 0, "2020-01-01T00:00:00Z");
+	buf_auto text = BUF_INIT;
+	struct keys keys;
 	struct conn *c = store_read_begin(store, &error);
-	ck_assert_int_eq(store_jobs_with(c, jobs, "running", &arena, &keys, &n, &error), 0);
-	ck_assert(n == 1 && keys[0].integer == 1);
-	ck_assert_int_eq(store_jobs_with(c, jobs, "done", &arena, &keys, &n, &error), 0);
-	ck_assert(n == 1 && keys[0].integer == 2);
-	ck_assert_int_eq(store_jobs_with(c, jobs, "failed", &arena, &keys, &n, &error), 0);
-	ck_assert_uint_eq(n, 0);
+	ck_assert_msg(queue_jobs(c, jobs, group, most, &arena, &keys, &error) == 0, "%s", error.text);
 	store_read_end(c);
+	for (size_t i = 0; i < keys.n; i++)
+		buf_printf(&text, "%s%lld", i ? " " : "", (long long)keys.of[i].integer);
+	return arena_copy(&arena, buf_text(&text), text.len);
+}
+
+START_TEST(due_jobs_are_found_by_priority_then_time_then_key)
+{
+	add_job(1, "queued", -3, "2020-01-01T00:00:00Z");
+	add_job(2, "queued", 5, "2020-01-01T00:00:00.5Z");
+	add_job(3, "queued", 5, "2020-01-01T00:00:00Z");
+	add_job(4, "queued", 5, "2020-01-01T00:00:00Z");
+	add_job(5, "queued", 7, "2999-01-01T00:00:00Z");
+	add_job(6, "done", 5, "2020-01-01T00:00:00Z");
+	add_job(7, "queued", 0, "2020-01-01T00:00:00Z");
+	ck_assert_str_eq(found(JOBS_DUE, 10), "3 4 2 7 1");
+	ck_assert_str_eq(found(JOBS_DUE, 2), "3 4");
+}
+END_TEST
+
+START_TEST(jobs_are_found_by_what_became_of_them)
+{
+	add_job(1, "running", 0, "2020-01-01T00:00:00Z");
+	add_job(2, "running", 0, "2020-01-01T00:00:00Z");
+	add_job(3, "running", 0, "2020-01-01T00:00:00Z");
+	foreign("update jobs set lease_until = '2020-01-01T00:00:00Z', worker = '5' where id = 2");
+	foreign("update jobs set lease_until = '2999-01-01T00:00:00Z', worker = 'rowfs' where id = 3");
+	ck_assert_str_eq(found(JOBS_EXPIRED, 10), "2");
+	ck_assert_str_eq(found(JOBS_LEFT, 10), "3");
+}
+END_TEST
+
+START_TEST(a_log_keeps_its_end)
+{
+	static char part[LIMIT_JOB_LOG / 3];
+	struct value key = value_integer(1);
+	struct log_range range;
+	int64_t end = 0;
+	buf_auto text = BUF_INIT;
+	add_job(1, "running", 0, "2020-01-01T00:00:00Z");
+	for (int i = 0; i < 5; i++) {
+		memset(part, 'a' + i, sizeof part);
+		ck_assert_int_eq(queue_log_add(store, jobs, &key, part, sizeof part, &end, &error), 0);
+	}
+	ck_assert_int_eq(end, 5 * (int64_t)sizeof part);
+	struct conn *c = store_read_begin(store, &error);
+	ck_assert_int_eq(queue_log_range(c, jobs, &key, &range, &error), 0);
+	ck_assert_int_eq(range.end, end);
+	ck_assert_int_le(range.end - range.start, LIMIT_JOB_LOG);
+	ck_assert_int_eq(queue_log_read(c, jobs, &key, end - (int64_t)sizeof part - 2, 4, &text, &error), 0);
+	ck_assert_str_eq(buf_text(&text), "ddee");
+	store_read_end(c);
+}
+END_TEST
+
+START_TEST(a_log_goes_with_its_job_and_follows_its_key)
+{
+	struct value key = value_integer(1);
+	int64_t end;
+	add_job(1, "done", 0, "2020-01-01T00:00:00Z");
+	ck_assert_int_eq(queue_log_add(store, jobs, &key, "x", 1, &end, &error), 0);
+	foreign("update jobs set id = 9");
+	ck_assert_int_eq(foreign_integer("select key from rowfs_log_jobs"), 9);
+	ck_assert_int_eq(queue_log_add(store, jobs, &key, "x", 1, &end, &error), -ENOENT);
+	foreign("delete from jobs");
+	ck_assert_int_eq(foreign_integer("select count(*) from rowfs_log_jobs"), 0);
 }
 END_TEST
 
@@ -514,7 +575,10 @@ static void add(TCase *cases)
 	tcase_add_test(cases, keys_are_never_given_again);
 	tcase_add_test(cases, the_last_key_is_the_last);
 	tcase_add_test(cases, the_due_job_is_the_one_of_highest_priority_that_waits_longest);
-	tcase_add_test(cases, jobs_are_found_by_status);
+	tcase_add_test(cases, due_jobs_are_found_by_priority_then_time_then_key);
+	tcase_add_test(cases, jobs_are_found_by_what_became_of_them);
+	tcase_add_test(cases, a_log_keeps_its_end);
+	tcase_add_test(cases, a_log_goes_with_its_job_and_follows_its_key);
 	tcase_add_test(cases, a_record_is_never_too_long_because_of_its_children);
 }
 
