@@ -77,15 +77,16 @@ struct conn *store_read_begin(struct store *s, struct err *e)
 }
 
 /* Relations may show many rows, for which no save shall wait. */
-struct conn *store_read_once(struct store *s, const struct model *m, struct err *e)
+struct conn *store_read_once(struct store *s, const struct model *m, uid_t viewer, struct err *e)
 {
 	if (m->nrelations == 0 && !s->memory && turn_try(s)) {
+		store_view_as(&s->writer, viewer);
 		if (writer_check(s, e) == 0)
 			return &s->writer;
-		turn_pass(s);
+		store_read_end(&s->writer);
 		return NULL;
 	}
-	struct conn *c = store_read_begin(s, e);
+	struct conn *c = store_read_as(s, viewer, e);
 	if (!c)
 		return NULL;
 	c->once = true;
@@ -99,12 +100,13 @@ void store_read_end(struct conn *c)
 {
 	if (!c)
 		return;
+	c->once = false;
+	c->viewer = VIEW_ALL;
 	if (c == &c->store->writer) {
 		turn_pass(c->store);
 		return;
 	}
 	err_auto ignored = ERR_INIT;
-	c->once = false;
 	struct store *s = c->store;
 	bool sound = !c->begun || conn_control(c, CONTROL_COMMIT, &ignored) == 0;
 	c->begun = false;

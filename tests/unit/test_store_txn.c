@@ -67,7 +67,7 @@ static int look_up(int64_t id, struct conn **out)
 {
 	struct value key = value_integer(id);
 	struct err ignored = ERR_INIT;
-	*out = store_read_once(store, logs, &error);
+	*out = store_read_once(store, logs, VIEW_ALL, &error);
 	return store_get(*out, logs, &key, &arena, NULL, NULL, &ignored);
 }
 
@@ -77,7 +77,7 @@ START_TEST(one_record_is_looked_up_where_the_pages_are_and_beside_a_transaction_
 	struct value row[] = {value_integer(1)};
 	ck_assert_int_eq(look_up(1, &c), -ENOENT);
 	ck_assert_ptr_eq(c, &store->writer);
-	struct conn *second = store_read_once(store, logs, &error);
+	struct conn *second = store_read_once(store, logs, VIEW_ALL, &error);
 	ck_assert_ptr_ne(second, &store->writer);
 	store_read_end(second);
 	store_read_end(c);
