@@ -77,8 +77,8 @@ int64_t mount_next_serial(struct mount *m);
 struct actor mount_actor(fuse_req_t req);
 /* The only way in which fs/ reads: as the user sees it (store_read_as). tests/layers.sh checks that. */
 struct conn *mount_read(struct mount *m, uid_t viewer, struct err *e);
-struct conn *mount_read_once(struct mount *m, const struct model *model, uid_t viewer,
-			     struct err *e); /* store_read_once */
+/* The same for a single call (store_read_once). */
+struct conn *mount_read_once(struct mount *m, const struct model *model, uid_t viewer, struct err *e);
 /* 0 or -EACCES: whether the caller has the permissions (of R_OK, W_OK, X_OK) on something with these attributes. */
 int mount_may(fuse_req_t req, const struct stat *st, int wanted);
 /* 0 or -EACCES: whether the caller may read, of the node's model, what is his where it has owners, else any record. */

@@ -12,6 +12,7 @@
 #include <semaphore.h>
 #include <sqlite3.h>
 #include <stdatomic.h>
+#include <time.h>
 
 #include "limits.h"
 #include "queue.h"
@@ -22,6 +23,7 @@ enum {
 	CHECKPOINT_PAGES = 1000,        /* more in the log than at the last checkpoint start the checkpointer */
 	GROUP_AGE_NS = 5 * 1000 * 1000, /* an older group is not extended: one slow hook must not delay many saves */
 	COMPANY_NS = 30 * 1000,         /* a shorter wait for others would not pay */
+	PLACE_NS = 1000 * 1000,         /* the database is looked for at its path no more often */
 };
 
 /* Prepared once a connection, when first used. Their text is in the table in sqlite_text.c. */
@@ -139,10 +141,11 @@ enum pending_statement {
 struct conn {
 	struct store *store;
 	sqlite3 *db;
-	bool begun;    /* a reader's snapshot has begun */
-	bool once;     /* the reader needs none: its first statement is active until it has read all */
-	bool doubtful; /* it has read what is no database: its cache must go */
-	uid_t viewer;  /* VIEW_ALL, or who sees only what is his */
+	int64_t in_place_ns; /* when its file was last seen to be where it was opened */
+	bool begun;          /* a reader's snapshot has begun */
+	bool once;           /* the reader needs none: its first statement is active until it has read all */
+	bool doubtful;       /* it has read what is no database: its cache must go */
+	uid_t viewer;        /* VIEW_ALL, or who sees only what is his */
 	sqlite3_stmt *control[CONTROL_COUNT];
 	sqlite3_stmt *pending[PENDING_STATEMENTS];
 	sqlite3_stmt ***models; /* by model index, then slot, those for viewers last; NULL until used */
@@ -270,6 +273,13 @@ struct store {
 	pthread_cond_t checkpoint_wanted;
 	bool checkpoint_due, stopping;
 };
+
+static inline int64_t monotonic_ns(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+}
 
 /* sqlite.c */
 struct store *store_new(const struct schema *schema, bool read_only, bool memory);

@@ -27,9 +27,7 @@ struct holder {
 
 static long long monotonic_ms(void)
 {
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+	return monotonic_ns() / 1000000;
 }
 
 static int lock_bytes(int fd, int command, struct flock *lock)
@@ -90,12 +88,20 @@ int store_hold(struct store *s, struct err *e)
 	return wait_for(s->hold_fd, path, e);
 }
 
-/* A save to a file that has been removed or replaced would be gone with the mount. */
+/*
+ * A save to a file that has been removed or replaced would be gone with the mount. As that can happen between looking
+ * and the commit too, nothing is lost by not looking again for a millisecond.
+ */
 int conn_check_place(struct conn *c, struct err *e)
 {
 	int moved = 0;
-	if (c->store->memory || sqlite3_file_control(c->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved) || !moved)
+	int64_t now = monotonic_ns();
+	if (c->store->memory || now - c->in_place_ns < PLACE_NS)
 		return 0;
+	if (sqlite3_file_control(c->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved) || !moved) {
+		c->in_place_ns = now;
+		return 0;
+	}
 	return err_set(e, EIO, "%s was moved, removed or replaced while it was mounted; put it back or mount again",
 		       c->store->schema->database);
 }

@@ -80,11 +80,10 @@ struct conn *store_read_begin(struct store *s, struct err *e)
 struct conn *store_read_once(struct store *s, const struct model *m, uid_t viewer, struct err *e)
 {
 	if (m->nrelations == 0 && !s->memory && turn_try(s)) {
-		if (writer_check(s, e) == 0) {
-			store_view_as(&s->writer, viewer);
+		store_view_as(&s->writer, viewer);
+		if (writer_check(s, e) == 0)
 			return &s->writer;
-		}
-		turn_pass(s);
+		store_read_end(&s->writer);
 		return NULL;
 	}
 	struct conn *c = store_read_as(s, viewer, e);
@@ -101,13 +100,13 @@ void store_read_end(struct conn *c)
 {
 	if (!c)
 		return;
+	c->once = false;
 	c->viewer = VIEW_ALL;
 	if (c == &c->store->writer) {
 		turn_pass(c->store);
 		return;
 	}
 	err_auto ignored = ERR_INIT;
-	c->once = false;
 	struct store *s = c->store;
 	bool sound = !c->begun || conn_control(c, CONTROL_COMMIT, &ignored) == 0;
 	c->begun = false;

@@ -81,13 +81,6 @@ bool turn_try(struct store *s)
 
 /* ---- the group ---- */
 
-static int64_t monotonic_ns(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
-}
-
 /* Another program's commits show as a new data_version; within a transaction there can be none. */
 static void look_elsewhere(struct store *s)
 {
