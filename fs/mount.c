@@ -87,11 +87,7 @@ struct conn *mount_read(struct mount *m, uid_t viewer, struct err *e)
 
 struct conn *mount_read_once(struct mount *m, uid_t viewer, struct err *e)
 {
-	struct conn *c = store_read_once(m->store, e);
-
-	if (c)
-		store_view_as(c, viewer);
-	return c;
+	return store_read_once(m->store, viewer, e);
 }
 
 int mount_may_read_deleted(const struct mount *m, fuse_req_t req, const struct node *node)
@@ -193,10 +189,15 @@ void mount_text_stat(struct stat *st, uint64_t ino, mode_t mode, uid_t uid, size
 	mount_stat_size(st, size);
 }
 
+static bool is_by(enum node_kind kind)
+{
+	return kind == NODE_BY || kind == NODE_BY_FIELD || kind == NODE_BY_VALUE;
+}
+
 void mount_dir_stat(const struct mount *m, uint64_t ino, mode_t mode, struct stat *st)
 {
 	struct node node = node_decode(ino);
-	const struct model *model = node.kind == NODE_MODEL ? mount_model(m, node.model) : NULL;
+	const struct model *model = node.kind == NODE_MODEL || is_by(node.kind) ? mount_model(m, node.model) : NULL;
 	int64_t ns = m->changed[model ? model->index : m->schema->nmodels];
 
 	*st = (struct stat){.st_ino = ino,
@@ -230,6 +231,19 @@ void mount_record_stat(const struct mount *m, const struct model *model, const s
 			    .st_gid = m->gid};
 	stat_times(st, stamp->mtime_ns, stamp->ctime_ns);
 	mount_stat_size(st, size);
+}
+
+mode_t mount_dir_mode(const struct mount *m, const struct node *node)
+{
+	const struct model *model = node->kind == NODE_MODEL || is_by(node->kind) ? mount_model(m, node->model) : NULL;
+	const struct view *v = view_of(node->kind);
+
+	if (!model)
+		return v ? v->mode : S_IFDIR | 0755;
+	if (node->kind == NODE_MODEL)
+		return S_IFDIR | model->dir_mode;
+	mode_t readers = model->owned ? 0444 : model->mode & 0444;
+	return S_IFDIR | (model->dir_mode & (readers | readers >> 1 | readers >> 2));
 }
 
 static int record_stat(struct mount *m, const struct model *model, const struct value *key, uid_t viewer,
@@ -333,12 +347,9 @@ static int stat_memory_node(struct mount *m, uint64_t ino, const struct actor *w
 
 static int stat_directory(struct mount *m, uint64_t ino, const struct node *node, struct stat *st)
 {
-	const struct view *v = view_of(node->kind);
-	const struct model *model = mount_model(m, node->model);
-
-	if (node->model && !model)
+	if (node->model && !mount_model(m, node->model))
 		return -ENOENT;
-	mount_dir_stat(m, ino, v ? v->mode : S_IFDIR | (model ? model->dir_mode : 0755), st);
+	mount_dir_stat(m, ino, mount_dir_mode(m, node), st);
 	return 0;
 }
 

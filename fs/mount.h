@@ -25,6 +25,8 @@ struct scratch;
 struct scratch_name;
 struct rejected;
 struct answers;
+struct by_table;
+struct by_place;
 
 struct mount {
 	struct conf *conf;
@@ -52,6 +54,8 @@ struct mount {
 	struct scratch_name *scratch_names;
 	struct rejected *rejected;
 	struct answers *answers;
+	struct by_table *by;
+	struct by_place *by_places;
 	int64_t next_memory; /* next serial of a NODE_MEMORY */
 };
 
@@ -65,7 +69,8 @@ int64_t mount_next_serial(struct mount *m);
 struct actor mount_actor(fuse_req_t req);
 /* The only way in which fs/ reads: as the user sees it (store_read_as). tests/layers.sh checks that. */
 struct conn *mount_read(struct mount *m, uid_t viewer, struct err *e);
-struct conn *mount_read_once(struct mount *m, uid_t viewer, struct err *e); /* store_read_once */
+/* The same for a single call (store_read_once). */
+struct conn *mount_read_once(struct mount *m, uid_t viewer, struct err *e);
 /* 0 or -EACCES: whether the caller has the permissions (of R_OK, W_OK, X_OK) on something with these attributes. */
 int mount_may(fuse_req_t req, const struct stat *st, int wanted);
 /* 0 or -EACCES: whether the caller may read, of the node's model, deleted records that are his. */
@@ -104,6 +109,8 @@ void mount_dir_stat(const struct mount *m, uint64_t ino, mode_t mode, struct sta
 mode_t mount_record_mode(const struct model *model);
 /* MODEL/.new: whoever may write the directory may write it, and read it, which takes a key for good. */
 mode_t mount_new_mode(const struct model *model);
+/* Of a directory. Who may not read records finds nothing by their values. */
+mode_t mount_dir_mode(const struct mount *m, const struct node *node);
 /* A record's attributes from its stamp and the size of its text. */
 void mount_record_stat(const struct mount *m, const struct model *model, const struct stamp *stamp, size_t size,
 		       struct stat *st);

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "by.h"
 #include "handle.h"
 #include "name.h"
 #include "rejected.h"
@@ -208,6 +209,7 @@ static move_function *const moves[][2] = {
     [ENTRY_SCRATCH] = {rename_scratch, save_scratch},
     [ENTRY_REJECTED] = {copy_rejected, save_rejected},
     [ENTRY_DELETED] = {copy_deleted, restore_deleted},
+    [ENTRY_BY] = {made_source, made_source},
     [ENTRY_SHOWN] = {made_source, made_source},
 };
 
@@ -329,10 +331,11 @@ void rename_name(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t
 			 .noreplace = flags & RENAME_NOREPLACE,
 			 .exchange = flags & RENAME_EXCHANGE};
 	err_auto e = ERR_INIT;
-	int rc = flags & RENAME_WHITEOUT ? -EOPNOTSUPP : find_ends(&v, req, &e);
+	bool by = node_decode(new_parent).kind == NODE_BY_VALUE;
+	int rc = flags & RENAME_WHITEOUT || (by && v.exchange) ? -EOPNOTSUPP : by ? 0 : find_ends(&v, req, &e);
 
 	if (rc == 0)
-		rc = carry_out(&v, &e);
+		rc = by ? by_move(req, parent, name, new_parent, new_name, &e) : carry_out(&v, &e);
 	arena_release(&v.arena);
 	mount_reply_error(req, rc);
 }

@@ -18,6 +18,7 @@
 #include "../hooks/program.h"
 #include "../store/log.h"
 #include "answered.h"
+#include "by.h"
 #include "command.h"
 #include "declared.h"
 #include "handle.h"
@@ -260,6 +261,7 @@ static void close_parts(struct mount *m)
 	scratch_release_all(m);
 	rejected_release_all(m);
 	answered_release_all(m);
+	by_release_all(m);
 	journal_free(m->journal);
 	store_close(m->store);
 	free((void *)m->changed);

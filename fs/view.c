@@ -79,6 +79,7 @@ static const struct view views[] = {
     {NODE_NEW, NODE_MODEL, ".new", S_IFREG, NULL},
     {NODE_INFO, NODE_MODEL, ".info", S_IFDIR | 0555, NULL},
     {NODE_DELETED, NODE_MODEL, ".deleted", S_IFDIR | 01777, NULL},
+    {NODE_BY, NODE_MODEL, ".by", S_IFDIR | 0755, NULL},
     {NODE_SCHEMA, NODE_INFO, "schema.json", S_IFREG | 0444, print_schema},
     {NODE_META, NODE_INFO, "meta.json", S_IFREG | 0444, print_meta},
     {NODE_COUNT, NODE_INFO, "count", S_IFREG | 0444, print_count},
@@ -138,7 +139,9 @@ int view_find_in(struct mount *m, const struct node *dir, const char *name, cons
 	(void)who, (void)a, (void)e;
 	if (v) {
 		out->kind = ENTRY_MADE;
-		mount_dir_stat(m, node_made(v->kind, dir->model), mode_of(m, v, dir->model), &out->st);
+		struct node node = {.kind = v->kind, .model = dir->model};
+		mode_t mode = S_ISDIR(v->mode) ? mount_dir_mode(m, &node) : mode_of(m, v, dir->model);
+		mount_dir_stat(m, node_made(v->kind, dir->model), mode, &out->st);
 	} else if (model && !model->hidden) {
 		out->kind = ENTRY_MADE;
 		model_stat(m, model, &out->st);

@@ -31,7 +31,6 @@ struct asked {
 	struct mount *m;
 	fuse_req_t req;
 	fuse_ino_t ino;
-	struct node node;
 	const struct model *model;
 	struct value key;
 	struct arena arena;
@@ -51,15 +50,15 @@ static int record_error(struct asked *x, struct buf *out)
 /* It tells who guesses the content that he is right: only for those who may read it. */
 static int record_sum(struct asked *x, struct buf *out)
 {
+	const struct actor who = {.uid = fuse_req_ctx(x->req)->uid};
 	char sum[CHECKSUM_SIZE];
 	err_auto e = ERR_INIT;
-
 	struct stat st;
-	const struct actor who = {.uid = fuse_req_ctx(x->req)->uid};
-	int seen = mount_stat(x->m, x->ino, &who, &st, &e);
 
-	if (seen < 0 || mount_may(x->req, &st, R_OK) < 0)
-		return seen < 0 ? seen : -EACCES;
+	if (mount_stat(x->m, x->ino, &who, &st, &e) < 0)
+		return -ENODATA;
+	if (mount_may(x->req, &st, R_OK) < 0)
+		return -EACCES;
 	struct conn *c = mount_read(x->m, who.uid, &e);
 	int rc = c ? store_checksum(c, x->model, &x->key, sum, &e) : -e.code;
 	store_read_end(c);
@@ -84,11 +83,12 @@ static int find_asked(struct asked *x)
 	err_auto e = ERR_INIT;
 	struct stat st;
 
-	x->node = node_decode(x->ino);
-	x->model = x->node.kind == NODE_RECORD ? mount_model(x->m, x->node.model) : NULL;
+	struct node node = node_decode(x->ino);
+
+	x->model = node.kind == NODE_RECORD ? mount_model(x->m, node.model) : NULL;
 	if (x->model && x->model->restricted && mount_stat(x->m, x->ino, &who, &st, &e) < 0)
 		return -ENOENT;
-	return x->model && mount_key(x->m, &x->node, &x->arena, &x->key, &e) == 0 ? 0 : -ENODATA;
+	return x->model && mount_key(x->m, &node, &x->arena, &x->key, &e) == 0 ? 0 : -ENODATA;
 }
 
 static int get_of_record(struct mount *m, fuse_req_t req, fuse_ino_t ino, const char *name, struct buf *out)
@@ -138,12 +138,8 @@ void xattr_list(fuse_req_t req, fuse_ino_t ino, size_t size)
 	struct mount *m = mount_of(req);
 	struct scratch *s = scratch_get(m, ino);
 	buf_auto names = BUF_INIT;
-	int rc = 0;
+	int rc = s ? scratch_listxattr(m, s, &names) : list_of_record(m, req, ino, &names);
 
-	if (s)
-		rc = scratch_listxattr(m, s, &names);
-	else
-		rc = list_of_record(m, req, ino, &names);
 	scratch_put(m, s);
 	reply_xattr(req, rc, &names, size);
 }

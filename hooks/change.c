@@ -120,6 +120,9 @@ static int check_expect(struct saving *v, const struct change *c, struct err *e)
 		return err_set(e, ENOENT, "%s does not exist", record_path(&v->arena, c->model, &c->key));
 	if (c->expect == EXPECT_NONE && c->old)
 		return err_set(e, EEXIST, "%s exists already", record_path(&v->arena, c->model, &c->key));
+	if (c->where && (!c->old || !value_equal(&c->old[c->where->index], &c->was)))
+		return err_set(e, ENOENT, "%s has another %s by now", record_path(&v->arena, c->model, &c->key),
+			       c->where->name);
 	return 0;
 }
 

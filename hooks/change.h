@@ -51,6 +51,8 @@ struct change {
 	enum request_kind kind; /* at most REQUEST_DELETE */
 	enum verb verb;         /* known once it is resolved */
 	enum expect expect;
+	const struct field *where; /* as in the request */
+	struct value was;
 	bool trusted;
 	bool exempt;     /* from what access.h asks: a hook, a cascade or the job runner does it for the actor */
 	bool makes_room; /* for a record that comes to its name */

@@ -59,6 +59,8 @@ static struct change *change_of_request(struct order *o, size_t i, struct err *e
 	if (!c)
 		return NULL;
 	c->expect = r->expect;
+	c->where = r->where;
+	c->was = r->was;
 	c->trusted = c->exempt = r->trusted;
 	c->checksum = r->checksum;
 	c->document = o->documents[i];

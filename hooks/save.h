@@ -54,6 +54,8 @@ struct request {
 	bool judged; /* json_scan has called all of the text complete */
 	const struct model *new_model;
 	struct value new_key;
+	const struct field *where; /* of PUT and MERGE: only while it has the value `was`, else ENOENT; NULL: always */
+	struct value was;
 	bool trusted; /* the job runner: read-only fields may be set, owners are not asked, hooks run */
 	/*
 	 * What store_checksum said of the record when it was read: where it has another one now, -EBUSY, found inside

@@ -393,9 +393,9 @@ struct conn *store_read_begin(struct store *s, struct err *e)
 	return c;
 }
 
-struct conn *store_read_once(struct store *s, struct err *e)
+struct conn *store_read_once(struct store *s, uid_t viewer, struct err *e)
 {
-	struct conn *c = store_read_begin(s, e);
+	struct conn *c = store_read_as(s, viewer, e);
 	if (!c)
 		return NULL;
 	c->once = true;
@@ -447,8 +447,8 @@ struct store *store_new(const struct schema *schema, bool read_only, bool memory
 	s->schema = schema;
 	s->read_only = read_only;
 	s->memory = memory;
-	s->uid = geteuid();
 	s->hold_fd = -1;
+	s->uid = geteuid();
 	s->writer.store = s->checkpoint.store = s;
 	s->tables = calloc(schema->nmodels + 1, sizeof(*s->tables));
 	s->touched = calloc(schema->nmodels + 1, sizeof(*s->touched));

@@ -63,6 +63,10 @@ enum statement {
 	FIELD_COUNT,
 	FIELD_SHOWN,
 	FIELD_EMBEDDED,
+	FIELD_RECORDS,
+	FIELD_FIRST,
+	FIELD_NEXT,
+	FIELD_HAS_NULL,
 	STATEMENTS
 };
 
@@ -115,7 +119,19 @@ struct table {
 	bool stamped;       /* a sidecar is kept */
 	bool autoincrement; /* SQLite keeps the key counter */
 	bool rowid;
-	unsigned number; /* sqlite_model.c */
+	unsigned number;                               /* sqlite_model.c */
+	bool indexed[LIMIT_FIELDS + 1 + QUEUE_FIELDS]; /* by field: an index of the table begins with it */
+};
+
+/* A statement that returns a key and a number, and is taken out of the cache so that several may walk one model. */
+struct cursor {
+	struct conn *conn;
+	const struct model *model;
+	sqlite3_stmt **slot; /* of the cache */
+	sqlite3_stmt *stmt;
+	enum statement statement;
+	const struct field *field; /* of FIELD_RECORDS, with the value that all of them have */
+	struct value value;
 };
 
 /* Keys from `next` on and below `end` that are taken in the database and were given to nobody yet (sqlite_key.c). */
@@ -147,8 +163,8 @@ struct touch {
 struct store {
 	const struct schema *schema;
 	bool read_only, memory;
-	uid_t uid;                     /* of who mounted */
 	int hold_fd;                   /* keeps other processes away; -1: none is kept */
+	uid_t uid;                     /* of who mounted */
 	bool deleted;                  /* rowfs_deleted is there */
 	struct table *tables;          /* by model index */
 	struct key_block *blocks;      /* the same; they belong to the thread whose turn it is, others may look */
@@ -237,6 +253,8 @@ void stmt_stamp(struct conn *c, sqlite3_stmt *stmt, const struct model *m, struc
 /* The statement stands on the row afterwards; the caller resets it. -ENOENT. */
 int row_find(struct conn *c, const struct model *m, enum statement what, const struct value *key, sqlite3_stmt **out,
 	     struct err *e);
+/* sqlite_row.c: takes the statement out of the cache. */
+int cursor_new(struct cursor **out, const struct cursor *of, struct err *e);
 
 /* sqlite_embed.c: the member's value; what grows far beyond LIMIT_RECORD is left unfinished. */
 int embedded_show(struct conn *c, const struct relation *relation, const struct value *key, int indent, struct buf *out,

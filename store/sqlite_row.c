@@ -83,34 +83,44 @@ int store_key_of(struct conn *c, const struct model *m, int64_t serial, struct a
 
 /* ---- lists ---- */
 
-struct cursor {
-	struct conn *conn;
-	sqlite3_stmt **slot; /* of the cache */
-	sqlite3_stmt *stmt;
-};
-
-/* The statement is taken out of the cache, so that several cursors may walk one model. */
-int cursor_open(struct cursor **out, struct conn *c, const struct model *m, int64_t after, struct err *e)
+int cursor_new(struct cursor **out, const struct cursor *of, struct err *e)
 {
 	struct cursor *cur = malloc(sizeof(*cur));
 	if (!cur)
 		return err_nomem(e);
-	*cur = (struct cursor){.conn = c};
-	int r = conn_statement(c, m, ROW_CURSOR, NULL, &cur->stmt, e);
+	*cur = *of;
+	int r = conn_statement(of->conn, of->model, of->statement, of->field, &cur->stmt, e);
 	if (r) {
 		free(cur);
 		return r;
 	}
-	cur->slot = conn_slot(c, m, ROW_CURSOR, NULL);
+	cur->slot = conn_slot(of->conn, of->model, of->statement, of->field);
 	*cur->slot = NULL;
-	sqlite3_bind_int64(cur->stmt, 1, after);
 	*out = cur;
 	return 0;
 }
 
+int cursor_open(struct cursor **out, struct conn *c, const struct model *m, int64_t after, struct err *e)
+{
+	const struct cursor all = {.conn = c, .model = m, .statement = ROW_CURSOR};
+	int r = cursor_new(out, &all, e);
+	if (!r)
+		sqlite3_bind_int64((*out)->stmt, 1, after);
+	return r;
+}
+
+/* A column that compares without case finds more than the value. */
+static bool fits(struct cursor *cur)
+{
+	struct value v = cur->field ? column_value(cur->stmt, 2) : value_null();
+	return !cur->field || value_equal(&v, &cur->value);
+}
+
 int cursor_next(struct cursor *cur, struct value *key, int64_t *serial, struct err *e)
 {
-	int r = stmt_step(cur->conn, cur->stmt, e);
+	int r;
+	while ((r = stmt_step(cur->conn, cur->stmt, e)) > 0 && !fits(cur))
+		;
 	if (r > 0) {
 		*key = column_value(cur->stmt, 0);
 		*serial = sqlite3_column_int64(cur->stmt, 1);

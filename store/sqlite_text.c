@@ -68,6 +68,10 @@ static const char *const templates[STATEMENTS] = {
     [FIELD_SHOWN] = "SELECT * FROM (SELECT $C, $O AS rowfs_order FROM $T AS t WHERE t.$F = ?1$Y "
 		    "ORDER BY $O DESC LIMIT ?2) ORDER BY rowfs_order",
     [FIELD_EMBEDDED] = "SELECT $C FROM $T AS t WHERE t.$F = ?1 ORDER BY $O",
+    [FIELD_RECORDS] = "SELECT t.$K, $g, t.$F FROM $G WHERE t.$F IS ?1 AND $g > ?2 AND $g <= $L$Y ORDER BY $g",
+    [FIELD_FIRST] = "SELECT t.$F FROM $T AS t WHERE t.$F IS NOT NULL$Y ORDER BY t.$F LIMIT 1",
+    [FIELD_NEXT] = "SELECT t.$F FROM $T AS t WHERE t.$F > ?1$Y ORDER BY t.$F LIMIT 1",
+    [FIELD_HAS_NULL] = "SELECT 1 FROM $T AS t WHERE t.$F IS NULL$Y LIMIT 1",
 };
 
 static void quoted(struct buf *b, const char *text, char quote)
@@ -208,6 +212,24 @@ static void write_only_visible(const struct context *c)
 	sql_visible(c->b, c->s, c->m);
 }
 
+/*
+ * What numbers the rows that an index over a field finds, in the order in which it has them: the row number, which the
+ * key is if it is an integer. A table without row numbers has them sorted by the sidecar's.
+ */
+static void write_place(const struct context *c)
+{
+	if (!model_integer_key(c->m) && c->s->tables[c->m->index].rowid)
+		buf_str(c->b, "t.rowid");
+	else
+		write_serial(c);
+}
+
+static void write_placed_rows(const struct context *c)
+{
+	bool joined = stamped(c) && !model_integer_key(c->m) && !c->s->tables[c->m->index].rowid;
+	sql_text(c->b, c->s, c->m, c->f, joined ? "$T AS t JOIN $S AS s ON s.key = t.$K" : "$T AS t");
+}
+
 static void write_sequence(const struct context *c)
 {
 	buf_str(c->b, c->s->tables[c->m->index].autoincrement ? "sqlite_sequence" : "rowfs_sequence");
@@ -241,11 +263,6 @@ static size_t write_fields(const struct context *c, bool (*wanted)(const struct 
 	return n;
 }
 
-static bool is_indexed(const struct model *m, const struct field *f)
-{
-	return f != m->key && (f->unique || f->references || (m->restricted && f == m->ownership.field));
-}
-
 static bool is_not_key(const struct model *m, const struct field *f)
 {
 	return f != m->key;
@@ -253,7 +270,7 @@ static bool is_not_key(const struct model *m, const struct field *f)
 
 static bool is_plain(const struct model *m, const struct field *f)
 {
-	return f != m->key && !is_indexed(m, f);
+	return f != m->key && !field_indexed(m, f);
 }
 
 static void write_columns(const struct context *c)
@@ -269,7 +286,7 @@ static void write_names(const struct context *c)
 static void write_indexed_equal(const struct context *c)
 {
 	for (size_t i = 0; i < c->m->nfields; i++) {
-		if (!is_indexed(c->m, &c->m->fields[i]))
+		if (!field_indexed(c->m, &c->m->fields[i]))
 			continue;
 		buf_str(c->b, " AND ");
 		sql_name(c->b, c->m->fields[i].name);
@@ -344,6 +361,8 @@ static const struct {
     {'M', write_times},
     {'J', write_join},
     {'R', write_ordered_rows},
+    {'g', write_place},
+    {'G', write_placed_rows},
     {'O', write_order},
     {'N', write_sequence},
     {'L', write_key_max},
