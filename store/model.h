@@ -135,7 +135,7 @@ struct model {
 	struct ownership ownership;
 	bool owned;                   /* `owner`, or part of a model that has it */
 	bool restricted;              /* `visible owner`, or part of a model that has it: others don't see it */
-	bool varies;                  /* its files show to each user other members: of a restricted model */
+	bool differs;                 /* not all may see the same of its files: they, or what they show, have owners */
 	mode_t mode, dir_mode;        /* default 0644, and 0777 with an owner, else 0755 */
 	const struct directive *conf; /* its block, for hooks/hook.h */
 };
