@@ -582,6 +582,19 @@ test_without_allow_other_nobody_else_gets_in() {
 	fails as 1001 ls mnt
 }
 
+test_a_database_that_others_read_is_told() {
+	unmount
+	: >daemon.log
+	chmod 644 shop.db
+	mount_rowfs mount.conf -o allow_other
+	has "$(cat daemon.log)" "shop.db can be read by every user \(mode 644\), with all that 'visible owner' hides"
+	unmount
+	: >daemon.log
+	chmod 640 shop.db
+	mount_rowfs mount.conf -o allow_other
+	hasnt "$(cat daemon.log)" 'every user'
+}
+
 test_hooks_are_exempt_and_act_for_who_saves() {
 	unmount
 	program hooks/other <<'END'
