@@ -273,15 +273,14 @@ static void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_
 /* ---- reading, writing, closing ---- */
 
 /*
- * Pages of mmap(2) are those of all who have the file open, whoever caused them to be read; where not all may see the
- * same there are none, and who looks at one gets SIGBUS. read(2) has a lock owner (fuse_direct_io), the kernel's own
- * reading has none: measured on Linux 6.18.
+ * The page cache, which mmap(2), sendfile(2) and splice(2) read, is everybody's: a page that one user's descriptor has
+ * filled is read through another's. Where not all may see the same nothing goes into it; the kernel makes EIO of any
+ * error, and SIGBUS for a mapping. read(2) has a lock owner (fuse_direct_io), the kernel's own reading of pages has
+ * none: measured on Linux 6.18.
  */
 static bool fills_page(const struct handle *h, const struct fuse_file_info *fi)
 {
-	const struct model *m = h->model;
-
-	return fi->lock_owner == 0 && m && (m->varies || (m->owned && handle_writes(h)));
+	return fi->lock_owner == 0 && h->model && h->model->differs;
 }
 
 static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
@@ -310,6 +309,16 @@ static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, stru
 		reply(req, rc, &e);
 	else
 		fuse_reply_buf(req, out.data, out.len);
+}
+
+/* With EOPNOTSUPP the kernel splices from its pages, with EINVAL programs copy by read(2): coreutils 9, Go, libuv. */
+static void op_copy(fuse_req_t req, fuse_ino_t ino, off_t off, struct fuse_file_info *fi, fuse_ino_t to, off_t to_off,
+		    struct fuse_file_info *to_fi, size_t len, int flags)
+{
+	const struct model *m = handle_of(fi)->model;
+
+	(void)ino, (void)off, (void)to, (void)to_off, (void)to_fi, (void)len, (void)flags;
+	fuse_reply_err(req, m && m->differs ? EINVAL : EOPNOTSUPP);
 }
 
 static void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off_t off,
@@ -414,6 +423,7 @@ const struct fuse_lowlevel_ops ops_table = {
     .read = op_read,
     .poll = op_poll,
     .write = op_write,
+    .copy_file_range = op_copy,
     .flush = op_flush,
     .fsync = op_fsync,
     .release = op_release,

@@ -226,6 +226,19 @@ static int start_clocks(struct mount *m, struct err *e)
 	return 0;
 }
 
+/* What the mount hides is no secret where others read the database itself. */
+static void tell_who_reads(const struct schema *s)
+{
+	struct stat st;
+	bool hides = false;
+
+	for (size_t i = 0; i < s->nmodels; i++)
+		hides |= s->models[i].restricted;
+	if (hides && stat(s->database, &st) == 0 && st.st_mode & S_IROTH)
+		log_info("%s can be read by every user (mode %03o), with all that 'visible owner' hides", s->database,
+			 (unsigned)st.st_mode & 0777);
+}
+
 static int open_parts(struct mount *m, struct declared *d, struct err *e)
 {
 	int rc = start_clocks(m, e);
@@ -242,6 +255,8 @@ static int open_parts(struct mount *m, struct declared *d, struct err *e)
 		rc = await_start(m, e);
 	if (rc == 0)
 		rc = saver_new(&m->saver, m->schema, m->hooks, m->store, m->journal, m->directory, e);
+	if (rc == 0)
+		tell_who_reads(m->schema);
 	return rc;
 }
 

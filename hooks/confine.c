@@ -151,12 +151,17 @@ void confine_release(struct confinement *c)
 	c->ruleset = -1;
 }
 
-int confine_child(const struct confinement *c)
+int confine_writing(const struct confinement *c)
+{
+	if (c->no_new_privileges && syscall(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return -1;
+	return c->ruleset < 0 ? 0 : (int)syscall(SYS_landlock_restrict_self, c->ruleset, 0);
+}
+
+int confine_use(const struct confinement *c)
 {
 	for (int i = 0; i < CONFINE_LIMITS; i++)
 		if (syscall(SYS_prlimit64, 0, c->limits[i].resource, &c->limits[i].limit, NULL) < 0)
 			return -1;
-	if (c->no_new_privileges && syscall(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		return -1;
-	return c->ruleset < 0 ? 0 : (int)syscall(SYS_landlock_restrict_self, c->ruleset, 0);
+	return 0;
 }

@@ -1,7 +1,7 @@
 /*
  * confine.h - imposing bounds on a program that is about to be executed: resource limits, no new privileges, Landlock.
  *
- * What needs memory or can fail with a sentence is done before the clone (confine_prepare); confine_child makes system
+ * What needs memory or can fail with a sentence is done before the clone (confine_prepare); what the child does is system
  * calls only.
  */
 #ifndef ROWFS_CONFINE_H
@@ -29,7 +29,9 @@ bool confine_supported(void);
 /* -errno with a sentence. timeout_ms 0: the program has none. */
 int confine_prepare(struct confinement *c, const struct bounds *b, long long timeout_ms, struct err *e);
 void confine_release(struct confinement *c);
-/* In the child, before it becomes another user; -1 and errno. */
-int confine_child(const struct confinement *c);
+/* In the child; -1 and errno. While it still has the daemon's descriptors: what it may write. */
+int confine_writing(const struct confinement *c);
+/* Once it has its own three alone, before it becomes another user: what it may use. */
+int confine_use(const struct confinement *c);
 
 #endif

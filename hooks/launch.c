@@ -118,8 +118,8 @@ __attribute__((no_sanitize("address", "thread", "undefined"))) static int child_
 	setsid();
 	if (p->started)
 		p->started(p->data, getpid());
-	if (confine_child(&s->confinement) == 0 && place_streams(s->child_end) == 0 && become(p->user) == 0 &&
-	    (!p->directory || chdir(p->directory) == 0)) {
+	if (confine_writing(&s->confinement) == 0 && place_streams(s->child_end) == 0 &&
+	    confine_use(&s->confinement) == 0 && become(p->user) == 0 && (!p->directory || chdir(p->directory) == 0)) {
 		reset_signals(&s->no_signals);
 		execve(s->path, (char *const *)p->argv, (char *const *)p->env);
 	}

@@ -139,7 +139,7 @@ struct model {
 	struct ownership ownership;
 	bool owned;            /* `owner`, or part of a model that has it */
 	bool restricted;       /* `visible owner`, or part of a model that has it: others don't see it */
-	bool varies;           /* its files show to each user other members: of a restricted model */
+	bool differs;          /* not all may see the same of its files: they, or what they show, have owners */
 	bool checksum_in_file; /* its files have a member _checksum */
 	bool keeps_history;
 	long history;                 /* earlier versions kept of a record; 0: any number */

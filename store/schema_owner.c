@@ -117,6 +117,15 @@ static bool inherit(struct model *m)
 	return owned != m->owned || restricted != m->restricted;
 }
 
+static bool shows_restricted(const struct model *m)
+{
+	bool shows = false;
+
+	for (size_t i = 0; i < m->nrelations; i++)
+		shows |= m->relations[i].child->restricted;
+	return shows;
+}
+
 void settle_ownership(struct reader *r)
 {
 	struct schema *s = r->s;
@@ -130,10 +139,7 @@ void settle_ownership(struct reader *r)
 			more |= inherit(&s->models[i]);
 	}
 	for (size_t i = 0; i < s->nmodels; i++)
-		for (size_t j = 0; j < s->models[i].nrelations; j++) {
-			const struct relation *relation = &s->models[i].relations[j];
-			s->models[i].varies |= !relation_embeds(relation) && relation->child->restricted;
-		}
+		s->models[i].differs = s->models[i].owned || shows_restricted(&s->models[i]);
 	for (size_t i = 0; i < s->nmodels; i++)
 		if (s->models[i].owned && !find_directive(&s->models[i], "dir-mode"))
 			s->models[i].dir_mode = 0777;

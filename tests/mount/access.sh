@@ -264,18 +264,35 @@ test_readers_at_once_see_each_his_own_bytes() {
 	is "$(sort -u of1002)" "$other"
 }
 
-test_what_differs_by_reader_has_no_shared_pages() {
+test_what_has_owners_leaves_nothing_in_the_page_cache() {
 	order 1 1
+	saves mnt/notes/1.json '{"uid": 1001}'
+	saves mnt/open/1.json '{}'
 	cat >map.py <<'END'
 import mmap, os, sys
-fd = os.open(sys.argv[1], int(sys.argv[2]))
+fd = os.open(sys.argv[1], os.O_RDONLY)
 print(mmap.mmap(fd, os.fstat(fd).st_size, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ)[:1])
 END
-	is "$(as 1001 /usr/bin/python3 map.py mnt/orders/1.json 0 2>&1 || echo "status $?")" 'status 135'
-	saves mnt/notes/1.json '{"uid": 1001}'
-	is "$(as 1001 /usr/bin/python3 map.py mnt/notes/1.json 0)" "b'{'"
-	is "$(as 1001 /usr/bin/python3 map.py mnt/notes/1.json 2 2>&1 || echo "status $?")" 'status 135'
-	is "$(as 1001 dd if=mnt/orders/1.json bs=4096 2>/dev/null | jq -c .id)" 1
+	is "$(as 1001 /usr/bin/python3 map.py mnt/open/1.json)" "b'{'"
+	for file in mnt/users/1.json mnt/orders/1.json mnt/notes/1.json; do
+		is "$(as 1001 /usr/bin/python3 map.py $file 2>&1 || echo "status $?")" 'status 135' "mapping $file"
+	done
+}
+
+test_what_has_owners_is_copied_by_any_program() {
+	order 1 1
+	local file=mnt/users/1.json
+	as 1001 cat $file >by_cat
+	as 1001 cat $file | cat >by_pipe
+	cp $file by_cp
+	dd if=$file of=by_dd bs=4096 2>/dev/null
+	as 1001 sh -c "cat $file >mnt/orders/inside"
+	as 1001 cat mnt/orders/inside >by_inside
+	/usr/bin/python3 -c 'import shutil, sys; shutil.copyfile(*sys.argv[1:])' $file by_python
+	for copy in by_*; do
+		is "$(md5sum <$copy)" "$(as 1001 cat $file | md5sum)" "$copy"
+	done
+	is "$(ls by_* | wc -l)" 6
 }
 
 test_an_embedded_record_follows_its_parent() {
@@ -326,6 +343,21 @@ test_a_hidden_record_is_no_target_of_references_and_its_values_have_no_name() {
 	hasnt "$(as 1002 cat mnt/.errors | tail -n 1)" 'orders 1'
 	saves mnt/remarks/1.json '{"order_id": 2, "uid": 1001}'
 	is "$(by 1002 open mnt/remarks/2.json wct : write '{"order_id": 2}')" ok
+}
+
+test_views_by_value_show_each_user_what_is_his() {
+	order 1 1 '"code": "x"'
+	order 2 2 '"code": "y"'
+	is "$(as 1001 ls mnt/orders/.by/code)" x
+	is "$(as 1002 ls mnt/orders/.by/code)" y
+	is "$(as 1002 ls mnt/orders/.by/code/x)" ''
+	is "$(as 1002 ls mnt/orders/.by/owner_id/1 2>/dev/null)" ''
+	is "$(as 1001 ls mnt/orders/.by/owner_id/1)" 1.json
+	fails as 1002 readlink mnt/orders/.by/code/x/1.json
+	is "$(by 1002 rename mnt/orders/.by/code/x/1.json mnt/orders/.by/code/z/1.json)" 'rename: ENOENT'
+	is "$(by 1002 rename mnt/orders/.by/owner_id/2/2.json mnt/orders/.by/owner_id/1/2.json)" 'rename: EACCES'
+	is "$(by 1002 rename mnt/orders/.by/code/y/2.json mnt/orders/.by/code/z/2.json)" ok
+	is "$(value mnt/orders/2.json .code)" z
 }
 
 test_moves_between_models_ask_at_both_ends() {
@@ -548,6 +580,19 @@ test_without_allow_other_nobody_else_gets_in() {
 	unmount
 	mount_rowfs
 	fails as 1001 ls mnt
+}
+
+test_a_database_that_others_read_is_told() {
+	unmount
+	: >daemon.log
+	chmod 644 shop.db
+	mount_rowfs mount.conf -o allow_other
+	has "$(cat daemon.log)" "shop.db can be read by every user \(mode 644\), with all that 'visible owner' hides"
+	unmount
+	: >daemon.log
+	chmod 640 shop.db
+	mount_rowfs mount.conf -o allow_other
+	hasnt "$(cat daemon.log)" 'every user'
 }
 
 test_hooks_are_exempt_and_act_for_who_saves() {

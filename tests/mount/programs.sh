@@ -92,9 +92,12 @@ END
 test_a_program_that_opens_too_much_fails() {
 	one_hook '{ files 8 }' <<'END'
 #!/bin/bash
+[ "$new_name" = few ] && exec 4</dev/null 5</dev/null 6</dev/null && exit
 exec 4</dev/null 5</dev/null 6</dev/null 7</dev/null 8</dev/null 9</dev/null
 END
-	refused '.'
+	saves mnt/items/2.json '{"name": "few"}'
+	allow_log 'cannot duplicate fd'
+	refused 'Bad file descriptor|Too many open files'
 }
 
 test_output_is_bounded() {
