@@ -191,6 +191,17 @@ test_a_scratch_file_with_the_attribute_replaces_that_version_only() {
 	is "$(value mnt/plain/1.json .count)" 2
 }
 
+test_an_exchange_with_a_record_asks_for_the_version_too() {
+	jq '.count = 2' mnt/plain/1.json >mnt/plain/copy
+	setfattr -n user.rowfs.checksum -v "$(sum mnt/plain/1.json)" mnt/plain/copy
+	saves mnt/plain/1.json '{"name": "between"}'
+	is "$(errno exchange mnt/plain/copy mnt/plain/1.json)" 'exchange: EBUSY'
+	setfattr -n user.rowfs.checksum -v "$(sum mnt/plain/1.json)" mnt/plain/copy
+	is "$(errno exchange mnt/plain/copy mnt/plain/1.json)" ok
+	is "$(value mnt/plain/1.json .count)" 2
+	is "$(value mnt/plain/copy .name)" between
+}
+
 test_the_attribute_counts_for_nothing_where_there_is_no_record() {
 	echo '{"name": "n"}' >mnt/plain/scratch
 	setfattr -n user.rowfs.checksum -v x mnt/plain/scratch
