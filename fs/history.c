@@ -48,8 +48,8 @@ static void fill_stat(const struct mount *m, const struct model *model, const st
 	struct timespec time = {v->time_ns / SECOND, v->time_ns % SECOND};
 
 	mount_text_stat(st, node_history(NODE_VERSION, mount_number(m, model), v->serial), model->mode & 0444,
-			v->known ? v->uid : m->uid, v->size, &time);
-	st->st_gid = v->known ? v->gid : m->gid;
+			v->owner == NO_OWNER ? m->uid : v->owner, v->size, &time);
+	st->st_gid = m->gid;
 }
 
 /* ---- the records that have a history ---- */
@@ -79,10 +79,9 @@ int history_find_record(struct mount *m, const struct node *dir, const char *nam
 	struct value key;
 	int64_t number;
 
-	(void)who;
 	if (!model || key_of_name(model, name, a, &key) < 0)
 		return 0;
-	struct conn *c = store_read_begin(m->store, e);
+	struct conn *c = mount_read(m, who->uid, e);
 	int rc = c ? store_version_record(c, model, &key, &number, e) : -e->code;
 	store_read_end(c);
 	if (rc <= 0)
@@ -96,7 +95,7 @@ int history_list_records(struct listing *l, const struct node *dir, off_t off, s
 {
 	const struct model *model = mount_model(l->m, dir->model);
 	int64_t number = off < LISTING_FIRST ? 0 : off - LISTING_FIRST;
-	struct conn *c = model ? store_read_begin(l->m->store, e) : NULL;
+	struct conn *c = model ? mount_read(l->m, l->uid, e) : NULL;
 	bool room = true;
 	int rc = 0;
 
@@ -121,10 +120,10 @@ int history_list_records(struct listing *l, const struct node *dir, off_t off, s
 /* ---- the versions of one ---- */
 
 /* By record and time, or by serial with record 0; -ENOENT. */
-static int get(struct mount *m, const struct model *model, int64_t record, int64_t number, struct arena *a,
-	       struct version *out, struct err *e)
+static int get(struct mount *m, const struct model *model, const struct actor *who, int64_t record, int64_t number,
+	       struct arena *a, struct version *out, struct err *e)
 {
-	struct conn *c = model ? store_read_begin(m->store, e) : NULL;
+	struct conn *c = model ? mount_read(m, who->uid, e) : NULL;
 
 	if (!c)
 		return model ? -e->code : -ENOENT;
@@ -141,8 +140,7 @@ int history_find(struct mount *m, const struct node *dir, const char *name, cons
 	buf_auto again = BUF_INIT;
 	struct version v;
 
-	(void)who;
-	int rc = time > 0 ? get(m, model, dir->serial, time, a, &v, e) : -ENOENT;
+	int rc = time > 0 ? get(m, model, who, dir->serial, time, a, &v, e) : -ENOENT;
 	if (rc < 0)
 		return rc == -ENOENT ? 0 : rc;
 	print_name(&again, &v);
@@ -159,7 +157,7 @@ int history_list(struct listing *l, const struct node *dir, off_t off, struct er
 	arena_auto a = ARENA_INIT;
 	struct version *list;
 	size_t n = 0;
-	struct conn *c = model ? store_read_begin(l->m->store, e) : NULL;
+	struct conn *c = model ? mount_read(l->m, l->uid, e) : NULL;
 
 	if (!c)
 		return model ? -e->code : -ENOENT;
@@ -184,9 +182,8 @@ int history_show(struct mount *m, const struct node *node, const struct actor *w
 	const struct model *model = mount_model(m, node->model);
 	arena_auto a = ARENA_INIT;
 	struct version v;
-	int rc = get(m, model, 0, node->serial, &a, &v, e);
+	int rc = get(m, model, who, 0, node->serial, &a, &v, e);
 
-	(void)who;
 	if (rc < 0)
 		return rc;
 	fill_stat(m, model, &v, st);
@@ -195,12 +192,11 @@ int history_show(struct mount *m, const struct node *node, const struct actor *w
 	return out && buf_failed(out) ? err_nomem(e) : 0;
 }
 
-int history_actor(struct mount *m, const struct node *node, struct buf *out, struct err *e)
+int history_actor(struct mount *m, const struct node *node, const struct actor *who, struct buf *out, struct err *e)
 {
 	arena_auto a = ARENA_INIT;
 	struct version v;
-	int rc =
-	    node->kind == NODE_VERSION ? get(m, mount_model(m, node->model), 0, node->serial, &a, &v, e) : -ENODATA;
+	int rc = get(m, mount_model(m, node->model), who, 0, node->serial, &a, &v, e);
 
 	if (rc < 0 || !v.known)
 		return rc < 0 ? rc : -ENODATA;

@@ -239,7 +239,7 @@ int store_version(struct conn *c, const struct model *m, const struct value *key
 	int r = row_find(c, m, ROW_GET, key, &stmt, e);
 	if (r)
 		return r;
-	stmt_stamp(stmt, m, stamp);
+	stmt_stamp(c, stmt, m, stamp);
 	stmt_row(stmt, m, row);
 	size_t members = record_open(out, m, row, SHOW_FILE, 0, NULL), fields_end = out->len;
 	r = version_members(c, m, key, members, out, e);
@@ -257,6 +257,6 @@ int store_show(struct conn *c, const struct model *m, const struct value *key, s
 	int r = row_find(c, m, stamp ? ROW_GET : ROW_FIELDS, key, &stmt, e);
 	if (r)
 		return r;
-	stmt_stamp(stmt, m, stamp);
+	stmt_stamp(c, stmt, m, stamp);
 	return show_row(c, m, stmt, key, out, e);
 }

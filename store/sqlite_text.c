@@ -1,5 +1,5 @@
 /*
- * sqlite_text.c - the text of every statement about a model's rows, and of its table.
+ * sqlite_text.c - the text of every statement about a model's rows.
  *
  * Statements are templates in one table; a $ and a letter stand for what depends on the model. Every identifier is
  * quoted. Alias t is the model's table, s its sidecar rowfs_stat_TABLE, which keeps serial and times beside the rows.
@@ -13,25 +13,31 @@ struct context {
 	const struct store *s;
 	const struct model *m;
 	const struct field *f;
+	bool filter; /* for a viewer who sees only what is his */
 };
 
 #define QUEUED_OR_RUNNING "$a IN ('queued', 'running')"
 #define DELETED_COLUMNS   "serial, key, uid, time, length(CAST(text AS BLOB))"
 
-#define VERSION_COLUMNS "serial, record, time, verb, uid, gid, pid, comm, length(CAST(text AS BLOB))"
-/* Not the present version of its record, nor too old. ?1 is the horizon. */
+#define VERSION_COLUMNS "serial, record, time, verb, uid, gid, pid, comm, owner, length(CAST(text AS BLOB))"
+/* Whether a viewer, or with 0 anybody, sees a version of the record. */
+#define SEES(viewer)                                                                                                   \
+	"(" viewer " = 0 OR EXISTS (SELECT 1 FROM rowfs_history WHERE record = number AND owner = " viewer "))"
+/* Not the present version of its record, nor too old. ?1 is the horizon, ?3 as above. */
 #define IS_EARLIER                                                                                                     \
-	"model = $D AND text IS NOT NULL AND (ended >= ?1 OR (ended IS NULL AND mtime IS NOT (SELECT mtime FROM $S "   \
+	"(?3 = 0 OR owner = ?3) AND model = $D AND text IS NOT NULL AND (ended >= ?1 OR (ended IS NULL AND mtime IS "  \
+	"NOT (SELECT mtime FROM $S "                                                                                   \
 	"WHERE key = (SELECT key FROM rowfs_history_record WHERE number = record))))"
 
 static const char *const templates[STATEMENTS] = {
-    [ROW_GET] = "SELECT $C, $s, $M FROM $T AS t $J WHERE t.$K = ?1",
+    [ROW_GET] = "SELECT $C, $s, $M$W FROM $T AS t $J WHERE t.$K = ?1",
     [ROW_FIELDS] = "SELECT $C FROM $T AS t WHERE t.$K = ?1",
     [ROW_KEY_OF] = "SELECT t.$K FROM $R WHERE $s = ?1",
-    [ROW_CURSOR] = "SELECT t.$K, $s FROM $R WHERE $s > ?1 AND $s <= $L ORDER BY $s",
-    [ROW_COUNT] = "SELECT count(*) FROM $T",
-    [ROW_EXISTS] = "SELECT 1 FROM $T WHERE $K = ?1",
+    [ROW_CURSOR] = "SELECT t.$K, $s FROM $R WHERE $s > ?1 AND $s <= $L$Y ORDER BY $s",
+    [ROW_COUNT] = "SELECT count(*) FROM $T AS t WHERE true$Y",
+    [ROW_EXISTS] = "SELECT 1 FROM $T AS t WHERE t.$K = ?1$Y",
     [ROW_CHECK] = "SELECT $X FROM (SELECT $V)",
+    [ROW_OWNER] = "SELECT 0$W FROM (SELECT $V) AS t",
     [ROW_INSERT] = "INSERT INTO $T ($c) VALUES ($P)",
     [ROW_INDEXED] = "SELECT 1 FROM $T WHERE $K = $k$I",
     [ROW_UPDATE] = "UPDATE $T SET $U WHERE $K = $k",
@@ -66,16 +72,16 @@ static const char *const templates[STATEMENTS] = {
 			  "WHERE time >= ?1 AND model = $D AND serial = ?2",
     [DELETED_LIST] = "SELECT " DELETED_COLUMNS " FROM rowfs_deleted WHERE time >= ?1 AND model = $D "
 		     "AND serial > ?2 AND (?3 = 0 OR uid = ?3) ORDER BY serial LIMIT ?4",
-    [HISTORY_RECORD] = "SELECT number FROM rowfs_history_record WHERE model = $D AND key = ?1",
+    [HISTORY_RECORD] = "SELECT number FROM rowfs_history_record WHERE model = $D AND key = ?1 AND " SEES("?2"),
     [HISTORY_ADD_RECORD] = "INSERT INTO rowfs_history_record (model, key) VALUES ($D, ?1)",
     [HISTORY_LAST] = "SELECT serial, mtime, time, text FROM rowfs_history WHERE record = ?1 AND serial < ?2 "
 		     "ORDER BY serial DESC LIMIT 1",
-    [HISTORY_ADD] = "INSERT INTO rowfs_history (model, record, time, mtime, verb, uid, gid, pid, comm, text) "
-		    "VALUES ($D, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    [HISTORY_ADD] = "INSERT INTO rowfs_history (model, record, time, mtime, verb, uid, gid, pid, comm, text, owner) "
+		    "VALUES ($D, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
     [HISTORY_AGAIN] = "UPDATE rowfs_history SET verb = 'replace' WHERE serial = ?1 AND verb = 'delete'",
     [HISTORY_BEGUN] = "SELECT serial, record, (SELECT key FROM rowfs_history_record WHERE number = record) "
 		      "FROM rowfs_history WHERE model = $D AND text IS NULL LIMIT 1",
-    [HISTORY_FILL] = "UPDATE rowfs_history SET time = ?2, mtime = ?3, text = ?4 WHERE serial = ?1",
+    [HISTORY_FILL] = "UPDATE rowfs_history SET time = ?2, mtime = ?3, text = ?4, owner = ?5 WHERE serial = ?1",
     [HISTORY_DROP] = "DELETE FROM rowfs_history WHERE serial = ?1",
     [HISTORY_TOUCH] = "UPDATE rowfs_history SET mtime = ?2 WHERE serial = ?1",
     [HISTORY_END] = "UPDATE rowfs_history SET ended = ?2 WHERE serial = ?1 AND ended IS NULL",
@@ -91,19 +97,23 @@ static const char *const templates[STATEMENTS] = {
 			   "(SELECT 1 FROM rowfs_history WHERE record = number)",
     [HISTORY_BY_SERIAL] = "SELECT " VERSION_COLUMNS ", text FROM rowfs_history WHERE serial = ?2 AND " IS_EARLIER,
     [HISTORY_BY_TIME] =
-	"SELECT " VERSION_COLUMNS ", text FROM rowfs_history WHERE record = ?3 AND time = ?2 AND " IS_EARLIER,
+	"SELECT " VERSION_COLUMNS ", text FROM rowfs_history WHERE record = ?4 AND time = ?2 AND " IS_EARLIER,
     [HISTORY_LIST] =
-	"SELECT " VERSION_COLUMNS ", NULL FROM rowfs_history WHERE record = ?3 AND serial > ?2 AND " IS_EARLIER
-	" ORDER BY serial LIMIT ?4",
-    [HISTORY_NEXT_RECORD] = "SELECT number, key FROM rowfs_history_record WHERE model = $D AND number > ?1 "
-			    "ORDER BY number LIMIT 1",
-    [HISTORY_HAS] = "SELECT 1 FROM rowfs_history WHERE record = ?2 AND text = ?3 AND " IS_EARLIER,
+	"SELECT " VERSION_COLUMNS ", NULL FROM rowfs_history WHERE record = ?4 AND serial > ?2 AND " IS_EARLIER
+	" ORDER BY serial LIMIT ?5",
+    [HISTORY_NEXT_RECORD] = "SELECT number, key FROM rowfs_history_record WHERE model = $D AND number > ?1 AND " SEES(
+	"?2") " ORDER BY number LIMIT 1",
+    [HISTORY_HAS] = "SELECT 1 FROM rowfs_history WHERE record = ?2 AND text = ?4 AND " IS_EARLIER,
     [FIELD_TAKEN] = "SELECT $K FROM $T WHERE $F = ?1 AND $K IS NOT ?2 LIMIT 1",
-    [FIELD_KEYS] = "SELECT $K FROM $T WHERE $F = ?1 ORDER BY $K",
-    [FIELD_COUNT] = "SELECT count(*) FROM $T WHERE $F = ?1",
-    [FIELD_SHOWN] = "SELECT * FROM (SELECT $C, $O AS rowfs_order FROM $T AS t WHERE t.$F = ?1 "
+    [FIELD_KEYS] = "SELECT t.$K FROM $T AS t WHERE t.$F = ?1$Y ORDER BY t.$K",
+    [FIELD_COUNT] = "SELECT count(*) FROM $T AS t WHERE t.$F = ?1$Y",
+    [FIELD_SHOWN] = "SELECT * FROM (SELECT $C, $O AS rowfs_order FROM $T AS t WHERE t.$F = ?1$Y "
 		    "ORDER BY $O DESC LIMIT ?2) ORDER BY rowfs_order",
     [FIELD_EMBEDDED] = "SELECT $C FROM $T AS t WHERE t.$F = ?1 ORDER BY $O",
+    [FIELD_RECORDS] = "SELECT t.$K, $g, t.$F FROM $G WHERE t.$F IS ?1 AND $g > ?2 AND $g <= $L$Y ORDER BY $g",
+    [FIELD_FIRST] = "SELECT t.$F FROM $T AS t WHERE t.$F IS NOT NULL$Y ORDER BY t.$F LIMIT 1",
+    [FIELD_NEXT] = "SELECT t.$F FROM $T AS t WHERE t.$F > ?1$Y ORDER BY t.$F LIMIT 1",
+    [FIELD_HAS_NULL] = "SELECT 1 FROM $T AS t WHERE t.$F IS NULL$Y LIMIT 1",
 };
 
 static void quoted(struct buf *b, const char *text, char quote)
@@ -219,6 +229,40 @@ static void write_order(const struct context *c)
 		buf_str(c->b, "t.rowid");
 }
 
+static void write_owner(const struct context *c)
+{
+	if (!c->m->owned)
+		return;
+	buf_str(c->b, ", ");
+	sql_owner(c->b, c->s, c->m);
+}
+
+static void write_visible(const struct context *c)
+{
+	if (!c->filter)
+		return;
+	buf_str(c->b, " AND ");
+	sql_visible(c->b, c->s, c->m);
+}
+
+/*
+ * What numbers the rows that an index over a field finds, in the order in which it has them: the row number, which the
+ * key is if it is an integer. A table without row numbers has them sorted by the sidecar's.
+ */
+static void write_place(const struct context *c)
+{
+	if (!model_integer_key(c->m) && c->s->tables[c->m->index].rowid)
+		buf_str(c->b, "t.rowid");
+	else
+		write_serial(c);
+}
+
+static void write_placed_rows(const struct context *c)
+{
+	bool joined = stamped(c) && !model_integer_key(c->m) && !c->s->tables[c->m->index].rowid;
+	sql_text(c->b, c->s, c->m, c->f, joined ? "$T AS t JOIN $S AS s ON s.key = t.$K" : "$T AS t");
+}
+
 static void write_sequence(const struct context *c)
 {
 	buf_str(c->b, c->s->tables[c->m->index].autoincrement ? "sqlite_sequence" : "rowfs_sequence");
@@ -252,11 +296,6 @@ static size_t write_fields(const struct context *c, bool (*wanted)(const struct 
 	return n;
 }
 
-static bool is_indexed(const struct model *m, const struct field *f)
-{
-	return f != m->key && (f->unique || f->references);
-}
-
 static bool is_not_key(const struct model *m, const struct field *f)
 {
 	return f != m->key;
@@ -264,7 +303,7 @@ static bool is_not_key(const struct model *m, const struct field *f)
 
 static bool is_plain(const struct model *m, const struct field *f)
 {
-	return f != m->key && !is_indexed(m, f);
+	return f != m->key && !field_indexed(m, f);
 }
 
 static void write_columns(const struct context *c)
@@ -280,7 +319,7 @@ static void write_names(const struct context *c)
 static void write_indexed_equal(const struct context *c)
 {
 	for (size_t i = 0; i < c->m->nfields; i++) {
-		if (!is_indexed(c->m, &c->m->fields[i]))
+		if (!field_indexed(c->m, &c->m->fields[i]))
 			continue;
 		buf_str(c->b, " AND ");
 		sql_name(c->b, c->m->fields[i].name);
@@ -355,6 +394,8 @@ static const struct {
     {'M', write_times},
     {'J', write_join},
     {'R', write_ordered_rows},
+    {'g', write_place},
+    {'G', write_placed_rows},
     {'O', write_order},
     {'N', write_sequence},
     {'L', write_key_max},
@@ -370,113 +411,38 @@ static const struct {
     {'k', write_key_parameter},
     {'o', write_old_key_parameter},
     {'X', write_checks},
+    {'W', write_owner},
+    {'Y', write_visible},
 };
 
-void sql_text(struct buf *b, const struct store *s, const struct model *m, const struct field *f, const char *template)
+static void write_template(const struct context *c, const char *template)
 {
-	struct context c = {b, s, m, f};
 	for (; *template; template ++) {
 		if (*template != '$') {
-			buf_char(b, *template);
+			buf_char(c->b, *template);
 			continue;
 		}
 		template ++;
 		for (size_t i = 0; i < sizeof(letters) / sizeof(letters[0]); i++)
 			if (letters[i].letter == *template)
-				letters[i].write(&c);
+				letters[i].write(c);
 	}
+}
+
+void sql_text(struct buf *b, const struct store *s, const struct model *m, const struct field *f, const char *template)
+{
+	const struct context c = {b, s, m, f, false};
+	write_template(&c, template);
+}
+
+bool statement_filters(enum statement statement)
+{
+	return strstr(templates[statement], "$Y") != NULL;
 }
 
 void sql_statement(struct buf *b, const struct store *s, const struct model *m, enum statement statement,
-		   const struct field *f)
+		   const struct field *f, bool filter)
 {
-	sql_text(b, s, m, f, templates[statement]);
-}
-
-static const char *const column_types[TYPE_COUNT] = {
-    [TYPE_INTEGER] = "INTEGER", [TYPE_NUMBER] = "REAL", [TYPE_STRING] = "TEXT",
-    [TYPE_BOOLEAN] = "INTEGER", [TYPE_DATE] = "TEXT",   [TYPE_DATETIME] = "TEXT",
-    [TYPE_TIME] = "TEXT",       [TYPE_UUID] = "TEXT",   [TYPE_JSON] = "TEXT",
-};
-
-static const char *const on_delete_actions[] = {
-    [DELETE_RESTRICT] = "RESTRICT", [DELETE_CASCADE] = "CASCADE", [DELETE_SET_NULL] = "SET NULL"};
-
-static void write_literal(struct buf *b, const struct value *v)
-{
-	if (v->kind == VALUE_INTEGER)
-		buf_printf(b, " DEFAULT (%lld)", (long long)v->integer);
-	if (v->kind == VALUE_REAL)
-		buf_printf(b, " DEFAULT (%.17g)", v->real);
-	if (v->kind == VALUE_TEXT) {
-		buf_str(b, " DEFAULT ");
-		sql_literal(b, v->text.data);
-	}
-}
-
-/* So that a plain INSERT in an SQL hook gets what a file would get; %f always has a point, hence the two rtrim. */
-static void write_default(struct buf *b, const struct field *f)
-{
-	if (f->default_kind == DEFAULT_LITERAL)
-		write_literal(b, &f->default_value);
-	if (f->default_kind == DEFAULT_NOW && f->type == TYPE_DATETIME)
-		buf_str(b, " DEFAULT (rtrim(rtrim(strftime('%Y-%m-%dT%H:%M:%f', 'now'), '0'), '.') || 'Z')");
-	if (f->default_kind == DEFAULT_TODAY && f->type == TYPE_DATE)
-		buf_str(b, " DEFAULT (date('now'))");
-}
-
-static void write_reference(struct buf *b, const struct field *f)
-{
-	buf_str(b, " REFERENCES ");
-	sql_name(b, f->references->table);
-	buf_str(b, " (");
-	sql_name(b, f->references->key->name);
-	buf_printf(b, ") ON UPDATE CASCADE ON DELETE %s", on_delete_actions[f->on_delete]);
-}
-
-static void write_constraints(struct buf *b, const struct model *m, const struct field *f)
-{
-	if (f->required && f != m->key)
-		buf_str(b, " NOT NULL");
-	if (f->unique && f != m->key)
-		buf_str(b, " UNIQUE");
-	write_default(b, f);
-	if (f->type == TYPE_BOOLEAN) {
-		buf_str(b, " CHECK (");
-		sql_name(b, f->name);
-		buf_str(b, " IN (0, 1))");
-	}
-	if (f->references)
-		write_reference(b, f);
-	if (f->check) {
-		buf_str(b, " CONSTRAINT ");
-		sql_name(b, f->name);
-		buf_printf(b, " CHECK (%s\n)", f->check);
-	}
-}
-
-void sql_column_definition(struct buf *b, const struct model *m, const struct field *f)
-{
-	sql_name(b, f->name);
-	buf_printf(b, " %s", column_types[f->type]);
-	if (f == m->key && model_integer_key(m)) {
-		buf_str(b, " PRIMARY KEY AUTOINCREMENT CHECK (");
-		sql_name(b, f->name);
-		buf_printf(b, " BETWEEN 0 AND %lld)", (long long)KEY_MAX);
-	} else if (f == m->key) {
-		buf_str(b, " PRIMARY KEY NOT NULL");
-	}
-	write_constraints(b, m, f);
-}
-
-void sql_table(struct buf *b, const struct model *m, const char *name)
-{
-	buf_str(b, "CREATE TABLE ");
-	sql_name(b, name);
-	buf_str(b, " (");
-	for (size_t i = 0; i < m->nfields; i++) {
-		buf_str(b, i ? ", " : "");
-		sql_column_definition(b, m, &m->fields[i]);
-	}
-	buf_str(b, ") STRICT");
+	const struct context c = {b, s, m, f, filter};
+	write_template(&c, templates[statement]);
 }
