@@ -48,36 +48,8 @@ static void fill_stat(const struct mount *m, const struct model *model, const st
 	struct timespec time = {v->time_ns / SECOND, v->time_ns % SECOND};
 
 	mount_text_stat(st, node_history(NODE_VERSION, mount_number(m, model), v->serial), model->mode & 0444,
-			v->known ? v->uid : m->uid, v->size, &time);
-	st->st_gid = v->known ? v->gid : m->gid;
-}
-
-/* Whether the record is there for the user: only then its history is. */
-static bool sees(struct conn *c, const struct model *model, const struct value *key, uid_t viewer)
-{
-	arena_auto a = ARENA_INIT;
-	err_auto ignored = ERR_INIT;
-
-	if (!model->restricted)
-		return true;
-	uid_t before = store_view_as(c, viewer);
-	int rc = store_get(c, model, key, &a, NULL, NULL, &ignored);
-	bool all = store_view_as(c, before) == VIEW_ALL;
-	return all || rc == 0;
-}
-
-/* The same by the number of the record. */
-static bool sees_number(struct conn *c, const struct model *model, int64_t record, uid_t viewer)
-{
-	arena_auto a = ARENA_INIT;
-	err_auto ignored = ERR_INIT;
-	struct value key;
-	int64_t number;
-
-	if (!model->restricted)
-		return true;
-	int rc = store_version_next_record(c, model, record - 1, &a, &number, &key, &ignored);
-	return rc > 0 && number == record && sees(c, model, &key, viewer);
+			v->owner == NO_OWNER ? m->uid : v->owner, v->size, &time);
+	st->st_gid = m->gid;
 }
 
 /* ---- the records that have a history ---- */
@@ -109,10 +81,8 @@ int history_find_record(struct mount *m, const struct node *dir, const char *nam
 
 	if (!model || key_of_name(model, name, a, &key) < 0)
 		return 0;
-	struct conn *c = mount_read(m, VIEW_ALL, e);
+	struct conn *c = mount_read(m, who->uid, e);
 	int rc = c ? store_version_record(c, model, &key, &number, e) : -e->code;
-	if (rc > 0 && !sees(c, model, &key, who->uid))
-		rc = 0;
 	store_read_end(c);
 	if (rc <= 0)
 		return rc;
@@ -125,7 +95,7 @@ int history_list_records(struct listing *l, const struct node *dir, off_t off, s
 {
 	const struct model *model = mount_model(l->m, dir->model);
 	int64_t number = off < LISTING_FIRST ? 0 : off - LISTING_FIRST;
-	struct conn *c = model ? mount_read(l->m, VIEW_ALL, e) : NULL;
+	struct conn *c = model ? mount_read(l->m, l->uid, e) : NULL;
 	bool room = true;
 	int rc = 0;
 
@@ -140,7 +110,7 @@ int history_list_records(struct listing *l, const struct node *dir, off_t off, s
 		if (rc <= 0)
 			break;
 		struct stat st = {.st_ino = node_history(NODE_VERSIONS, dir->model, number), .st_mode = S_IFDIR};
-		if (sees(c, model, &key, l->uid) && name_of_key(model, &key, &name) == 0)
+		if (name_of_key(model, &key, &name) == 0)
 			room = listing_add(l, buf_text(&name), &st, number + LISTING_FIRST);
 	}
 	store_read_end(c);
@@ -149,17 +119,15 @@ int history_list_records(struct listing *l, const struct node *dir, off_t off, s
 
 /* ---- the versions of one ---- */
 
-/* By record and time, or by serial with record 0; -ENOENT, also for whom the record is not there. */
-static int get(struct mount *m, const struct model *model, int64_t record, int64_t number, uid_t viewer,
+/* By record and time, or by serial with record 0; -ENOENT. */
+static int get(struct mount *m, const struct model *model, const struct actor *who, int64_t record, int64_t number,
 	       struct arena *a, struct version *out, struct err *e)
 {
-	struct conn *c = model ? mount_read(m, VIEW_ALL, e) : NULL;
+	struct conn *c = model ? mount_read(m, who->uid, e) : NULL;
 
 	if (!c)
 		return model ? -e->code : -ENOENT;
 	int rc = store_version_get(c, model, record, number, a, out, e);
-	if (rc > 0 && record && !sees_number(c, model, record, viewer))
-		rc = 0;
 	store_read_end(c);
 	return rc == 0 ? -ENOENT : rc < 0 ? rc : 0;
 }
@@ -172,7 +140,7 @@ int history_find(struct mount *m, const struct node *dir, const char *name, cons
 	buf_auto again = BUF_INIT;
 	struct version v;
 
-	int rc = time > 0 ? get(m, model, dir->serial, time, who->uid, a, &v, e) : -ENOENT;
+	int rc = time > 0 ? get(m, model, who, dir->serial, time, a, &v, e) : -ENOENT;
 	if (rc < 0)
 		return rc == -ENOENT ? 0 : rc;
 	print_name(&again, &v);
@@ -189,14 +157,10 @@ int history_list(struct listing *l, const struct node *dir, off_t off, struct er
 	arena_auto a = ARENA_INIT;
 	struct version *list;
 	size_t n = 0;
-	struct conn *c = model ? mount_read(l->m, VIEW_ALL, e) : NULL;
+	struct conn *c = model ? mount_read(l->m, l->uid, e) : NULL;
 
 	if (!c)
 		return model ? -e->code : -ENOENT;
-	if (!sees_number(c, model, dir->serial, l->uid)) {
-		store_read_end(c);
-		return 0;
-	}
 	int rc =
 	    store_version_list(c, model, dir->serial, off < LISTING_FIRST ? 0 : off - LISTING_FIRST, &a, &list, &n, e);
 	store_read_end(c);
@@ -218,9 +182,8 @@ int history_show(struct mount *m, const struct node *node, const struct actor *w
 	const struct model *model = mount_model(m, node->model);
 	arena_auto a = ARENA_INIT;
 	struct version v;
-	int rc = get(m, model, 0, node->serial, VIEW_ALL, &a, &v, e);
+	int rc = get(m, model, who, 0, node->serial, &a, &v, e);
 
-	(void)who;
 	if (rc < 0)
 		return rc;
 	fill_stat(m, model, &v, st);
@@ -229,12 +192,11 @@ int history_show(struct mount *m, const struct node *node, const struct actor *w
 	return out && buf_failed(out) ? err_nomem(e) : 0;
 }
 
-int history_actor(struct mount *m, const struct node *node, struct buf *out, struct err *e)
+int history_actor(struct mount *m, const struct node *node, const struct actor *who, struct buf *out, struct err *e)
 {
 	arena_auto a = ARENA_INIT;
 	struct version v;
-	int rc = node->kind == NODE_VERSION ? get(m, mount_model(m, node->model), 0, node->serial, VIEW_ALL, &a, &v, e)
-					    : -ENODATA;
+	int rc = get(m, mount_model(m, node->model), who, 0, node->serial, &a, &v, e);
 
 	if (rc < 0 || !v.known)
 		return rc < 0 ? rc : -ENODATA;

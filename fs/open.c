@@ -147,7 +147,7 @@ int open_node(fuse_req_t req, fuse_ino_t ino, int flags, struct handle **out, st
 
 	if (rc == 0)
 		rc = mount_may(req, &st, wanted_by(flags));
-	if (rc == 0 && (node.kind == NODE_KEPT || node.kind == NODE_VERSION))
+	if (rc == 0 && node.kind == NODE_KEPT)
 		rc = mount_may_read_own(m, req, &node);
 	if (rc == 0 && ((flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC)))
 		rc = mount_may_change(m, req);

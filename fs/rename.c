@@ -89,6 +89,12 @@ static int copy_rejected(struct move *v, struct err *e)
 	return rc;
 }
 
+/* The checksum of the version that the scratch file may replace; NULL: any. */
+static const char *version_of(struct mount *m, struct scratch *s, struct buf *checksum)
+{
+	return s && scratch_getxattr(m, s, CHECKSUM_XATTR, checksum) == 0 ? buf_text(checksum) : NULL;
+}
+
 static int save_scratch(struct move *v, struct err *e)
 {
 	struct scratch *s = scratch_find(v->m, v->from.entry.model, v->from.name, v->actor.uid);
@@ -97,10 +103,10 @@ static int save_scratch(struct move *v, struct err *e)
 
 	if (!s)
 		return -ENOENT;
-	bool versioned = scratch_getxattr(v->m, s, CHECKSUM_XATTR, &checksum) == 0;
+	const char *version = version_of(v->m, s, &checksum);
 	rc = buf_failed(&checksum) ? -ENOMEM : scratch_content(v->m, s, &text);
 	if (rc == 0)
-		rc = save_text(v, &text, versioned ? buf_text(&checksum) : NULL, e);
+		rc = save_text(v, &text, version, e);
 	scratch_set_error(v->m, s, rc < 0 ? e->text : NULL);
 	if (rc == 0 && !v->keep)
 		scratch_unlink(v->m, v->from.entry.model, v->from.name, v->actor.uid);
@@ -239,9 +245,12 @@ static int exchange_texts(struct move *v, const struct end *file, const struct e
 	struct request request = {
 	    .kind = REQUEST_PUT, .model = record->entry.model, .key = record->entry.key, .expect = EXPECT_RECORD};
 	struct scratch *s = scratch_find(v->m, file->entry.model, file->name, v->actor.uid);
-	buf_auto text = BUF_INIT, before = BUF_INIT;
+	buf_auto text = BUF_INIT, before = BUF_INIT, checksum = BUF_INIT;
 	int rc = s ? scratch_content(v->m, s, &text) : -ENOENT;
 
+	request.checksum = version_of(v->m, s, &checksum);
+	if (rc == 0 && buf_failed(&checksum))
+		rc = -ENOMEM;
 	if (rc == 0)
 		rc = read_record(v, record, &before, e);
 	if (rc == 0)

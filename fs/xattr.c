@@ -125,12 +125,13 @@ static int list_of_record(struct mount *m, fuse_req_t req, fuse_ino_t ino, struc
 }
 
 /* user.rowfs.actor of an earlier version: who saved it. */
-static int version_actor(struct mount *m, fuse_ino_t ino, const char *name, struct buf *out)
+static int version_actor(struct mount *m, fuse_req_t req, fuse_ino_t ino, const char *name, struct buf *out)
 {
+	const struct actor who = mount_actor(req);
 	struct node node = node_decode(ino);
 	err_auto e = ERR_INIT;
 
-	return strcmp(name, ACTOR) == 0 ? history_actor(m, &node, out, &e) : -ENODATA;
+	return strcmp(name, ACTOR) == 0 ? history_actor(m, &node, &who, out, &e) : -ENODATA;
 }
 
 void xattr_get(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
@@ -143,7 +144,7 @@ void xattr_get(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 	if (s)
 		rc = scratch_getxattr(m, s, name, &value);
 	else if (node_decode(ino).kind == NODE_VERSION)
-		rc = version_actor(m, ino, name, &value);
+		rc = version_actor(m, req, ino, name, &value);
 	else
 		rc = get_of_record(m, req, ino, name, &value);
 	scratch_put(m, s);
@@ -159,7 +160,7 @@ void xattr_list(fuse_req_t req, fuse_ino_t ino, size_t size)
 
 	if (s)
 		rc = scratch_listxattr(m, s, &names);
-	else if (node_decode(ino).kind == NODE_VERSION && version_actor(m, ino, ACTOR, &value) == 0)
+	else if (node_decode(ino).kind == NODE_VERSION && version_actor(m, req, ino, ACTOR, &value) == 0)
 		buf_add(&names, ACTOR, sizeof(ACTOR));
 	else
 		rc = list_of_record(m, req, ino, &names);

@@ -354,6 +354,8 @@ void sql_statement(struct buf *b, const struct store *s, const struct model *m, 
 enum { VIEWER_PARAMETER = 9 };
 /* The text has $Y: there is one for a viewer, who is VIEWER_PARAMETER. */
 bool statement_filters(enum statement statement);
+
+/* sqlite_define.c */
 void sql_table(struct buf *b, const struct model *m, const char *name);
 void sql_column_definition(struct buf *b, const struct model *m, const struct field *f);
 

@@ -20,7 +20,7 @@ static const char tables[] =
     "model INTEGER NOT NULL, key ANY NOT NULL, UNIQUE (model, key)) STRICT;"
     "CREATE TABLE IF NOT EXISTS rowfs_history (serial INTEGER PRIMARY KEY AUTOINCREMENT, model INTEGER NOT NULL, "
     "record INTEGER NOT NULL, time INTEGER NOT NULL, mtime INTEGER NOT NULL, ended INTEGER, verb TEXT NOT NULL, "
-    "uid INTEGER, gid INTEGER, pid INTEGER, comm TEXT, text TEXT) STRICT;"
+    "uid INTEGER, gid INTEGER, pid INTEGER, comm TEXT, owner INTEGER, text TEXT) STRICT;"
     "CREATE INDEX IF NOT EXISTS rowfs_history_versions ON rowfs_history (record, serial);"
     "CREATE INDEX IF NOT EXISTS rowfs_history_begun ON rowfs_history (model) WHERE text IS NULL;"
     "CREATE INDEX IF NOT EXISTS rowfs_history_ended ON rowfs_history (model, ended) WHERE ended IS NOT NULL;"
@@ -63,6 +63,12 @@ static bool is_kept(const struct conn *c, const struct model *m)
 	return c->store->history && c->store->tables[m->index].stamped;
 }
 
+/* Whose versions alone are there; VIEW_ALL: all. */
+static int64_t viewer_of(const struct conn *c, const struct model *m)
+{
+	return conn_filters(c, m) ? c->viewer : VIEW_ALL;
+}
+
 int store_version_record(struct conn *c, const struct model *m, const struct value *key, int64_t *number, struct err *e)
 {
 	stmt_auto *stmt = NULL;
@@ -70,6 +76,7 @@ int store_version_record(struct conn *c, const struct model *m, const struct val
 	if (r || !stmt)
 		return r;
 	bind_value(stmt, 1, key);
+	sqlite3_bind_int64(stmt, 2, viewer_of(c, m));
 	r = stmt_step(c, stmt, e);
 	if (r > 0)
 		*number = sqlite3_column_int64(stmt, 0);
@@ -119,8 +126,16 @@ static int read_last(struct conn *c, const struct model *m, int64_t record, int6
 
 /* ---- writing ---- */
 
+static void bind_owner(sqlite3_stmt *stmt, int at, const struct model *m, const struct stamp *stamp)
+{
+	if (m->owned)
+		sqlite3_bind_int64(stmt, at, stamp->owner);
+	else
+		sqlite3_bind_null(stmt, at);
+}
+
 /* text NULL: begun. by->verb alone: nobody is known. */
-static int add_version(struct conn *c, const struct model *m, int64_t record, int64_t time, int64_t mtime,
+static int add_version(struct conn *c, const struct model *m, int64_t record, int64_t time, const struct stamp *stamp,
 		       const struct version *by, const struct buf *text, struct err *e)
 {
 	stmt_auto *stmt = NULL;
@@ -130,7 +145,8 @@ static int add_version(struct conn *c, const struct model *m, int64_t record, in
 	sqlite3_clear_bindings(stmt);
 	sqlite3_bind_int64(stmt, 1, record);
 	sqlite3_bind_int64(stmt, 2, time);
-	sqlite3_bind_int64(stmt, 3, mtime);
+	sqlite3_bind_int64(stmt, 3, stamp->mtime_ns);
+	bind_owner(stmt, 10, m, stamp);
 	sqlite3_bind_text(stmt, 4, by->verb, -1, SQLITE_STATIC);
 	if (by->known) {
 		sqlite3_bind_int64(stmt, 5, by->uid);
@@ -158,7 +174,7 @@ static int add_missing(struct conn *c, const struct model *m, const struct value
 		return err_set(e, why.code, "%s", why.text);
 	int64_t time = stamp.mtime_ns > last->time ? stamp.mtime_ns : last->time + 1;
 	r = last->serial ? STEP(c, m, HISTORY_END, last->serial, time) : 0;
-	return r ? r : add_version(c, m, record, time, stamp.mtime_ns, &(struct version){.verb = "other"}, &text, e);
+	return r ? r : add_version(c, m, record, time, &stamp, &(struct version){.verb = "other"}, &text, e);
 }
 
 int txn_version_begin(struct txn *t, const struct model *m, const struct value *key, const struct version *by,
@@ -176,7 +192,7 @@ int txn_version_begin(struct txn *t, const struct model *m, const struct value *
 	if (r)
 		return r;
 	r = add_missing(t->conn, m, key, record, &last, e);
-	return r ? r : add_version(t->conn, m, record, 0, 0, by, NULL, e);
+	return r ? r : add_version(t->conn, m, record, 0, &(struct stamp){0}, by, NULL, e);
 }
 
 static int prune(struct conn *c, const struct model *m, int64_t record, struct err *e)
@@ -218,6 +234,7 @@ static int end_version(struct conn *c, const struct model *m, int64_t serial, in
 	sqlite3_bind_int64(stmt, 2, stamp.mtime_ns > before.time ? stamp.mtime_ns : before.time + 1);
 	sqlite3_bind_int64(stmt, 3, stamp.mtime_ns);
 	sqlite3_bind_text64(stmt, 4, buf_text(&text), text.len, SQLITE_STATIC, SQLITE_UTF8);
+	bind_owner(stmt, 5, m, &stamp);
 	r = stmt_step(c, stmt, e);
 	return r < 0 ? r : 0;
 }
@@ -259,7 +276,7 @@ int txn_versions_end(struct txn *t, const struct model *m, struct err *e)
 
 static int read_version(sqlite3_stmt *stmt, struct arena *a, struct version *out, struct err *e)
 {
-	struct value verb = column_value(stmt, 3), comm = column_value(stmt, 7), text = column_value(stmt, 9), copy;
+	struct value verb = column_value(stmt, 3), comm = column_value(stmt, 7), text = column_value(stmt, 10), copy;
 	*out = (struct version){.serial = sqlite3_column_int64(stmt, 0),
 				.record = sqlite3_column_int64(stmt, 1),
 				.time_ns = sqlite3_column_int64(stmt, 2),
@@ -267,7 +284,8 @@ static int read_version(sqlite3_stmt *stmt, struct arena *a, struct version *out
 				.uid = (uid_t)sqlite3_column_int64(stmt, 4),
 				.gid = (gid_t)sqlite3_column_int64(stmt, 5),
 				.pid = (pid_t)sqlite3_column_int64(stmt, 6),
-				.size = (size_t)sqlite3_column_int64(stmt, 8)};
+				.owner = column_uid(stmt, 8),
+				.size = (size_t)sqlite3_column_int64(stmt, 9)};
 	if (value_copy(a, &text, &out->text))
 		return err_nomem(e);
 	if (value_copy(a, &verb, &copy))
@@ -288,8 +306,9 @@ int store_version_get(struct conn *c, const struct model *m, int64_t record, int
 		return r;
 	sqlite3_bind_int64(stmt, 1, horizon(m));
 	sqlite3_bind_int64(stmt, 2, number);
+	sqlite3_bind_int64(stmt, 3, viewer_of(c, m));
 	if (record)
-		sqlite3_bind_int64(stmt, 3, record);
+		sqlite3_bind_int64(stmt, 4, record);
 	r = stmt_step(c, stmt, e);
 	return r > 0 && read_version(stmt, a, out, e) ? -e->code : r;
 }
@@ -307,8 +326,9 @@ int store_version_list(struct conn *c, const struct model *m, int64_t record, in
 		return err_nomem(e);
 	sqlite3_bind_int64(stmt, 1, horizon(m));
 	sqlite3_bind_int64(stmt, 2, after);
-	sqlite3_bind_int64(stmt, 3, record);
-	sqlite3_bind_int64(stmt, 4, LIST_AT_ONCE);
+	sqlite3_bind_int64(stmt, 3, viewer_of(c, m));
+	sqlite3_bind_int64(stmt, 4, record);
+	sqlite3_bind_int64(stmt, 5, LIST_AT_ONCE);
 	while ((r = stmt_step(c, stmt, e)) > 0)
 		if (read_version(stmt, a, &(*list)[(*n)++], e))
 			return -e->code;
@@ -323,6 +343,7 @@ int store_version_next_record(struct conn *c, const struct model *m, int64_t aft
 	if (r || !stmt)
 		return r;
 	sqlite3_bind_int64(stmt, 1, after);
+	sqlite3_bind_int64(stmt, 2, viewer_of(c, m));
 	r = stmt_step(c, stmt, e);
 	if (r <= 0)
 		return r;
@@ -344,7 +365,8 @@ int store_is_version(struct conn *c, const struct model *m, const struct value *
 		return r;
 	sqlite3_bind_int64(stmt, 1, horizon(m));
 	sqlite3_bind_int64(stmt, 2, record);
-	sqlite3_bind_text64(stmt, 3, text, len, SQLITE_STATIC, SQLITE_UTF8);
+	sqlite3_bind_int64(stmt, 3, viewer_of(c, m));
+	sqlite3_bind_text64(stmt, 4, text, len, SQLITE_STATIC, SQLITE_UTF8);
 	return stmt_step(c, stmt, e);
 }
 

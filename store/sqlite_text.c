@@ -1,5 +1,5 @@
 /*
- * sqlite_text.c - the text of every statement about a model's rows, and of its table.
+ * sqlite_text.c - the text of every statement about a model's rows.
  *
  * Statements are templates in one table; a $ and a letter stand for what depends on the model. Every identifier is
  * quoted. Alias t is the model's table, s its sidecar rowfs_stat_TABLE, which keeps serial and times beside the rows.
@@ -18,10 +18,14 @@ struct context {
 
 #define DELETED_COLUMNS "serial, key, uid, time, length(CAST(text AS BLOB))"
 
-#define VERSION_COLUMNS "serial, record, time, verb, uid, gid, pid, comm, length(CAST(text AS BLOB))"
-/* Not the present version of its record, nor too old. ?1 is the horizon. */
+#define VERSION_COLUMNS "serial, record, time, verb, uid, gid, pid, comm, owner, length(CAST(text AS BLOB))"
+/* Whether a viewer, or with 0 anybody, sees a version of the record. */
+#define SEES(viewer)                                                                                                   \
+	"(" viewer " = 0 OR EXISTS (SELECT 1 FROM rowfs_history WHERE record = number AND owner = " viewer "))"
+/* Not the present version of its record, nor too old. ?1 is the horizon, ?3 as above. */
 #define IS_EARLIER                                                                                                     \
-	"model = $D AND text IS NOT NULL AND (ended >= ?1 OR (ended IS NULL AND mtime IS NOT (SELECT mtime FROM $S "   \
+	"(?3 = 0 OR owner = ?3) AND model = $D AND text IS NOT NULL AND (ended >= ?1 OR (ended IS NULL AND mtime IS "  \
+	"NOT (SELECT mtime FROM $S "                                                                                   \
 	"WHERE key = (SELECT key FROM rowfs_history_record WHERE number = record))))"
 
 static const char *const templates[STATEMENTS] = {
@@ -60,16 +64,16 @@ static const char *const templates[STATEMENTS] = {
 			  "WHERE time >= ?1 AND model = $D AND serial = ?2",
     [DELETED_LIST] = "SELECT " DELETED_COLUMNS " FROM rowfs_deleted WHERE time >= ?1 AND model = $D "
 		     "AND serial > ?2 AND (?3 = 0 OR uid = ?3) ORDER BY serial LIMIT ?4",
-    [HISTORY_RECORD] = "SELECT number FROM rowfs_history_record WHERE model = $D AND key = ?1",
+    [HISTORY_RECORD] = "SELECT number FROM rowfs_history_record WHERE model = $D AND key = ?1 AND " SEES("?2"),
     [HISTORY_ADD_RECORD] = "INSERT INTO rowfs_history_record (model, key) VALUES ($D, ?1)",
     [HISTORY_LAST] = "SELECT serial, mtime, time, text FROM rowfs_history WHERE record = ?1 AND serial < ?2 "
 		     "ORDER BY serial DESC LIMIT 1",
-    [HISTORY_ADD] = "INSERT INTO rowfs_history (model, record, time, mtime, verb, uid, gid, pid, comm, text) "
-		    "VALUES ($D, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    [HISTORY_ADD] = "INSERT INTO rowfs_history (model, record, time, mtime, verb, uid, gid, pid, comm, text, owner) "
+		    "VALUES ($D, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
     [HISTORY_AGAIN] = "UPDATE rowfs_history SET verb = 'replace' WHERE serial = ?1 AND verb = 'delete'",
     [HISTORY_BEGUN] = "SELECT serial, record, (SELECT key FROM rowfs_history_record WHERE number = record) "
 		      "FROM rowfs_history WHERE model = $D AND text IS NULL LIMIT 1",
-    [HISTORY_FILL] = "UPDATE rowfs_history SET time = ?2, mtime = ?3, text = ?4 WHERE serial = ?1",
+    [HISTORY_FILL] = "UPDATE rowfs_history SET time = ?2, mtime = ?3, text = ?4, owner = ?5 WHERE serial = ?1",
     [HISTORY_DROP] = "DELETE FROM rowfs_history WHERE serial = ?1",
     [HISTORY_TOUCH] = "UPDATE rowfs_history SET mtime = ?2 WHERE serial = ?1",
     [HISTORY_END] = "UPDATE rowfs_history SET ended = ?2 WHERE serial = ?1 AND ended IS NULL",
@@ -85,13 +89,13 @@ static const char *const templates[STATEMENTS] = {
 			   "(SELECT 1 FROM rowfs_history WHERE record = number)",
     [HISTORY_BY_SERIAL] = "SELECT " VERSION_COLUMNS ", text FROM rowfs_history WHERE serial = ?2 AND " IS_EARLIER,
     [HISTORY_BY_TIME] =
-	"SELECT " VERSION_COLUMNS ", text FROM rowfs_history WHERE record = ?3 AND time = ?2 AND " IS_EARLIER,
+	"SELECT " VERSION_COLUMNS ", text FROM rowfs_history WHERE record = ?4 AND time = ?2 AND " IS_EARLIER,
     [HISTORY_LIST] =
-	"SELECT " VERSION_COLUMNS ", NULL FROM rowfs_history WHERE record = ?3 AND serial > ?2 AND " IS_EARLIER
-	" ORDER BY serial LIMIT ?4",
-    [HISTORY_NEXT_RECORD] = "SELECT number, key FROM rowfs_history_record WHERE model = $D AND number > ?1 "
-			    "ORDER BY number LIMIT 1",
-    [HISTORY_HAS] = "SELECT 1 FROM rowfs_history WHERE record = ?2 AND text = ?3 AND " IS_EARLIER,
+	"SELECT " VERSION_COLUMNS ", NULL FROM rowfs_history WHERE record = ?4 AND serial > ?2 AND " IS_EARLIER
+	" ORDER BY serial LIMIT ?5",
+    [HISTORY_NEXT_RECORD] = "SELECT number, key FROM rowfs_history_record WHERE model = $D AND number > ?1 AND " SEES(
+	"?2") " ORDER BY number LIMIT 1",
+    [HISTORY_HAS] = "SELECT 1 FROM rowfs_history WHERE record = ?2 AND text = ?4 AND " IS_EARLIER,
     [FIELD_TAKEN] = "SELECT $K FROM $T WHERE $F = ?1 AND $K IS NOT ?2 LIMIT 1",
     [FIELD_KEYS] = "SELECT t.$K FROM $T AS t WHERE t.$F = ?1$Y ORDER BY t.$K",
     [FIELD_COUNT] = "SELECT count(*) FROM $T AS t WHERE t.$F = ?1$Y",
@@ -469,92 +473,4 @@ void sql_statement(struct buf *b, const struct store *s, const struct model *m, 
 	const struct context c = {b, s, m, f, filter};
 	bool job = statement >= JOB_STATEMENTS && statement < JOB_STATEMENTS_END;
 	write_template(&c, job ? job_templates[statement - JOB_STATEMENTS] : templates[statement]);
-}
-
-static const char *const column_types[TYPE_COUNT] = {
-    [TYPE_INTEGER] = "INTEGER", [TYPE_NUMBER] = "REAL", [TYPE_STRING] = "TEXT",
-    [TYPE_BOOLEAN] = "INTEGER", [TYPE_DATE] = "TEXT",   [TYPE_DATETIME] = "TEXT",
-    [TYPE_TIME] = "TEXT",       [TYPE_UUID] = "TEXT",   [TYPE_JSON] = "TEXT",
-};
-
-static const char *const on_delete_actions[] = {
-    [DELETE_RESTRICT] = "RESTRICT", [DELETE_CASCADE] = "CASCADE", [DELETE_SET_NULL] = "SET NULL"};
-
-static void write_literal(struct buf *b, const struct value *v)
-{
-	if (v->kind == VALUE_INTEGER)
-		buf_printf(b, " DEFAULT (%lld)", (long long)v->integer);
-	if (v->kind == VALUE_REAL)
-		buf_printf(b, " DEFAULT (%.17g)", v->real);
-	if (v->kind == VALUE_TEXT) {
-		buf_str(b, " DEFAULT ");
-		sql_literal(b, v->text.data);
-	}
-}
-
-/* So that a plain INSERT in an SQL hook gets what a file would get; %f always has a point, hence the two rtrim. */
-static void write_default(struct buf *b, const struct field *f)
-{
-	if (f->default_kind == DEFAULT_LITERAL)
-		write_literal(b, &f->default_value);
-	if (f->default_kind == DEFAULT_NOW && f->type == TYPE_DATETIME)
-		buf_str(b, " DEFAULT (rtrim(rtrim(strftime('%Y-%m-%dT%H:%M:%f', 'now'), '0'), '.') || 'Z')");
-	if (f->default_kind == DEFAULT_TODAY && f->type == TYPE_DATE)
-		buf_str(b, " DEFAULT (date('now'))");
-}
-
-static void write_reference(struct buf *b, const struct field *f)
-{
-	buf_str(b, " REFERENCES ");
-	sql_name(b, f->references->table);
-	buf_str(b, " (");
-	sql_name(b, f->references->key->name);
-	buf_printf(b, ") ON UPDATE CASCADE ON DELETE %s", on_delete_actions[f->on_delete]);
-}
-
-static void write_constraints(struct buf *b, const struct model *m, const struct field *f)
-{
-	if (f->required && f != m->key)
-		buf_str(b, " NOT NULL");
-	if (f->unique && f != m->key)
-		buf_str(b, " UNIQUE");
-	write_default(b, f);
-	if (f->type == TYPE_BOOLEAN) {
-		buf_str(b, " CHECK (");
-		sql_name(b, f->name);
-		buf_str(b, " IN (0, 1))");
-	}
-	if (f->references)
-		write_reference(b, f);
-	if (f->check) {
-		buf_str(b, " CONSTRAINT ");
-		sql_name(b, f->name);
-		buf_printf(b, " CHECK (%s\n)", f->check);
-	}
-}
-
-void sql_column_definition(struct buf *b, const struct model *m, const struct field *f)
-{
-	sql_name(b, f->name);
-	buf_printf(b, " %s", column_types[f->type]);
-	if (f == m->key && model_integer_key(m)) {
-		buf_str(b, " PRIMARY KEY AUTOINCREMENT CHECK (");
-		sql_name(b, f->name);
-		buf_printf(b, " BETWEEN 0 AND %lld)", (long long)KEY_MAX);
-	} else if (f == m->key) {
-		buf_str(b, " PRIMARY KEY NOT NULL");
-	}
-	write_constraints(b, m, f);
-}
-
-void sql_table(struct buf *b, const struct model *m, const char *name)
-{
-	buf_str(b, "CREATE TABLE ");
-	sql_name(b, name);
-	buf_str(b, " (");
-	for (size_t i = 0; i < m->nfields; i++) {
-		buf_str(b, i ? ", " : "");
-		sql_column_definition(b, m, &m->fields[i]);
-	}
-	buf_str(b, ") STRICT");
 }

@@ -270,9 +270,11 @@ struct version {
 	gid_t gid;
 	pid_t pid;
 	const char *comm;
+	uid_t owner; /* whose the record was; NO_OWNER as of store_owner */
 	size_t size; /* of the text */
 	struct value text;
 };
+/* As the connection's viewer sees them: of models that are visible to owners alone, the versions that were his. */
 
 /* Before the transaction changes the record, or what it embeds, or creates or deletes it; by: verb and who. */
 int txn_version_begin(struct txn *t, const struct model *m, const struct value *key, const struct version *by,

@@ -126,6 +126,28 @@ test_who_may_not_read_a_record_gets_no_checksum() {
 	hasnt "$(setpriv --reuid 1234 --clear-groups getfattr mnt/private/1.json 2>&1)" checksum
 }
 
+test_it_is_of_the_file_that_the_user_sees() {
+	[ "$(id -u)" = 0 ] || skip 'needs root'
+	unmount
+	cat >>mount.conf <<'END'
+model papers { fields { id integer key; n integer }; has-one seals by paper_id; checksum in-file with seals; mode 0666 }
+model seals { fields { id integer key; paper_id integer references papers; uid integer }; owner uid; visible owner }
+END
+	mount_rowfs mount.conf -o allow_other
+	chmod 755 .
+	saves mnt/papers/1.json '{"n": 1}'
+	saves mnt/seals/1.json '{"paper_id": 1, "uid": 0}'
+	as() { setpriv --reuid 65534 --regid 65533 --clear-groups "$@"; }
+	local mine
+	mine=$(as cat mnt/papers/1.json | jq -r ._checksum)
+	hasnt "$(sum mnt/papers/1.json)" "$mine"
+	is "$(as getfattr --only-values -n user.rowfs.checksum mnt/papers/1.json 2>/dev/null)" "$mine"
+	as sh -c 'jq .n=2 mnt/papers/1.json >mnt/papers/1.json'
+	is "$(value mnt/papers/1.json .n)" 2
+	jq .n=3 mnt/papers/1.json >text
+	saves mnt/papers/1.json "$(cat text)"
+}
+
 # ---- saves for one version ----
 
 test_the_second_of_two_editors_is_refused_until_it_has_read_again() {
@@ -189,6 +211,17 @@ test_a_scratch_file_with_the_attribute_replaces_that_version_only() {
 	setfattr -x user.rowfs.checksum mnt/plain/copy
 	mv mnt/plain/copy mnt/plain/1.json
 	is "$(value mnt/plain/1.json .count)" 2
+}
+
+test_an_exchange_with_a_record_asks_for_the_version_too() {
+	jq '.count = 2' mnt/plain/1.json >mnt/plain/copy
+	setfattr -n user.rowfs.checksum -v "$(sum mnt/plain/1.json)" mnt/plain/copy
+	saves mnt/plain/1.json '{"name": "between"}'
+	is "$(errno exchange mnt/plain/copy mnt/plain/1.json)" 'exchange: EBUSY'
+	setfattr -n user.rowfs.checksum -v "$(sum mnt/plain/1.json)" mnt/plain/copy
+	is "$(errno exchange mnt/plain/copy mnt/plain/1.json)" ok
+	is "$(value mnt/plain/1.json .count)" 2
+	is "$(value mnt/plain/copy .name)" between
 }
 
 test_the_attribute_counts_for_nothing_where_there_is_no_record() {

@@ -86,7 +86,6 @@ test_a_version_tells_who_saved_it() {
 	sql 'update plain set n = 3'
 	saves mnt/plain/1.json '{"n": 4}'
 	is "$(versions mnt/plain/.history/1 .n)" $'create.json 1\nreplace.json 2\nother.json 3'
-	is "$(stat -c '%u:%g' mnt/plain/.history/1/* | tr '\n' ' ')" '65534:65533 0:0 0:0 '
 	has "$(getfattr --only-values -n user.rowfs.actor mnt/plain/.history/1/*create.json 2>/dev/null)" \
 		'^\{"uid":65534,"gid":65533,"pid":[0-9]+,"comm":"sh"\}$'
 	fails getfattr -n user.rowfs.actor mnt/plain/.history/1/*other.json
@@ -103,6 +102,35 @@ test_who_may_not_read_records_reads_no_versions() {
 	saves mnt/private/1.json '{"pin": "2"}'
 	has "$(as cat mnt/private/.history/1/*create.json 2>&1)" 'Permission denied'
 	is "$(stat -c %a mnt/private/.history/1/*create.json)" 400
+}
+
+test_versions_belong_to_whom_the_record_belonged() {
+	[ "$(id -u)" = 0 ] || skip 'needs root'
+	unmount
+	cat >>mount.conf <<'END'
+model owned { fields { id integer key; uid integer default uid; n integer }; owner uid; mode 0600; history 9 }
+model secret { fields { id integer key; uid integer default uid; n integer }; owner uid; visible owner; history 9 }
+END
+	mount_rowfs mount.conf -o allow_other
+	chmod 755 .
+	local model
+	for model in owned secret; do
+		as sh -c "echo '{\"n\": 1}' >mnt/$model/1.json"
+		echo '{"n": 2}' >>mnt/$model/1.json
+		echo '{"n": 3, "uid": 0}' >>mnt/$model/1.json
+		saves mnt/$model/2.json '{"n": 1}'
+		saves mnt/$model/2.json '{"n": 2}'
+		is "$(stat -c %u mnt/$model/.history/1/* | tr '\n' ' ')" '65534 65534 '
+	done
+	is "$(as cat mnt/owned/.history/1/*create.json | jq .n)" 1
+	has "$(getfattr --only-values -n user.rowfs.actor mnt/owned/.history/1/*patch.json 2>/dev/null)" '"uid":0,'
+	has "$(as cat mnt/owned/.history/2/* 2>&1)" 'Permission denied'
+	is "$(as ls mnt/secret/.history)" 1
+	is "$(as cat mnt/secret/.history/1/* | jq -c .n | tr '\n' ' ')" '1 2 '
+	fails as ls mnt/secret/.history/2
+	echo '{"n": 4}' >>mnt/secret/1.json
+	is "$(as ls mnt/secret/.history/1 | wc -l)" 2
+	is "$(ls mnt/secret/.history/1 | wc -l)" 3
 }
 
 test_a_copy_of_a_version_restores_it() {

@@ -371,6 +371,7 @@ int main(void)
 {
 	Suite *suite = suite_create("checksum");
 	TCase *tests = tcase_create("checksum");
+	tcase_set_timeout(tests, 60); /* a text of a megabyte, with sanitizers too */
 	tcase_add_checked_fixture(tests, set_up, tear_down);
 	tcase_add_test(tests, test_sha256_is_that_of_the_standard);
 	tcase_add_test(tests, test_sha256_agrees_with_sha256sum_at_every_length);
