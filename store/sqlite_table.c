@@ -248,7 +248,7 @@ static int plan_indexes(struct plan *p, const struct model *m, struct err *e)
 		return 0;
 	for (size_t i = 0; !r && i < m->nfields; i++) {
 		const struct field *f = &m->fields[i];
-		if (f->references && !f->unique && f != m->key)
+		if (field_indexed(m, f) && !f->unique && (f->references || !p->s->tables[m->index].indexed[i]))
 			r = plan_index(p, m, f, f->name, " ON $T ($F);\n", e);
 	}
 	if (!r && m->queue)
