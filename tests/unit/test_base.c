@@ -304,6 +304,7 @@ END_TEST
 static TCase *errors(void)
 {
 	TCase *t = tcase_create("err");
+	tcase_set_timeout(t, 60);
 
 	tcase_add_test(t, the_first_error_stays);
 	tcase_add_test(t, problems_are_counted_in_the_sentence);
