@@ -20,6 +20,9 @@ enum {
 	LIMIT_EMBEDS = 16,              /* levels of embedded records */
 	LIMIT_SCRATCH_BYTES = 64 << 20, /* scratch files of one user, together */
 	LIMIT_SCRATCH_FILES = 1000,     /* scratch files of one user */
+	LIMIT_OPEN_FILES = 10000,       /* files that one user has open */
+	LIMIT_OPEN_BYTES = 256 << 20,   /* their texts, as read and unsaved */
+	LIMIT_OPEN_TOTAL = 1 << 30,     /* those of all users */
 	LIMIT_XATTR = 64 << 10,         /* extended attributes of one scratch file */
 	LIMIT_ERRORS = 256,             /* entries kept in .errors */
 	LIMIT_ANSWERS = 256,            /* answers kept of one user */
