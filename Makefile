@@ -65,7 +65,7 @@ help:
 	@echo 'bench      measure against raw SQLite and ext4; BENCHFLAGS are its options'
 	@echo 'checker    random operations against a model in memory: OPS=$(OPS), SEED=$(SEED), CHECKERFLAGS'
 	@echo 'tools-table write tests/tools/TABLE.md anew: what some 150 programs do to records'
-	@echo 'soak       10,000 saves with hooks, 200 crashes with jobs, then the mount tests over and over, ROUNDS=10 times'
+	@echo 'soak       10,000 saves with hooks, 200 crashes with jobs, every call failing in turn, 200 power cuts, then the mount tests over and over, ROUNDS=10 times'
 	@echo 'soak-checker  the checker, 1,000,000 operations over 20 seeds'
 	@echo 'fuzz       random texts for every parser, FUZZ_SECONDS=$(FUZZ_SECONDS) each; FUZZ_ONLY="conf name" chooses'
 	@echo 'lint       man pages and shell scripts'
@@ -218,15 +218,19 @@ fuzz: deps-ci
 	@tests/fuzz/all build/fuzzing $(FUZZ_SECONDS) $(FUZZ_ONLY)
 
 ROUNDS = 10
+FIGURES = $(CURDIR)/$(BUILD)/figures
 soak: deps-test
 	@$(MAKE) --no-print-directory programs
-	@BUILD=$(BUILD) SAVES=10000 LIMIT=900 tests/run -j $(JOBS) mount/leaks
+	@rm -f $(FIGURES)
+	@FIGURES=$(FIGURES) BUILD=$(BUILD) SAVES=10000 LIMIT=3600 tests/run -j $(JOBS) mount/leaks
+	@FIGURES=$(FIGURES) BUILD=$(BUILD) STEP=1 ROWFS_STEP=1 ROUNDS=200 LIMIT=7200 tests/run -j $(JOBS) unit/memory mount/faults mount/power
 	@BUILD=$(BUILD) CRASHES=200 PATIENCE=120 LIMIT=3600 tests/run -j $(JOBS) mount/crash_jobs
+	@cat $(FIGURES)
 	@for round in $$(seq $(ROUNDS)); do BUILD=$(BUILD) tests/run -q -j $(JOBS) mount/ scenarios/ || exit 1; done
 
 lint:
 	mandoc -T lint -W warning $(MAN1) $(MAN3) $(MAN5)
-	if command -v shellcheck >/dev/null; then shellcheck -x -S warning tests/run tests/deps tests/tour tests/*.sh tests/*/*.sh tests/scenarios/*/*.sh tests/tools/page tests/tools/repository .ci/run; fi
+	if command -v shellcheck >/dev/null; then shellcheck -x -S warning tests/run tests/deps tests/tour tests/*.sh tests/*/*.sh tests/scenarios/*/*.sh tests/tools/page tests/tools/repository tests/fuzz/all .ci/run; fi
 
 clean:
 	rm -rf build

@@ -15,6 +15,7 @@
 #include "export.h"
 #include "import.h"
 #include "scratch.h"
+#include "usage.h"
 
 bool handle_writes(const struct handle *h)
 {
@@ -48,11 +49,18 @@ static void free_handle(struct handle *h)
 	free(h);
 }
 
-static void enlist(struct mount *m, struct handle *h)
+/* Takes the handle. */
+static int enlist(struct mount *m, struct handle *h, struct handle **out, struct err *e)
 {
 	bool is_name = h->kind == NODE_RECORD && (handle_writes(h) || h->unsaved);
 	struct handle **head = is_name ? &m->handles : &m->others;
+	int rc = usage_count(m, h, 0, e);
 
+	if (rc < 0) {
+		free_handle(h);
+		return rc;
+	}
+	*out = h;
 	pthread_mutex_lock(&m->lock);
 	h->next = *head;
 	h->link = head;
@@ -60,6 +68,7 @@ static void enlist(struct mount *m, struct handle *h)
 		h->next->link = &h->next;
 	*head = h;
 	pthread_mutex_unlock(&m->lock);
+	return 0;
 }
 
 static void delist(struct mount *m, struct handle *h)
@@ -69,6 +78,7 @@ static void delist(struct mount *m, struct handle *h)
 		*h->link = h->next;
 	if (h->link && h->next)
 		h->next->link = h->link;
+	usage_forget(m, h);
 	pthread_mutex_unlock(&m->lock);
 }
 
@@ -177,9 +187,7 @@ int handle_open_record(struct mount *m, const struct actor *actor, const struct 
 		return rc;
 	}
 	note_size(h);
-	enlist(m, h);
-	*out = h;
-	return 0;
+	return enlist(m, h, out, e);
 }
 
 int handle_open_scratch(struct mount *m, struct scratch *s, int flags, struct handle **out, struct err *e)
@@ -189,9 +197,7 @@ int handle_open_scratch(struct mount *m, struct scratch *s, int flags, struct ha
 	if (!h)
 		return err_nomem(e);
 	h->scratch = s;
-	enlist(m, h);
-	*out = h;
-	return 0;
+	return enlist(m, h, out, e);
 }
 
 int handle_open_text(struct mount *m, const struct actor *actor, uint64_t ino, int flags, struct buf *text,
@@ -203,9 +209,7 @@ int handle_open_text(struct mount *m, const struct actor *actor, uint64_t ino, i
 		return err_nomem(e);
 	h->text = *text;
 	*text = (struct buf)BUF_INIT;
-	enlist(m, h);
-	*out = h;
-	return 0;
+	return enlist(m, h, out, e);
 }
 
 int handle_open_new(struct mount *m, const struct actor *actor, const struct model *model, uint64_t ino, int flags,
@@ -220,9 +224,7 @@ int handle_open_new(struct mount *m, const struct actor *actor, const struct mod
 		free_handle(h);
 		return err_nomem(e);
 	}
-	enlist(m, h);
-	*out = h;
-	return 0;
+	return enlist(m, h, out, e);
 }
 
 int handle_open_events(struct mount *m, struct event_reader *events, uint64_t ino, int flags, struct handle **out,
@@ -365,7 +367,9 @@ static int write_draft(struct mount *m, struct handle *h, const struct actor *ac
 	/* The kernel takes the end from the size that some process saw last: that of the record or of another draft. */
 	if ((h->flags & O_APPEND) && h->kind == NODE_RECORD)
 		offset = (int64_t)h->draft.text.len;
-	int rc = draft_write(&h->draft, data, len, offset, &save_now, e);
+	int rc = usage_count(m, h, len, e);
+	if (rc == 0)
+		rc = draft_write(&h->draft, data, len, offset, &save_now, e);
 
 	h->told = false;
 	if (rc == 0 && save_now)
@@ -453,26 +457,11 @@ int handle_truncate(struct mount *m, struct handle *h, int64_t size, struct err 
 		rc = size ? -EPERM : (import_reset(h->import), 0);
 	else if (h->draft.mode == DRAFT_APPEND && size > 0 && size <= LIMIT_RECORD)
 		rc = truncate_appended(m, h, size, e);
-	else
+	else if ((rc = size > 0 && size <= LIMIT_RECORD ? usage_count(m, h, (size_t)size, e) : 0) == 0)
 		rc = draft_truncate(&h->draft, size, e);
 	note_size(h);
 	pthread_mutex_unlock(&h->lock);
 	return rc;
-}
-
-int64_t handle_length(struct handle *h)
-{
-	int64_t length = -1;
-
-	if (h->kind != NODE_RECORD)
-		return -1;
-	pthread_mutex_lock(&h->lock);
-	if (!handle_writes(h))
-		length = (int64_t)h->text.len;
-	else if (h->draft.mode != DRAFT_APPEND)
-		length = (int64_t)h->draft.text.len;
-	pthread_mutex_unlock(&h->lock);
-	return length;
 }
 
 /* ---- reading ---- */

@@ -100,3 +100,18 @@ int64_t handle_draft_size(struct mount *m, const struct model *model, const stru
 	pthread_mutex_unlock(&m->lock);
 	return size;
 }
+
+int64_t handle_length(struct handle *h)
+{
+	int64_t length = -1;
+
+	if (h->kind != NODE_RECORD)
+		return -1;
+	pthread_mutex_lock(&h->lock);
+	if (!handle_writes(h))
+		length = (int64_t)h->text.len;
+	else if (h->draft.mode != DRAFT_APPEND)
+		length = (int64_t)h->draft.text.len;
+	pthread_mutex_unlock(&h->lock);
+	return length;
+}

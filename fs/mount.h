@@ -57,6 +57,8 @@ struct mount {
 	pthread_mutex_t lock;   /* guards what follows */
 	struct handle *handles; /* records open for writing, and names that were never saved */
 	struct handle *others;  /* all else that is open */
+	struct usage *usages;   /* who have files open (usage.h) */
+	size_t open_bytes;
 	struct scratch *scratches;
 	struct scratch_name *scratch_names;
 	struct rejected *rejected;

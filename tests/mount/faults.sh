@@ -154,7 +154,7 @@ every() {
 	mount_rowfs # what could not be started or stored then is now
 	PATIENCE=30 eventually settled
 	verify
-	echo "$1 $4: $n calls failed one after the other" >&2
+	echo "$1 $2 $4: up to the ${n}th of $seen calls" >>"${FIGURES:-/dev/null}"
 }
 
 test_a_read_that_fails_once() { every read EIO 9 once; }

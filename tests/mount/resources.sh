@@ -96,6 +96,47 @@ test_without_descriptors_saves_fail_whole_and_work_again() {
 	is "$(ls mnt/slow)" $'1.json\n2.json'
 }
 
+# ---- what users hold open ----
+
+test_a_user_holds_so_much_unsaved_text_and_no_more() {
+	mount_rowfs
+	python3 - >held <<'END'
+import os
+held = []
+try:
+    for n in range(1, 1000):
+        fd = os.open('mnt/items/%d.json' % n, os.O_WRONLY | os.O_CREAT)
+        held.append(fd)
+        os.write(fd, b'{"name": "' + b'x' * 1000000)
+except OSError as e:
+    print(len(held), e.strerror)
+for fd in held:
+    os.ftruncate(fd, 0)
+    os.close(fd)
+END
+	has "$(cat held)" '^26[0-9] No space left on device'
+	has "$(cat mnt/.errors)" 'The files that you have open hold 256 MiB of text; close some'
+	saves mnt/items/1.json '{"name": "a"}'
+	is "$(ls mnt/items)" 1.json
+}
+
+test_a_user_has_so_many_files_open_and_no_more() {
+	mount_rowfs
+	saves mnt/items/1.json '{"name": "a"}'
+	python3 - >held <<'END'
+import os, resource
+resource.setrlimit(resource.RLIMIT_NOFILE, (12000, 12000))
+held = []
+try:
+    while True:
+        held.append(os.open('mnt/items/1.json', os.O_RDONLY))
+except OSError as e:
+    print(len(held), e.strerror)
+END
+	is "$(cat held)" '10000 No space left on device'
+	is "$(value mnt/items/1.json .name)" a
+}
+
 # ---- time ----
 
 with_clock() {

@@ -306,6 +306,7 @@ END_TEST
 static TCase *errors(void)
 {
 	TCase *t = tcase_create("err");
+	tcase_set_timeout(t, 60);
 
 	tcase_add_test(t, the_first_error_stays);
 	tcase_add_test(t, problems_are_counted_in_the_sentence);
@@ -324,6 +325,7 @@ static TCase *errors(void)
 static TCase *memory(void)
 {
 	TCase *t = tcase_create("buf and arena");
+	tcase_set_timeout(t, 60);
 
 	tcase_add_test(t, an_empty_buffer_is_an_empty_string);
 	tcase_add_test(t, content_is_followed_by_a_nul_byte);

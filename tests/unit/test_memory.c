@@ -3,7 +3,7 @@
  * is asked for then happens whole or not at all, with ENOMEM; nothing leaks (make test-asan) and the next try succeeds.
  *
  * The linker puts __wrap_malloc and the like in the place of what rowfs calls (Makefile); jansson and SQLite are told.
- * Loops whose every turn opens a database go on by 101 allocations unless ROWFS_STEP says otherwise.
+ * Loops that take long go on by several allocations; ROWFS_STEP=1 (`make soak`) takes every one.
  */
 #include <jansson.h>
 #include <sqlite3.h>
@@ -105,10 +105,10 @@ static void wrap_libraries(void)
 	json_set_alloc_funcs(__wrap_malloc, free);
 }
 
-static long step(void)
+static long step(long otherwise)
 {
 	const char *text = getenv("ROWFS_STEP");
-	return text ? atol(text) : 101;
+	return text ? atol(text) : otherwise;
 }
 
 /* Only what is called here fails: Check allocates too. */
@@ -200,7 +200,7 @@ static struct request wanted;
 /* Whole, or not at all: then it succeeds when there is memory again. */
 static void save_or_nothing(long n)
 {
-	struct actor actor = {1000, 1000, getpid()};
+	struct actor actor = {.uid = 1000, .gid = 1000, .pid = getpid()};
 	const char *before = state();
 	(void)n;
 	err_release(&s.error);
@@ -234,7 +234,7 @@ static void again(long n)
 START_TEST(a_change_is_saved_whole_or_not_at_all)
 {
 	warm_up();
-	for_every(1, again);
+	for_every(step(5), again);
 }
 END_TEST
 
@@ -250,7 +250,7 @@ static void create_and_delete(long n)
 START_TEST(a_create_and_a_delete_happen_whole_or_not_at_all)
 {
 	warm_up();
-	for_every(1, create_and_delete);
+	for_every(step(5), create_and_delete);
 }
 END_TEST
 
@@ -266,7 +266,7 @@ static void move(long n)
 START_TEST(a_key_changes_whole_or_not_at_all)
 {
 	warm_up();
-	for_every(1, move);
+	for_every(step(5), move);
 }
 END_TEST
 
@@ -274,7 +274,7 @@ END_TEST
 
 static void refused(long n)
 {
-	struct actor actor = {1000, 1000, getpid()};
+	struct actor actor = {.uid = 1000, .gid = 1000, .pid = getpid()};
 	(void)n;
 	wanted = saved_request(&s, REQUEST_PUT, "orders", 7,
 			       "{\"text\":\"much too long for this field\",\"qty\":\"x\",\"unknown\":1,"
@@ -362,9 +362,9 @@ START_TEST(a_listing_that_ends_early_says_so)
 			ck_assert_int_eq(store_open(&s.store, &s.schema, 0, &s.error), 0);
 			arm(n, always);
 			list(n);
-			n += step();
+			n += step(101);
 		} while (reached);
-		ck_assert_int_gt(n, step());
+		ck_assert_int_gt(n, step(101));
 	}
 	saver_free(s.saver);
 	s.saver = NULL;
@@ -429,7 +429,7 @@ static void open_database(long n)
 START_TEST(a_database_is_opened_or_left_as_it_can_be_opened_later)
 {
 	saved_conf(&s, shop);
-	for_every(step(), open_database);
+	for_every(step(151), open_database);
 }
 END_TEST
 

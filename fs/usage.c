@@ -1,0 +1,104 @@
+/*
+ * usage.c - bounds what open files hold, so that nobody brings the daemon down by opening many.
+ *
+ * A list of those who have files open, and their sums; mount.lock guards it. An entry is there while it has a file.
+ */
+#include "usage.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "handle.h"
+
+struct usage {
+	uid_t uid;
+	size_t files, bytes;
+	struct usage *next;
+};
+
+/* Scratch files have bounds of their own, and what rowfs makes is nobody's: all those together are one more user. */
+static uid_t payer(const struct handle *h)
+{
+	return h->kind == NODE_MEMORY ? (uid_t)-1 : h->opener.uid;
+}
+
+static struct usage **find(struct mount *m, uid_t uid)
+{
+	struct usage **at = &m->usages;
+
+	while (*at && (*at)->uid != uid)
+		at = &(*at)->next;
+	return at;
+}
+
+/* The user's entry; NULL without memory. */
+static struct usage *entry(struct mount *m, uid_t uid)
+{
+	struct usage **at = find(m, uid);
+
+	if (!*at && (*at = calloc(1, sizeof(**at))))
+		(*at)->uid = uid;
+	return *at;
+}
+
+static void drop_unused(struct mount *m, uid_t uid)
+{
+	struct usage **at = find(m, uid), *u = *at;
+
+	if (u && u->files == 0) {
+		*at = u->next;
+		free(u);
+	}
+}
+
+static int check(const struct mount *m, const struct usage *u, size_t files, size_t bytes, struct err *e)
+{
+	if (u->files + files > LIMIT_OPEN_FILES)
+		return err_set(e, ENOSPC, "You have %d files open; close some", LIMIT_OPEN_FILES);
+	if (u->bytes + bytes > LIMIT_OPEN_BYTES)
+		return err_set(e, ENOSPC, "The files that you have open hold %d MiB of text; close some",
+			       LIMIT_OPEN_BYTES >> 20);
+	if (m->open_bytes + bytes > LIMIT_OPEN_TOTAL)
+		return err_set(e, ENOSPC, "The files that are open hold %d MiB of text; try again later",
+			       LIMIT_OPEN_TOTAL >> 20);
+	return 0;
+}
+
+static int count(struct mount *m, struct handle *h, size_t bytes, struct err *e)
+{
+	struct usage *u = entry(m, payer(h));
+	size_t files = !h->counted, more = bytes > h->bytes ? bytes - h->bytes : 0;
+	int rc = u ? check(m, u, files, more, e) : err_nomem(e);
+
+	if (rc == 0) {
+		u->files += files;
+		u->bytes += bytes - h->bytes;
+		m->open_bytes += bytes - h->bytes;
+		h->bytes = bytes;
+		h->counted = true;
+	}
+	drop_unused(m, payer(h));
+	return rc;
+}
+
+int usage_count(struct mount *m, struct handle *h, size_t more, struct err *e)
+{
+	pthread_mutex_lock(&m->lock);
+	int rc = count(m, h, h->text.cap + h->draft.text.len + more, e);
+	pthread_mutex_unlock(&m->lock);
+	return rc;
+}
+
+void usage_forget(struct mount *m, struct handle *h)
+{
+	struct usage *u = h->counted ? *find(m, payer(h)) : NULL;
+
+	if (!u)
+		return;
+	u->files--;
+	u->bytes -= h->bytes;
+	m->open_bytes -= h->bytes;
+	h->bytes = 0;
+	h->counted = false;
+	drop_unused(m, payer(h));
+}

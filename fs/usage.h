@@ -1,0 +1,24 @@
+/*
+ * usage.h - how much of the daemon's memory the open files of each user hold: texts that are read, and unsaved ones.
+ */
+#ifndef ROWFS_USAGE_H
+#define ROWFS_USAGE_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "../store/err.h"
+
+struct mount;
+struct handle;
+struct usage; /* of one user who has files open */
+
+/*
+ * The handle's texts are counted anew, with `more` bytes that are about to come. -ENOSPC over LIMIT_OPEN_FILES or
+ * LIMIT_OPEN_BYTES of the opener, or LIMIT_OPEN_TOTAL of all, and nothing is counted then. mount.lock is taken here.
+ */
+int usage_count(struct mount *m, struct handle *h, size_t more, struct err *e);
+/* The handle closes; mount.lock is held. */
+void usage_forget(struct mount *m, struct handle *h);
+
+#endif
