@@ -203,7 +203,7 @@ int by_list_values(struct listing *l, const struct node *dir, off_t off, struct 
 {
 	const struct model *model;
 	const struct field *f = field_of(l->m, dir, &model);
-	struct conn *c = f ? store_read_begin(l->m->store, e) : NULL;
+	struct conn *c = f ? mount_read(l->m, l->uid, e) : NULL;
 
 	if (!c)
 		return f ? -e->code : -ENOENT;
@@ -223,11 +223,11 @@ static void link_stat(const struct mount *m, const struct by_node *n, const stru
 }
 
 /* The record's times, if it has the value; -ENOENT. */
-static int stamp_of(struct mount *m, const struct by_node *n, struct stamp *stamp, struct err *e)
+static int stamp_of(struct mount *m, const struct by_node *n, uid_t viewer, struct stamp *stamp, struct err *e)
 {
 	arena_auto a = ARENA_INIT;
 	struct value *row = arena_alloc(&a, n->model->nfields * sizeof(*row));
-	struct conn *c = row ? store_read_begin(m->store, e) : NULL;
+	struct conn *c = row ? mount_read_once(m, viewer, e) : NULL;
 
 	if (!c)
 		return row ? -e->code : err_nomem(e);
@@ -242,13 +242,12 @@ int by_find_link(struct mount *m, const struct node *dir, const char *name, cons
 	struct by_node n;
 	struct stamp stamp;
 
-	(void)who;
 	if (!by_get(m, dir, a, &n))
 		return -ENOENT;
 	n.kind = NODE_BY_LINK;
 	int rc = record_is_name(name) ? record_key(n.model, name, a, &n.key) : -ENOENT;
 	if (rc == 0)
-		rc = stamp_of(m, &n, &stamp, e);
+		rc = stamp_of(m, &n, who->uid, &stamp, e);
 	if (rc == -ENOENT)
 		err_release(e);
 	if (rc < 0)
@@ -284,7 +283,7 @@ int by_list_links(struct listing *l, const struct node *dir, off_t off, struct e
 	arena_auto a = ARENA_INIT;
 	struct by_node n;
 	struct cursor *cursor = NULL;
-	struct conn *c = by_get(l->m, dir, &a, &n) ? store_read_begin(l->m->store, e) : NULL;
+	struct conn *c = by_get(l->m, dir, &a, &n) ? mount_read(l->m, l->uid, e) : NULL;
 
 	if (!c)
 		return e->code ? -e->code : -ENOENT;
@@ -306,10 +305,9 @@ int by_show_link(struct mount *m, const struct node *node, const struct actor *w
 	struct by_node n;
 	struct stamp stamp;
 
-	(void)who;
 	if (!by_get(m, node, &a, &n))
 		return -ENOENT;
-	int rc = stamp_of(m, &n, &stamp, e);
+	int rc = stamp_of(m, &n, who->uid, &stamp, e);
 	buf_str(&target, UP);
 	if (rc == 0)
 		rc = record_name(n.model, &n.key, &target);

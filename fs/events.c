@@ -16,7 +16,8 @@
 #include "../store/json.h"
 
 struct line {
-	const struct model *model;
+	const struct model *model; /* NULL: the line was never made */
+	uid_t uid;                 /* who made the change */
 	char *text;
 	size_t len;
 };
@@ -29,8 +30,12 @@ struct event_reader {
 	size_t size; /* that it asks for */
 	bool interrupted;
 	struct fuse_pollhandle *poll;
-	bool sees[]; /* by model index */
+	uid_t uid;
+	unsigned char sees[]; /* by model index: enum sight */
 };
+
+/* Of a model whose records are not for everybody a reader sees what he did himself. */
+enum sight { SEES_OWN, SEES_ALL };
 
 struct events {
 	pthread_mutex_t lock;
@@ -66,12 +71,12 @@ static void print_line(struct buf *b, const struct changed_row *row, const char 
 }
 
 /* The number is used up also where there is no memory for the line. */
-static void put(struct events *v, const struct model *model, struct buf *text)
+static void put(struct events *v, const struct model *model, uid_t uid, struct buf *text)
 {
 	struct line *line = &v->ring[v->next++ % LIMIT_EVENTS];
 
 	free(line->text);
-	*line = (struct line){model, text->data, text->len};
+	*line = (struct line){text->data ? model : NULL, uid, text->data, text->len};
 	*text = (struct buf)BUF_INIT;
 }
 
@@ -80,7 +85,7 @@ static void skip(struct events *v, size_t n)
 {
 	for (size_t i = 0; i < n && i < LIMIT_EVENTS; i++) {
 		struct buf none = BUF_INIT;
-		put(v, NULL, &none);
+		put(v, NULL, 0, &none);
 	}
 	if (n > LIMIT_EVENTS)
 		v->next += (int64_t)(n - LIMIT_EVENTS);
@@ -104,7 +109,7 @@ static void changed(void *data, const struct changed_row *rows, size_t n, size_t
 		print_line(&text, &rows[i], time);
 		if (buf_failed(&text))
 			buf_release(&text);
-		put(v, rows[i].model, &text);
+		put(v, rows[i].model, rows[i].uid, &text);
 	}
 	skip(v, more);
 	pthread_mutex_unlock(&v->lock);
@@ -112,13 +117,17 @@ static void changed(void *data, const struct changed_row *rows, size_t n, size_t
 
 /* ---- reading ---- */
 
+static bool sees(const struct event_reader *r, const struct line *line)
+{
+	return !line->model || r->sees[line->model->index] == SEES_ALL || line->uid == r->uid;
+}
+
 static bool has_news(const struct events *v, const struct event_reader *r)
 {
 	if (r->rest.len > 0 || r->at + LIMIT_EVENTS < v->next)
 		return true;
 	for (int64_t i = r->at; i < v->next; i++) {
-		const struct line *line = &v->ring[i % LIMIT_EVENTS];
-		if (!line->model || r->sees[line->model->index])
+		if (sees(r, &v->ring[i % LIMIT_EVENTS]))
 			return true;
 	}
 	return false;
@@ -144,7 +153,7 @@ static void fill(const struct events *v, struct event_reader *r, size_t size, st
 		}
 		tell_lost(r, lost);
 		lost = 0;
-		if (r->sees[line->model->index])
+		if (sees(r, line))
 			buf_add(&r->rest, line->text, line->len);
 	}
 	tell_lost(r, lost);
@@ -337,9 +346,12 @@ int events_open(struct mount *m, fuse_req_t req, struct event_reader **out, stru
 
 	if (!r)
 		return err_nomem(e);
+	r->uid = fuse_req_ctx(req)->uid;
 	for (size_t i = 0; i < n; i++) {
-		const struct node node = {.kind = NODE_MODEL, .model = mount_number(m, &m->schema->models[i])};
-		r->sees[i] = mount_may_read(m, req, &node) == 0;
+		const struct model *model = &m->schema->models[i];
+		const struct stat st = {.st_mode = S_IFREG | model->mode, .st_uid = m->uid, .st_gid = m->gid};
+		bool all = store_sees_all(m->store, r->uid) || !model->restricted;
+		r->sees[i] = all && mount_may(req, &st, R_OK) == 0 ? SEES_ALL : SEES_OWN;
 	}
 	pthread_mutex_lock(&v->lock);
 	r->at = v->next;

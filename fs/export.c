@@ -57,10 +57,10 @@ static int add_lines(struct export *x, struct conn *c, struct cursor *cursor, st
 	return 0;
 }
 
-static int next_text(struct mount *m, struct export *x, struct err *e)
+static int next_text(struct mount *m, struct export *x, uid_t viewer, struct err *e)
 {
 	struct cursor *cursor = NULL;
-	struct conn *c = store_read_begin(m->store, e);
+	struct conn *c = mount_read(m, viewer, e);
 
 	if (!c)
 		return -e->code;
@@ -74,12 +74,13 @@ static int next_text(struct mount *m, struct export *x, struct err *e)
 	return rc;
 }
 
-int export_read(struct mount *m, struct export *x, size_t len, int64_t offset, struct buf *out, struct err *e)
+int export_read(struct mount *m, struct export *x, uid_t viewer, size_t len, int64_t offset, struct buf *out,
+		struct err *e)
 {
 	if (offset < x->start)
 		return err_set(e, ESPIPE, "An export is read from its start to its end");
 	while (offset >= x->start + (int64_t)x->text.len && !x->end) {
-		int rc = next_text(m, x, e);
+		int rc = next_text(m, x, viewer, e);
 
 		if (rc < 0)
 			return rc;

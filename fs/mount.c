@@ -41,13 +41,6 @@ int64_t mount_next_serial(struct mount *m)
 
 /* ---- who may ---- */
 
-struct actor mount_actor(fuse_req_t req)
-{
-	const struct fuse_ctx *ctx = fuse_req_ctx(req);
-
-	return (struct actor){.uid = ctx->uid, .gid = ctx->gid, .pid = ctx->pid};
-}
-
 static bool in_group(fuse_req_t req, gid_t gid)
 {
 	gid_t groups[256];
@@ -60,6 +53,15 @@ static bool in_group(fuse_req_t req, gid_t gid)
 		if (groups[i] == gid)
 			return true;
 	return false;
+}
+
+struct actor mount_actor(fuse_req_t req)
+{
+	const struct fuse_ctx *ctx = fuse_req_ctx(req);
+	const struct mount *m = fuse_req_userdata(req);
+
+	return (struct actor){
+	    .uid = ctx->uid, .gid = ctx->gid, .pid = ctx->pid, .in_group = m->asks_group && in_group(req, m->gid)};
 }
 
 int mount_may(fuse_req_t req, const struct stat *st, int wanted)
@@ -78,10 +80,23 @@ int mount_may(fuse_req_t req, const struct stat *st, int wanted)
 	return (unsigned)wanted & ~(granted & 7) ? -EACCES : 0;
 }
 
-int mount_may_read(const struct mount *m, fuse_req_t req, const struct node *node)
+struct conn *mount_read(struct mount *m, uid_t viewer, struct err *e)
+{
+	return store_read_as(m->store, viewer, e);
+}
+
+struct conn *mount_read_once(struct mount *m, uid_t viewer, struct err *e)
+{
+	return store_read_once(m->store, viewer, e);
+}
+
+int mount_may_read_deleted(const struct mount *m, fuse_req_t req, const struct node *node)
 {
 	const struct model *model = mount_model(m, node->model);
 	struct stat st = {.st_mode = S_IFREG | (model ? model->mode : 0), .st_uid = m->uid, .st_gid = m->gid};
+
+	if (model && model->owned)
+		st.st_uid = fuse_req_ctx(req)->uid;
 
 	return mount_may(req, &st, R_OK);
 }
@@ -199,13 +214,21 @@ mode_t mount_record_mode(const struct model *model)
 	return S_IFREG | (model->mode & (model->read_only ? 0555 : 0777));
 }
 
+/* Whoever may write the directory may write .new, and read it, which takes a key for good. */
+static mode_t new_mode(const struct model *model)
+{
+	mode_t write = model->dir_mode & 0222;
+
+	return S_IFREG | write | write << 1;
+}
+
 void mount_record_stat(const struct mount *m, const struct model *model, const struct stamp *stamp, size_t size,
 		       struct stat *st)
 {
 	*st = (struct stat){.st_ino = mount_record_ino(m, model, stamp->serial),
 			    .st_mode = mount_record_mode(model),
 			    .st_nlink = 1,
-			    .st_uid = m->uid,
+			    .st_uid = stamp->owner,
 			    .st_gid = m->gid};
 	stat_times(st, stamp->mtime_ns, stamp->ctime_ns);
 	mount_stat_size(st, size);
@@ -213,10 +236,12 @@ void mount_record_stat(const struct mount *m, const struct model *model, const s
 
 static mode_t model_mode(const struct model *model, enum node_kind kind)
 {
-	mode_t readers = model->mode & 0444;
+	mode_t readers = model->restricted ? 0444 : model->mode & 0444;
 
 	if (kind == NODE_MODEL)
 		return S_IFDIR | model->dir_mode;
+	if (kind == NODE_NEW)
+		return new_mode(model);
 	if (kind == NODE_IMPORT)
 		return S_IFREG | (model->read_only ? 0 : model->dir_mode & 0222);
 	if (kind == NODE_EXPORT)
@@ -227,19 +252,20 @@ static mode_t model_mode(const struct model *model, enum node_kind kind)
 mode_t mount_made_mode(const struct mount *m, const struct node *node)
 {
 	enum node_kind kind = node->kind;
-	bool models = kind == NODE_MODEL || kind == NODE_IMPORT || kind == NODE_EXPORT || is_by(kind);
+	bool models =
+	    kind == NODE_MODEL || kind == NODE_NEW || kind == NODE_IMPORT || kind == NODE_EXPORT || is_by(kind);
 	const struct model *model = models ? mount_model(m, node->model) : NULL;
 	const struct view *v = view_of(kind);
 
 	return model ? model_mode(model, kind) : v ? v->mode : S_IFDIR | 0755;
 }
 
-static int record_stat(struct mount *m, const struct model *model, const struct value *key, struct stat *st,
-		       struct err *e)
+static int record_stat(struct mount *m, const struct model *model, const struct value *key, uid_t viewer,
+		       struct stat *st, struct err *e)
 {
 	buf_auto text = BUF_INIT;
 	struct stamp stamp;
-	struct conn *c = store_read_once(m->store, e);
+	struct conn *c = mount_read_once(m, viewer, e);
 
 	if (!c)
 		return -e->code;
@@ -260,7 +286,8 @@ int mount_key(struct mount *m, const struct node *node, struct arena *a, struct 
 		*key = value_integer(node->serial);
 		return 0;
 	}
-	struct conn *c = store_read_once(m->store, e);
+	struct conn *c =
+	    mount_read_once(m, VIEW_ALL, e); /* whoever reads the record learns whether it is there for him */
 	if (!c)
 		return -e->code;
 	int rc = store_key_of(c, model, node->serial, a, key, e);
@@ -282,11 +309,13 @@ static int stat_open(struct mount *m, uint64_t ino, const struct open_name *name
 {
 	mount_dir_stat(m, ino, mount_record_mode(name->model), st);
 	st->st_nlink = name->named;
+	if (name->model->owned)
+		st->st_uid = name->uid;
 	return 0;
 }
 
-static int stat_record_node(struct mount *m, uint64_t ino, const struct node *node, pid_t pid, struct stat *st,
-			    struct err *e)
+static int stat_record_node(struct mount *m, uint64_t ino, const struct node *node, const struct actor *who,
+			    struct stat *st, struct err *e)
 {
 	const struct model *model = mount_model(m, node->model);
 	arena_auto a = ARENA_INIT;
@@ -296,18 +325,18 @@ static int stat_record_node(struct mount *m, uint64_t ino, const struct node *no
 
 	rc = mount_key(m, node, &a, &key, e);
 	if (rc == 0)
-		rc = record_stat(m, model, &key, st, e);
-	if (rc == -ENOENT && handle_find(m, NULL, NULL, ino, &a, &name)) {
+		rc = record_stat(m, model, &key, who->uid, st, e);
+	if (rc == -ENOENT && handle_find(m, NULL, NULL, ino, who->uid, &a, &name)) {
 		err_release(e);
 		key = name.key;
 		rc = stat_open(m, ino, &name, st);
 	}
 	if (rc == 0)
-		stat_draft(m, model, &key, pid, st);
+		stat_draft(m, model, &key, who->pid, st);
 	return rc;
 }
 
-static int stat_memory_node(struct mount *m, uint64_t ino, pid_t pid, struct stat *st, struct err *e)
+static int stat_memory_node(struct mount *m, uint64_t ino, const struct actor *who, struct stat *st, struct err *e)
 {
 	struct scratch *s = scratch_get(m, ino);
 	arena_auto a = ARENA_INIT;
@@ -319,15 +348,15 @@ static int stat_memory_node(struct mount *m, uint64_t ino, pid_t pid, struct sta
 		scratch_put(m, s);
 		return 0;
 	}
-	if (!handle_find(m, NULL, NULL, ino, &a, &name))
+	if (!handle_find(m, NULL, NULL, ino, who->uid, &a, &name))
 		return -ENOENT;
-	rc = record_stat(m, name.model, &name.key, st, e);
+	rc = record_stat(m, name.model, &name.key, who->uid, st, e);
 	if (rc == -ENOENT) {
 		err_release(e);
 		rc = stat_open(m, ino, &name, st);
 	}
 	if (rc == 0)
-		stat_draft(m, name.model, &name.key, pid, st);
+		stat_draft(m, name.model, &name.key, who->pid, st);
 	return rc;
 }
 
@@ -349,6 +378,6 @@ int mount_stat(struct mount *m, uint64_t ino, const struct actor *who, struct st
 	if (kind->find)
 		return stat_directory(m, ino, &node, st);
 	if (node.kind == NODE_RECORD)
-		return stat_record_node(m, ino, &node, who->pid, st, e);
-	return node.kind == NODE_MEMORY ? stat_memory_node(m, ino, who->pid, st, e) : -ENOENT;
+		return stat_record_node(m, ino, &node, who, st, e);
+	return node.kind == NODE_MEMORY ? stat_memory_node(m, ino, who, st, e) : -ENOENT;
 }

@@ -72,7 +72,7 @@ static int unlink_record(struct mount *m, const struct actor *actor, const struc
 			       end->name);
 	int rc = name_save(m, actor, &request, NULL, end, a, e);
 	if (rc == 0)
-		handle_remove_unsaved(m, end->entry.model, end->name);
+		handle_remove_unsaved(m, end->entry.model, end->name, actor->uid);
 	return rc;
 }
 
@@ -93,9 +93,9 @@ static int unlink_entry(struct mount *m, const struct actor *actor, const struct
 	case ENTRY_RECORD:
 		return unlink_record(m, actor, end, a, e);
 	case ENTRY_UNSAVED:
-		return handle_remove_unsaved(m, end->entry.model, end->name) ? 0 : -ENOENT;
+		return handle_remove_unsaved(m, end->entry.model, end->name, actor->uid) ? 0 : -ENOENT;
 	case ENTRY_SCRATCH:
-		return scratch_unlink(m, end->entry.model, end->name);
+		return scratch_unlink(m, end->entry.model, end->name, actor->uid);
 	default:
 		return unlink_shown(m, actor, end, e);
 	}

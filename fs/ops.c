@@ -189,7 +189,7 @@ static void op_statfs(fuse_req_t req, fuse_ino_t ino)
 		st.f_bavail = disk.f_bavail;
 		st.f_ffree = st.f_favail = disk.f_ffree;
 	}
-	c = store_read_begin(m->store, &e);
+	c = mount_read(m, fuse_req_ctx(req)->uid, &e);
 	for (size_t i = 0; c && i < m->schema->nmodels; i++)
 		if (store_count(c, &m->schema->models[i], &n, &e) == 0)
 			st.f_files += (fsfilcnt_t)n;

@@ -24,9 +24,9 @@ static void print_meta(struct mount *m, const struct model *model, uid_t uid, st
 	schema_meta(out, model);
 }
 
-static int count(struct mount *m, const struct model *model, int64_t *n, struct err *e)
+static int count(struct mount *m, const struct model *model, uid_t viewer, int64_t *n, struct err *e)
 {
-	struct conn *c = store_read_begin(m->store, e);
+	struct conn *c = mount_read(m, viewer, e);
 
 	if (!c)
 		return -e->code;
@@ -39,8 +39,7 @@ static void print_count(struct mount *m, const struct model *model, uid_t uid, s
 {
 	int64_t n;
 
-	(void)uid;
-	if (count(m, model, &n, e) == 0)
+	if (count(m, model, uid, &n, e) == 0)
 		buf_printf(out, "%" PRId64 "\n", n);
 }
 
@@ -63,7 +62,7 @@ static void print_status(struct mount *m, const struct model *model, uid_t uid, 
 		const struct model *each = &m->schema->models[i];
 		int64_t n;
 
-		if (count(m, each, &n, e) < 0)
+		if (count(m, each, uid, &n, e) < 0)
 			return;
 		buf_printf(out, "%s %s: %" PRId64 " %s\n", each->queue ? "queue" : "model", each->name, n,
 			   n == 1 ? "record" : "records");
@@ -79,7 +78,7 @@ static void print_conf(struct mount *m, const struct model *model, uid_t uid, st
 }
 
 static const struct view views[] = {
-    {NODE_NEW, NODE_MODEL, ".new", S_IFREG | 0644, NULL},
+    {NODE_NEW, NODE_MODEL, ".new", S_IFREG, NULL},
     {NODE_INFO, NODE_MODEL, ".info", S_IFDIR | 0555, NULL},
     {NODE_DELETED, NODE_MODEL, ".deleted", S_IFDIR | 01777, NULL},
     {NODE_BY, NODE_MODEL, ".by", S_IFDIR | 0755, NULL},

@@ -14,6 +14,7 @@
 
 #include "../store/json.h"
 #include "../store/limits.h"
+#include "access.h"
 #include "../store/phase.h"
 #include "act.h"
 #include "after.h"
@@ -40,7 +41,8 @@ int order_parse(struct order *o, struct err *e)
 		o->at = &o->requests[i];
 		if (!o->at->text || o->at->kind >= REQUEST_DELETE)
 			continue;
-		int result = (o->at->judged ? json_read_judged : json_read)(o->at->text, o->at->len, &o->documents[i], e);
+		int result =
+		    (o->at->judged ? json_read_judged : json_read)(o->at->text, o->at->len, &o->documents[i], e);
 		if (result == 0)
 			result = saving_keep(&o->v, o->documents[i], e);
 		if (result < 0)
@@ -59,7 +61,7 @@ struct change *order_change(struct order *o, size_t i, struct err *e)
 	c->expect = r->expect;
 	c->where = r->where;
 	c->was = r->was;
-	c->trusted = r->trusted;
+	c->trusted = c->exempt = r->trusted;
 	c->checksum = r->checksum;
 	c->document = o->documents[i];
 	return c;
@@ -235,7 +237,7 @@ static int begin(struct saving *v, struct err *e)
 
 int order_prepare(struct saving *v, struct change *c, struct err *e)
 {
-	if (pre_hooks(v, c, e) < 0)
+	if (pre_hooks(v, c, e) < 0 || access_settled(v, c, e) < 0)
 		return -e->code;
 	for (size_t i = 0; i < c->children.n; i++) {
 		struct change *child = c->children.of[i];

@@ -13,19 +13,21 @@ struct context {
 	const struct store *s;
 	const struct model *m;
 	const struct field *f;
+	bool filter; /* for a viewer who sees only what is his */
 };
 
 #define QUEUED_OR_RUNNING "$a IN ('queued', 'running')"
 #define DELETED_COLUMNS   "serial, key, uid, time, length(CAST(text AS BLOB))"
 
 static const char *const templates[STATEMENTS] = {
-    [ROW_GET] = "SELECT $C, $s, $M FROM $T AS t $J WHERE t.$K = ?1",
+    [ROW_GET] = "SELECT $C, $s, $M$W FROM $T AS t $J WHERE t.$K = ?1",
     [ROW_FIELDS] = "SELECT $C FROM $T AS t WHERE t.$K = ?1",
     [ROW_KEY_OF] = "SELECT t.$K FROM $R WHERE $s = ?1",
-    [ROW_CURSOR] = "SELECT t.$K, $s FROM $R WHERE $s > ?1 AND $s <= $L ORDER BY $s",
-    [ROW_COUNT] = "SELECT count(*) FROM $T",
-    [ROW_EXISTS] = "SELECT 1 FROM $T WHERE $K = ?1",
+    [ROW_CURSOR] = "SELECT t.$K, $s FROM $R WHERE $s > ?1 AND $s <= $L$Y ORDER BY $s",
+    [ROW_COUNT] = "SELECT count(*) FROM $T AS t WHERE true$Y",
+    [ROW_EXISTS] = "SELECT 1 FROM $T AS t WHERE t.$K = ?1$Y",
     [ROW_CHECK] = "SELECT $X FROM (SELECT $V)",
+    [ROW_OWNER] = "SELECT 0$W FROM (SELECT $V) AS t",
     [ROW_INSERT] = "INSERT INTO $T ($c) VALUES ($P)",
     [ROW_INDEXED] = "SELECT 1 FROM $T WHERE $K = $k$I",
     [ROW_UPDATE] = "UPDATE $T SET $U WHERE $K = $k",
@@ -61,15 +63,15 @@ static const char *const templates[STATEMENTS] = {
     [DELETED_LIST] = "SELECT " DELETED_COLUMNS " FROM rowfs_deleted WHERE time >= ?1 AND model = $D "
 		     "AND serial > ?2 AND (?3 = 0 OR uid = ?3) ORDER BY serial LIMIT ?4",
     [FIELD_TAKEN] = "SELECT $K FROM $T WHERE $F = ?1 AND $K IS NOT ?2 LIMIT 1",
-    [FIELD_KEYS] = "SELECT $K FROM $T WHERE $F = ?1 ORDER BY $K",
-    [FIELD_COUNT] = "SELECT count(*) FROM $T WHERE $F = ?1",
-    [FIELD_SHOWN] = "SELECT * FROM (SELECT $C, $O AS rowfs_order FROM $T AS t WHERE t.$F = ?1 "
+    [FIELD_KEYS] = "SELECT t.$K FROM $T AS t WHERE t.$F = ?1$Y ORDER BY t.$K",
+    [FIELD_COUNT] = "SELECT count(*) FROM $T AS t WHERE t.$F = ?1$Y",
+    [FIELD_SHOWN] = "SELECT * FROM (SELECT $C, $O AS rowfs_order FROM $T AS t WHERE t.$F = ?1$Y "
 		    "ORDER BY $O DESC LIMIT ?2) ORDER BY rowfs_order",
     [FIELD_EMBEDDED] = "SELECT $C FROM $T AS t WHERE t.$F = ?1 ORDER BY $O",
-    [FIELD_RECORDS] = "SELECT t.$K, $y, t.$F FROM $Y WHERE t.$F IS ?1 AND $y > ?2 AND $y <= $L ORDER BY $y",
-    [FIELD_FIRST] = "SELECT $F FROM $T WHERE $F IS NOT NULL ORDER BY $F LIMIT 1",
-    [FIELD_NEXT] = "SELECT $F FROM $T WHERE $F > ?1 ORDER BY $F LIMIT 1",
-    [FIELD_HAS_NULL] = "SELECT 1 FROM $T WHERE $F IS NULL LIMIT 1",
+    [FIELD_RECORDS] = "SELECT t.$K, $g, t.$F FROM $G WHERE t.$F IS ?1 AND $g > ?2 AND $g <= $L$Y ORDER BY $g",
+    [FIELD_FIRST] = "SELECT t.$F FROM $T AS t WHERE t.$F IS NOT NULL$Y ORDER BY t.$F LIMIT 1",
+    [FIELD_NEXT] = "SELECT t.$F FROM $T AS t WHERE t.$F > ?1$Y ORDER BY t.$F LIMIT 1",
+    [FIELD_HAS_NULL] = "SELECT 1 FROM $T AS t WHERE t.$F IS NULL$Y LIMIT 1",
 };
 
 static void quoted(struct buf *b, const char *text, char quote)
@@ -183,6 +185,22 @@ static void write_order(const struct context *c)
 		sql_text(c->b, c->s, c->m, c->f, "t.$K");
 	else
 		buf_str(c->b, "t.rowid");
+}
+
+static void write_owner(const struct context *c)
+{
+	if (!c->m->owned)
+		return;
+	buf_str(c->b, ", ");
+	sql_owner(c->b, c->s, c->m);
+}
+
+static void write_visible(const struct context *c)
+{
+	if (!c->filter)
+		return;
+	buf_str(c->b, " AND ");
+	sql_visible(c->b, c->s, c->m);
 }
 
 /*
@@ -334,8 +352,8 @@ static const struct {
     {'M', write_times},
     {'J', write_join},
     {'R', write_ordered_rows},
-    {'y', write_place},
-    {'Y', write_placed_rows},
+    {'g', write_place},
+    {'G', write_placed_rows},
     {'O', write_order},
     {'N', write_sequence},
     {'L', write_key_max},
@@ -351,27 +369,40 @@ static const struct {
     {'k', write_key_parameter},
     {'o', write_old_key_parameter},
     {'X', write_checks},
+    {'W', write_owner},
+    {'Y', write_visible},
 };
 
-void sql_text(struct buf *b, const struct store *s, const struct model *m, const struct field *f, const char *template)
+static void write_template(const struct context *c, const char *template)
 {
-	struct context c = {b, s, m, f};
 	for (; *template; template ++) {
 		if (*template != '$') {
-			buf_char(b, *template);
+			buf_char(c->b, *template);
 			continue;
 		}
 		template ++;
 		for (size_t i = 0; i < sizeof(letters) / sizeof(letters[0]); i++)
 			if (letters[i].letter == *template)
-				letters[i].write(&c);
+				letters[i].write(c);
 	}
 }
 
-void sql_statement(struct buf *b, const struct store *s, const struct model *m, enum statement statement,
-		   const struct field *f)
+void sql_text(struct buf *b, const struct store *s, const struct model *m, const struct field *f, const char *template)
 {
-	sql_text(b, s, m, f, templates[statement]);
+	const struct context c = {b, s, m, f, false};
+	write_template(&c, template);
+}
+
+bool statement_filters(enum statement statement)
+{
+	return strstr(templates[statement], "$Y") != NULL;
+}
+
+void sql_statement(struct buf *b, const struct store *s, const struct model *m, enum statement statement,
+		   const struct field *f, bool filter)
+{
+	const struct context c = {b, s, m, f, filter};
+	write_template(&c, templates[statement]);
 }
 
 static const char *const column_types[TYPE_COUNT] = {

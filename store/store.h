@@ -86,17 +86,29 @@ bool store_changed_elsewhere(struct store *s);
 
 /* ---- reading ---- */
 
-/* A snapshot; waits when all LIMIT_READERS are in use. NULL with *e on failure. */
+/* A snapshot; waits when all LIMIT_READERS are in use. NULL with *e on failure. It shows everything. */
 struct conn *store_read_begin(struct store *s, struct err *e);
+/*
+ * A snapshot as the user sees it: of models that are visible to owners alone, only the user's records are there for
+ * store_get, store_show, cursors, counts, shown children and whatever has $Y in its statement (sqlite_text.c). Root and
+ * the user of this process, who has mounted, see everything.
+ */
+struct conn *store_read_as(struct store *s, uid_t viewer, struct err *e);
 void store_read_end(struct conn *c); /* NULL is fine */
-/* For a single call of store_get, store_show or store_key_of: each sees one state without a snapshot around it. */
-struct conn *store_read_once(struct store *s, struct err *e);
+/* The same for a connection that is there, a transaction's too, until the next call; returns who saw it before. */
+uid_t store_view_as(struct conn *c, uid_t viewer);
+enum { VIEW_ALL = 0 };
+bool store_sees_all(const struct store *s, uid_t uid);
+/* For a single call of store_get, store_show or store_key_of: each sees one state without a snapshot around it.
+ * As the user sees it. */
+struct conn *store_read_once(struct store *s, uid_t viewer, struct err *e);
 
 /* What is kept beside a row. */
 struct stamp {
 	int64_t serial;   /* never another key's, of this model; the key itself for integer keys */
 	int64_t mtime_ns; /* since 1970; strictly increasing */
 	int64_t ctime_ns; /* also moved by shown children; never before mtime */
+	uid_t owner;      /* who mounted where the model has no owner, or the record none */
 };
 
 /* The row, texts in the arena, -ENOENT without one. row and stamp may be NULL. */
@@ -145,6 +157,12 @@ int store_next_value(struct conn *c, const struct model *m, const struct field *
 		     struct arena *a, struct value *out, struct err *e);
 int store_has_null(struct conn *c, const struct model *m, const struct field *f, struct err *e); /* 1 or 0 */
 int store_count(struct conn *c, const struct model *m, int64_t *out, struct err *e);
+
+/* Whose a row is, or would be, which need not be stored. NO_OWNER: nobody's, as is every row of a model without
+ * `owner`.
+ */
+#define NO_OWNER ((uid_t)-1)
+int store_owner(struct conn *c, const struct model *m, const struct value *row, uid_t *owner, struct err *e);
 
 /*
  * Rows of the child's records that the key's record embeds, in the order in which its file shows them; copies in the

@@ -636,7 +636,7 @@ END_TEST
 static void *save_other(void *unused)
 {
 	(void)unused;
-	struct actor actor = {1000, 1000, 0};
+	struct actor actor = {.uid = 1000, .gid = 1000, .pid = 0};
 	err_auto e = ERR_INIT;
 	struct request r = saved_request(&s, REQUEST_PUT, "drafts", 1, "{\"text\":\"x\"}");
 	arena_auto a = ARENA_INIT;
@@ -654,7 +654,7 @@ static void wait_for_file(const char *name)
 
 static void *put_order(void *text)
 {
-	struct actor actor = {1000, 1000, 0};
+	struct actor actor = {.uid = 1000, .gid = 1000, .pid = 0};
 	err_auto e = ERR_INIT;
 	struct request r = saved_request(&s, REQUEST_PUT, "orders", 1, text);
 	arena_auto a = ARENA_INIT;
@@ -822,7 +822,7 @@ enum { THREADS = 8, SAVES = 40 };
 
 static void *count_up(void *which)
 {
-	struct actor actor = {1000, 1000, 0};
+	struct actor actor = {.uid = 1000, .gid = 1000, .pid = 0};
 	for (int i = 0; i < SAVES; i++) {
 		err_auto e = ERR_INIT;
 		arena_auto a = ARENA_INIT;
