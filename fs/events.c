@@ -16,8 +16,8 @@
 #include "../store/json.h"
 
 struct line {
-	const struct model *model;
-	uid_t uid; /* who has changed it */
+	const struct model *model; /* NULL: the line was never made */
+	uid_t uid;                 /* who made the change */
 	char *text;
 	size_t len;
 };
@@ -31,9 +31,11 @@ struct event_reader {
 	bool interrupted;
 	struct fuse_pollhandle *poll;
 	uid_t uid;
-	bool all;    /* also what others do to records that are visible to their owners alone */
-	bool sees[]; /* by model index */
+	unsigned char sees[]; /* by model index: enum sight */
 };
+
+/* Of a model whose records are not for everybody a reader sees what he did himself. */
+enum sight { SEES_OWN, SEES_ALL };
 
 struct events {
 	pthread_mutex_t lock;
@@ -74,7 +76,7 @@ static void put(struct events *v, const struct model *model, uid_t uid, struct b
 	struct line *line = &v->ring[v->next++ % LIMIT_EVENTS];
 
 	free(line->text);
-	*line = (struct line){model, uid, text->data, text->len};
+	*line = (struct line){text->data ? model : NULL, uid, text->data, text->len};
 	*text = (struct buf)BUF_INIT;
 }
 
@@ -117,7 +119,7 @@ static void changed(void *data, const struct changed_row *rows, size_t n, size_t
 
 static bool sees(const struct event_reader *r, const struct line *line)
 {
-	return r->sees[line->model->index] && (r->all || !line->model->restricted || line->uid == r->uid);
+	return !line->model || r->sees[line->model->index] == SEES_ALL || line->uid == r->uid;
 }
 
 static bool has_news(const struct events *v, const struct event_reader *r)
@@ -125,8 +127,7 @@ static bool has_news(const struct events *v, const struct event_reader *r)
 	if (r->rest.len > 0 || r->at + LIMIT_EVENTS < v->next)
 		return true;
 	for (int64_t i = r->at; i < v->next; i++) {
-		const struct line *line = &v->ring[i % LIMIT_EVENTS];
-		if (!line->model || sees(r, line))
+		if (sees(r, &v->ring[i % LIMIT_EVENTS]))
 			return true;
 	}
 	return false;
@@ -345,12 +346,13 @@ int events_open(struct mount *m, fuse_req_t req, struct event_reader **out, stru
 
 	if (!r)
 		return err_nomem(e);
-	for (size_t i = 0; i < n; i++) {
-		const struct node node = {.kind = NODE_MODEL, .model = mount_number(m, &m->schema->models[i])};
-		r->sees[i] = mount_may_read_own(m, req, &node) == 0;
-	}
 	r->uid = fuse_req_ctx(req)->uid;
-	r->all = store_sees_all(m->store, r->uid);
+	for (size_t i = 0; i < n; i++) {
+		const struct model *model = &m->schema->models[i];
+		const struct stat st = {.st_mode = S_IFREG | model->mode, .st_uid = m->uid, .st_gid = m->gid};
+		bool all = store_sees_all(m->store, r->uid) || !model->restricted;
+		r->sees[i] = all && mount_may(req, &st, R_OK) == 0 ? SEES_ALL : SEES_OWN;
+	}
 	pthread_mutex_lock(&v->lock);
 	r->at = v->next;
 	r->next = v->readers;

@@ -9,20 +9,19 @@
 struct export
 {
 	const struct model *model;
-	uid_t viewer;
 	int64_t after; /* number of the last record in text */
 	bool end;      /* it was the last one of all */
 	struct buf text;
 	int64_t start; /* offset of text */
 };
 
-int export_open(const struct model *model, uid_t viewer, struct export **out, struct err *e)
+int export_open(const struct model *model, struct export **out, struct err *e)
 {
 	struct export *x = calloc(1, sizeof(*x));
 
 	if (!x)
 		return err_nomem(e);
-	*x = (struct export){.model = model, .viewer = viewer, .after = -1};
+	*x = (struct export){.model = model, .after = -1};
 	*out = x;
 	return 0;
 }
@@ -58,10 +57,10 @@ static int add_lines(struct export *x, struct conn *c, struct cursor *cursor, st
 	return 0;
 }
 
-static int next_text(struct mount *m, struct export *x, struct err *e)
+static int next_text(struct mount *m, struct export *x, uid_t viewer, struct err *e)
 {
 	struct cursor *cursor = NULL;
-	struct conn *c = mount_read(m, x->viewer, e);
+	struct conn *c = mount_read(m, viewer, e);
 
 	if (!c)
 		return -e->code;
@@ -75,12 +74,13 @@ static int next_text(struct mount *m, struct export *x, struct err *e)
 	return rc;
 }
 
-int export_read(struct mount *m, struct export *x, size_t len, int64_t offset, struct buf *out, struct err *e)
+int export_read(struct mount *m, struct export *x, uid_t viewer, size_t len, int64_t offset, struct buf *out,
+		struct err *e)
 {
 	if (offset < x->start)
 		return err_set(e, ESPIPE, "An export is read from its start to its end");
 	while (offset >= x->start + (int64_t)x->text.len && !x->end) {
-		int rc = next_text(m, x, e);
+		int rc = next_text(m, x, viewer, e);
 
 		if (rc < 0)
 			return rc;

@@ -10,9 +10,10 @@
 
 struct export;
 
-int export_open(const struct model *model, uid_t viewer, struct export **out, struct err *e);
+int export_open(const struct model *model, struct export **out, struct err *e);
 void export_close(struct export *x); /* NULL is fine */
-/* Appends up to len bytes from the offset, which only goes on: -ESPIPE. */
-int export_read(struct mount *m, struct export *x, size_t len, int64_t offset, struct buf *out, struct err *e);
+/* As the viewer sees them: appends up to len bytes from the offset, which only goes on: -ESPIPE. */
+int export_read(struct mount *m, struct export *x, uid_t viewer, size_t len, int64_t offset, struct buf *out,
+		struct err *e);
 
 #endif

@@ -230,14 +230,12 @@ int handle_open_new(struct mount *m, const struct actor *actor, const struct mod
 int handle_open_events(struct mount *m, struct event_reader *events, uint64_t ino, int flags, struct handle **out,
 		       struct err *e)
 {
-	struct handle *h = new_handle(NODE_EVENTS, ino, NULL, flags, 0);
+	struct handle *h = new_handle(NODE_EVENTS, ino, NULL, flags, NULL);
 
 	if (!h)
 		return err_nomem(e);
 	h->events = events;
-	enlist(m, h);
-	*out = h;
-	return 0;
+	return enlist(m, h, out, e);
 }
 
 int handle_open_lines(struct mount *m, const struct actor *actor, enum node_kind kind, const struct model *model,
@@ -246,15 +244,13 @@ int handle_open_lines(struct mount *m, const struct actor *actor, enum node_kind
 	struct handle *h = new_handle(kind, ino, model, flags, actor);
 	int rc = !h                    ? err_nomem(e)
 		 : kind == NODE_IMPORT ? import_open(model, &h->import, e)
-				       : export_open(model, actor->uid, &h->export, e);
+				       : export_open(model, &h->export, e);
 
 	if (rc < 0 && h)
 		free_handle(h);
 	if (rc < 0)
 		return rc;
-	enlist(m, h);
-	*out = h;
-	return 0;
+	return enlist(m, h, out, e);
 }
 
 /* ---- saving ---- */
@@ -518,7 +514,8 @@ int handle_read(struct mount *m, struct handle *h, size_t len, int64_t offset, s
 		return 0;
 	}
 	pthread_mutex_lock(&h->lock);
-	int rc = h->export ? export_read(m, h->export, len, offset, out, e) : read_locked(m, h, len, offset, out, e);
+	int rc = h->export ? export_read(m, h->export, h->opener.uid, len, offset, out, e)
+			   : read_locked(m, h, len, offset, out, e);
 	pthread_mutex_unlock(&h->lock);
 	return rc;
 }

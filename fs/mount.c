@@ -214,7 +214,8 @@ mode_t mount_record_mode(const struct model *model)
 	return S_IFREG | (model->mode & (model->read_only ? 0555 : 0777));
 }
 
-mode_t mount_new_mode(const struct model *model)
+/* Whoever may write the directory may write .new, and read it, which takes a key for good. */
+static mode_t new_mode(const struct model *model)
 {
 	mode_t write = model->dir_mode & 0222;
 
@@ -235,7 +236,7 @@ void mount_record_stat(const struct mount *m, const struct model *model, const s
 
 static mode_t model_mode(const struct model *model, enum node_kind kind)
 {
-	mode_t readers = model->owned ? 0444 : model->mode & 0444;
+	mode_t readers = model->restricted ? 0444 : model->mode & 0444;
 
 	if (kind == NODE_MODEL)
 		return S_IFDIR | model->dir_mode;

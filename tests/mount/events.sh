@@ -11,6 +11,7 @@ model items {
 	on post_save create sql "insert into trail (what) values (:new_name); update trail set what = what || '!'"
 	on post_save check ":new_name <> 'never'" "never"
 }
+model mine { fields { id integer key; who integer default uid; text string }; owner who; visible owner; mode 0600 }
 model trail { fields { id integer key; what string } }
 model notes { fields { slug string key; body string }; mode 0640 }
 model inside { fields { id integer key; name string }; hidden }
@@ -191,8 +192,10 @@ test_each_user_sees_only_models_that_he_may_read() {
 	mount_rowfs mount.conf -o allow_other
 	follow setpriv --reuid 65534 --regid 65534 --clear-groups
 	saves mnt/notes/a.json '{}'
+	saves mnt/mine/1.json '{"text": "his"}'
 	saves mnt/items/1.json '{"name": "a"}'
-	is "$(seen 2 | jq -r '.[1]' | tr '\n' ' ')" 'items/1.json trail/1.json '
+	setpriv --reuid 65534 --regid 65534 --clear-groups sh -c 'echo "{}" > mnt/mine/.new'
+	is "$(seen 3 | jq -r '.[1]' | tr '\n' ' ')" 'items/1.json trail/1.json mine/2.json '
 }
 
 test_what_has_no_directory_is_not_there() {

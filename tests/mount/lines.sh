@@ -42,6 +42,7 @@ model watched {
 }
 model frozen { fields { id integer key; name string }; read-only }
 model notes { fields { slug string key; body string } }
+model mine { fields { id integer key; who integer default uid; text string }; owner who; visible owner; mode 0600 }
 model trail { fields { id integer key; what string } }
 queue jobs { fields { what string } }
 CONF
@@ -207,6 +208,26 @@ test_who_may_not_read_or_make_records_may_not_export_or_import() {
 	fails setpriv --reuid 65534 --regid 65534 --clear-groups cat mnt/notes/.export
 	fails setpriv --reuid 65534 --regid 65534 --clear-groups sh -c 'echo "{}" > mnt/notes/.import'
 	setpriv --reuid 65534 --regid 65534 --clear-groups cat mnt/items/.export
+}
+
+test_each_user_exports_and_imports_what_is_his() {
+	[ "$(id -u)" = 0 ] || skip "needs root"
+	unmount
+	chmod 755 .
+	mount_rowfs mount.conf -o allow_other
+	as_nobody sh -c 'echo "{\"id\": 1, \"text\": \"a\"}" > mnt/mine/.import'
+	saves mnt/mine/2.json '{"text": "b"}'
+	is "$(sql 'select id, who from mine order by id' | tr '\n' ' ')" '1|65534 2|0 '
+	is "$(as_nobody cat mnt/mine/.export)" '{"id":1,"who":65534,"text":"a"}'
+	is "$(wc -l <mnt/mine/.export)" 2
+	printf '{"id": 2, "text": "stolen"}\n' >stolen
+	chmod 644 stolen
+	fails as_nobody cp stolen mnt/mine/.import
+	is "$(sql 'select text from mine where id = 2')" b
+}
+
+as_nobody() {
+	setpriv --reuid 65534 --regid 65534 --clear-groups "$@"
 }
 
 # ---- export ----
