@@ -26,12 +26,12 @@ struct answers {
 
 /* ---- texts ---- */
 
-static int print_fields(struct mount *m, const struct answer *a, const struct value *key, struct buf *out,
+static int print_fields(struct mount *m, const struct answer *a, const struct value *key, uid_t viewer, struct buf *out,
 			struct err *e)
 {
 	arena_auto arena = ARENA_INIT;
 	struct value row[LIMIT_FIELDS + 1 + QUEUE_FIELDS];
-	struct conn *c = store_read_begin(m->store, e);
+	struct conn *c = mount_read(m, viewer, e);
 
 	if (!c)
 		return -e->code;
@@ -49,18 +49,18 @@ static int print_fields(struct mount *m, const struct answer *a, const struct va
 	return buf_failed(out) ? err_nomem(e) : 0;
 }
 
-int answer_print(struct mount *m, const struct model *model, const struct outcome *outcome, struct buf *out,
-		 struct err *e)
+int answer_print(struct mount *m, const struct model *model, const struct outcome *outcome, uid_t viewer,
+		 struct buf *out, struct err *e)
 {
 	const struct value *key = &outcome->answer_key;
 
 	if (outcome->answer && key->kind != VALUE_NULL)
-		return print_fields(m, outcome->answer, key, out, e);
+		return print_fields(m, outcome->answer, key, viewer, out, e);
 	if (outcome->answer) {
 		buf_str(out, "null\n");
 		return buf_failed(out) ? err_nomem(e) : 0;
 	}
-	struct conn *c = store_read_begin(m->store, e);
+	struct conn *c = mount_read(m, viewer, e);
 	if (!c)
 		return -e->code;
 	int rc = store_show(c, model, key, out, NULL, e);
@@ -201,7 +201,7 @@ int answered_show(struct mount *m, const struct node *node, const struct actor *
 	(void)who;
 	if (!take_copy(m, ino, &copy, &uid))
 		return -ENOENT;
-	int rc = answer_print(m, copy.model, &copy.outcome, text, e);
+	int rc = answer_print(m, copy.model, &copy.outcome, uid, text, e);
 	free(copy.texts);
 	mount_text_stat(st, ino, 0400, uid, text->len, &copy.time);
 	return rc;

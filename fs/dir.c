@@ -10,9 +10,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "by.h"
 #include "repeat.h"
 #include "tree.h"
-#include "view.h"
 
 static struct mount *mount_of(fuse_req_t req)
 {
@@ -36,13 +36,7 @@ int dir_find(struct mount *m, uint64_t parent, const char *name, const struct ac
 int dir_may(const struct mount *m, fuse_req_t req, uint64_t ino, int wanted)
 {
 	struct node node = node_decode(ino);
-	const struct model *model = node.kind == NODE_MODEL ? mount_model(m, node.model) : NULL;
-	const struct view *v = view_of(node.kind);
-	struct stat st = {.st_mode = model ? S_IFDIR | model->dir_mode
-				     : v   ? v->mode
-					   : S_IFDIR | 0755,
-			  .st_uid = m->uid,
-			  .st_gid = m->gid};
+	struct stat st = {.st_mode = mount_dir_mode(m, &node), .st_uid = m->uid, .st_gid = m->gid};
 
 	return mount_may(req, &st, wanted);
 }
@@ -51,8 +45,10 @@ int dir_may(const struct mount *m, fuse_req_t req, uint64_t ino, int wanted)
 void dir_reply_entry(fuse_req_t req, const struct stat *st, bool made)
 {
 	struct fuse_entry_param entry = {.ino = st->st_ino, .attr = *st, .entry_timeout = made ? 3600 : 0};
+	struct mount *m = mount_of(req);
 
-	fuse_reply_entry(req, &entry);
+	if (fuse_reply_entry(req, &entry) < 0) /* the caller is gone: the kernel will not forget it */
+		by_forget(m, entry.ino, 1);
 }
 
 void dir_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
@@ -70,6 +66,8 @@ void dir_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 		rc = dir_find(m, parent, name, &who, &a, &entry, &e);
 	if (rc == 0 && entry.kind == ENTRY_NONE)
 		rc = -ENOENT;
+	if (rc == 0 && entry.kind == ENTRY_BY)
+		rc = by_hold(m, &entry);
 	if (rc < 0) {
 		mount_reply_error(req, rc);
 		return;
@@ -109,12 +107,15 @@ static int list_all(struct listing *l, fuse_ino_t ino, off_t off, struct err *e)
 
 void dir_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
 {
-	struct listing l = {
-	    .req = req, .m = mount_of(req), .uid = fuse_req_ctx(req)->uid, .data = malloc(size), .size = size};
+	struct listing l = {.req = req,
+			    .m = mount_of(req),
+			    .uid = fuse_req_ctx(req)->uid,
+			    .place = (struct by_place *)(uintptr_t)fi->fh,
+			    .data = malloc(size),
+			    .size = size};
 	err_auto e = ERR_INIT;
 	int rc = l.data ? list_all(&l, ino, off, &e) : -ENOMEM;
 
-	(void)fi;
 	/* What was listed before an error is shown; the error comes with the next request, which starts behind it. */
 	if (rc < 0 && l.used == 0)
 		mount_reply_error(req, rc);
@@ -127,9 +128,20 @@ void dir_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct mount *m = mount_of(req);
 	int rc = dir_may(m, req, ino, R_OK);
+	struct by_place *place = NULL;
 
+	if (rc == 0 && node_decode(ino).kind == NODE_BY_FIELD)
+		rc = by_place_open(m, &place);
+	fi->fh = (uintptr_t)place;
 	if (rc < 0)
 		mount_reply_error(req, rc);
-	else
-		fuse_reply_open(req, fi);
+	else if (fuse_reply_open(req, fi) < 0)
+		by_place_close(m, place);
+}
+
+void dir_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	(void)ino;
+	by_place_close(mount_of(req), (struct by_place *)(uintptr_t)fi->fh);
+	fuse_reply_err(req, 0);
 }

@@ -20,13 +20,16 @@ bool handle_writes(const struct handle *h)
 
 /* ---- opening and closing ---- */
 
-static struct handle *new_handle(enum node_kind kind, uint64_t ino, const struct model *model, int flags, pid_t pid)
+static struct handle *new_handle(enum node_kind kind, uint64_t ino, const struct model *model, int flags,
+				 const struct actor *actor)
 {
 	struct handle *h = calloc(1, sizeof(*h));
 
 	if (!h)
 		return NULL;
-	*h = (struct handle){.kind = kind, .ino = ino, .model = model, .flags = flags, .pid = pid};
+	*h = (struct handle){.kind = kind, .ino = ino, .model = model, .flags = flags};
+	if (actor)
+		h->opener = *actor;
 	pthread_mutex_init(&h->lock, NULL);
 	draft_init(&h->draft, DRAFT_IN_ORDER);
 	return h;
@@ -100,29 +103,28 @@ static int set_key(struct handle *h, const struct value *key, struct err *e)
 	return 0;
 }
 
-/* checksum: of the same version; NULL: it is not wanted. */
-static int show(struct mount *m, const struct model *model, const struct value *key, struct buf *out, char *checksum,
-		struct err *e)
+/* As who opened it sees the record. checksum: of the same version; NULL: it is not wanted. */
+static int show(struct mount *m, const struct handle *h, struct buf *out, char *checksum, struct err *e)
 {
-	struct conn *c = checksum ? store_read_begin(m->store, e) : store_read_once(m->store, e);
+	struct conn *c = (checksum ? mount_read : mount_read_once)(m, h->opener.uid, e);
 
 	if (!c)
 		return -e->code;
-	int rc = store_show(c, model, key, out, NULL, e);
+	int rc = store_show(c, h->model, &h->key, out, NULL, e);
 	if (rc == 0 && checksum)
-		rc = store_checksum(c, model, key, checksum, e);
+		rc = store_checksum(c, h->model, &h->key, checksum, e);
 	store_read_end(c);
 	return rc;
 }
 
-static int must_exist(struct mount *m, const struct model *model, const struct value *key, struct err *e)
+static int must_exist(struct mount *m, const struct handle *h, struct err *e)
 {
 	arena_auto a = ARENA_INIT;
-	struct conn *c = store_read_once(m->store, e);
+	struct conn *c = mount_read_once(m, h->opener.uid, e);
 
 	if (!c)
 		return -e->code;
-	int rc = store_get(c, model, key, &a, NULL, NULL, e);
+	int rc = store_get(c, h->model, &h->key, &a, NULL, NULL, e);
 	store_read_end(c);
 	return rc;
 }
@@ -138,15 +140,15 @@ static int load(struct mount *m, struct handle *h, struct err *e)
 	if (h->unsaved)
 		return 0;
 	if (handle_writes(h) && (h->flags & O_TRUNC))
-		return must_exist(m, h->model, &h->key, e);
+		return must_exist(m, h, e);
 	if (handle_writes(h) && (h->flags & O_APPEND)) {
 		draft_init(&h->draft, DRAFT_APPEND);
-		return show(m, h->model, &h->key, &h->text, base, e);
+		return show(m, h, &h->text, base, e);
 	}
 	if (!handle_writes(h))
-		return show(m, h->model, &h->key, &h->text, NULL, e);
+		return show(m, h, &h->text, NULL, e);
 	draft_init(&h->draft, DRAFT_ANYWHERE);
-	return show(m, h->model, &h->key, &h->draft.text, base, e);
+	return show(m, h, &h->draft.text, base, e);
 }
 
 /* What stat tells the process of its own draft. */
@@ -158,7 +160,7 @@ static void note_size(struct handle *h)
 int handle_open_record(struct mount *m, const struct actor *actor, const struct model *model, const struct value *key,
 		       const char *name, uint64_t ino, int flags, bool record, struct handle **out, struct err *e)
 {
-	struct handle *h = new_handle(NODE_RECORD, ino, model, flags, actor->pid);
+	struct handle *h = new_handle(NODE_RECORD, ino, model, flags, actor);
 	int rc;
 
 	if (!h)
@@ -180,7 +182,7 @@ int handle_open_record(struct mount *m, const struct actor *actor, const struct 
 
 int handle_open_scratch(struct mount *m, struct scratch *s, int flags, struct handle **out, struct err *e)
 {
-	struct handle *h = new_handle(NODE_MEMORY, s->ino, NULL, flags, 0);
+	struct handle *h = new_handle(NODE_MEMORY, s->ino, NULL, flags, NULL);
 
 	if (!h)
 		return err_nomem(e);
@@ -192,7 +194,7 @@ int handle_open_scratch(struct mount *m, struct scratch *s, int flags, struct ha
 
 int handle_open_text(struct mount *m, uint64_t ino, int flags, struct buf *text, struct handle **out, struct err *e)
 {
-	struct handle *h = new_handle(NODE_MEMORY, ino, NULL, flags, 0);
+	struct handle *h = new_handle(NODE_MEMORY, ino, NULL, flags, NULL);
 
 	if (!h)
 		return err_nomem(e);
@@ -206,7 +208,7 @@ int handle_open_text(struct mount *m, uint64_t ino, int flags, struct buf *text,
 int handle_open_new(struct mount *m, const struct actor *actor, const struct model *model, uint64_t ino, int flags,
 		    struct handle **out, struct err *e)
 {
-	struct handle *h = new_handle(NODE_NEW, ino, model, flags, actor->pid);
+	struct handle *h = new_handle(NODE_NEW, ino, model, flags, actor);
 
 	if (!h)
 		return err_nomem(e);
@@ -248,7 +250,7 @@ static void load_answer(struct mount *m, struct handle *h, const struct outcome 
 
 	buf_reset(&h->text);
 	h->answer_offset = -1;
-	if (answer_print(m, h->model, outcome, &h->text, &e) == 0)
+	if (answer_print(m, h->model, outcome, h->opener.uid, &h->text, &e) == 0)
 		return;
 	buf_reset(&h->text);
 	buf_str(&h->text, "null\n");
@@ -280,6 +282,18 @@ static bool is_gone(struct mount *m, const struct handle *h)
 	bool gone = h->gone;
 	pthread_mutex_unlock(&m->lock);
 	return gone;
+}
+
+/*
+ * What a descriptor may do is decided by who opened it: a program with more rights that writes to it, as its standard
+ * output for example, does not lend them.
+ */
+static struct actor as_opener(const struct handle *h, const struct actor *writer)
+{
+	struct actor actor = h->opener;
+
+	actor.pid = writer->pid;
+	return actor;
 }
 
 static int save_draft(struct mount *m, struct handle *h, const struct actor *actor, struct err *e)
@@ -328,13 +342,15 @@ static int write_draft(struct mount *m, struct handle *h, const struct actor *ac
 	return rc;
 }
 
-int handle_write(struct mount *m, struct handle *h, const struct actor *actor, const char *data, size_t len,
+int handle_write(struct mount *m, struct handle *h, const struct actor *writer, const char *data, size_t len,
 		 int64_t offset, struct err *e)
 {
+	struct actor actor = as_opener(h, writer);
+
 	if (h->scratch)
 		return scratch_write(m, h->scratch, data, len, h->flags & O_APPEND ? -1 : offset, e);
 	pthread_mutex_lock(&h->lock);
-	int rc = write_draft(m, h, actor, data, len, offset, e);
+	int rc = write_draft(m, h, &actor, data, len, offset, e);
 	pthread_mutex_unlock(&h->lock);
 	return rc;
 }
@@ -352,12 +368,14 @@ static int sync_draft(struct mount *m, struct handle *h, const struct actor *act
 	return rc;
 }
 
-int handle_sync(struct mount *m, struct handle *h, const struct actor *actor, struct err *e)
+int handle_sync(struct mount *m, struct handle *h, const struct actor *writer, struct err *e)
 {
+	struct actor actor = as_opener(h, writer);
+
 	if (h->scratch || !handle_writes(h))
 		return 0;
 	pthread_mutex_lock(&h->lock);
-	int rc = sync_draft(m, h, actor, e);
+	int rc = sync_draft(m, h, &actor, e);
 	pthread_mutex_unlock(&h->lock);
 	return rc;
 }
@@ -369,7 +387,7 @@ static int truncate_appended(struct mount *m, struct handle *h, int64_t size, st
 	int rc;
 
 	draft_init(&whole, DRAFT_ANYWHERE);
-	rc = show(m, h->model, &h->key, &whole.text, NULL, e);
+	rc = show(m, h, &whole.text, NULL, e);
 	if (rc == -ENOENT) {
 		err_release(e);
 		rc = 0;

@@ -17,6 +17,7 @@
 
 #include "../store/phase.h"
 #include "await.h"
+#include "by.h"
 #include "dir.h"
 #include "handle.h"
 #include "name.h"
@@ -208,7 +209,7 @@ static void op_statfs(fuse_req_t req, fuse_ino_t ino)
 		st.f_bavail = disk.f_bavail;
 		st.f_ffree = st.f_favail = disk.f_ffree;
 	}
-	c = store_read_begin(m->store, &e);
+	c = mount_read(m, fuse_req_ctx(req)->uid, &e);
 	for (size_t i = 0; c && i < m->schema->nmodels; i++)
 		if (store_count(c, &m->schema->models[i], &n, &e) == 0)
 			st.f_files += (fsfilcnt_t)n;
@@ -359,16 +360,17 @@ static void op_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync, struct fus
 	fuse_reply_err(req, 0); /* what is seen is durable already */
 }
 
-/* Numbers are computed: nothing is kept for the kernel's references. */
+/* Most numbers are computed: nothing is kept for the kernel's references. */
 static void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t nlookup)
 {
-	(void)ino, (void)nlookup;
+	by_forget(mount_of(req), ino, nlookup);
 	fuse_reply_none(req);
 }
 
 static void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets)
 {
-	(void)count, (void)forgets;
+	for (size_t i = 0; i < count; i++)
+		by_forget(mount_of(req), forgets[i].ino, forgets[i].nlookup);
 	fuse_reply_none(req);
 }
 
@@ -391,6 +393,7 @@ const struct fuse_lowlevel_ops ops_table = {
     .poll = op_poll,
     .opendir = dir_open,
     .readdir = dir_read,
+    .releasedir = dir_release,
     .fsyncdir = op_fsyncdir,
     .unlink = name_unlink,
     .rename = rename_name,

@@ -22,12 +22,13 @@ static void stat_beside(const struct mount *m, const struct model *model, enum n
 
 /* ---- KEY.log ---- */
 
-static int log_stat(struct mount *m, const struct model *model, const struct value *key, struct stat *st, struct err *e)
+static int log_stat(struct mount *m, const struct model *model, const struct value *key, uid_t viewer, struct stat *st,
+		    struct err *e)
 {
 	struct stamp stamp;
 	int64_t size = 0;
 	arena_auto a = ARENA_INIT;
-	struct conn *c = store_read_begin(m->store, e);
+	struct conn *c = mount_read(m, viewer, e);
 
 	if (!c)
 		return -e->code;
@@ -40,7 +41,7 @@ static int log_stat(struct mount *m, const struct model *model, const struct val
 	return rc;
 }
 
-int queue_find_log(struct mount *m, const char *name, struct arena *a, struct entry *out, struct err *e)
+int queue_find_log(struct mount *m, const char *name, uid_t viewer, struct arena *a, struct entry *out, struct err *e)
 {
 	static const char log[] = ".log", json[] = ".json";
 	size_t len = strlen(name), tail = sizeof(log) - 1;
@@ -51,7 +52,7 @@ int queue_find_log(struct mount *m, const char *name, struct arena *a, struct en
 	const char *record = arena_printf(a, "%.*s%s", (int)(len - tail), name, json);
 	int rc = record ? record_key(out->model, record, a, &key) : err_nomem(e);
 	if (rc == 0)
-		rc = log_stat(m, out->model, &key, &out->st, e);
+		rc = log_stat(m, out->model, &key, viewer, &out->st, e);
 	if (rc == 0)
 		out->kind = ENTRY_SHOWN;
 	if (rc != -ENOENT && rc != -ENAMETOOLONG)
@@ -67,8 +68,8 @@ int queue_show_log(struct mount *m, const struct node *node, const struct actor 
 	struct value key;
 	int rc = mount_key(m, node, &a, &key, e);
 
-	(void)who, (void)out; /* queue_read_log reads it as it grows */
-	return rc < 0 ? rc : log_stat(m, mount_model(m, node->model), &key, st, e);
+	(void)out; /* queue_read_log reads it as it grows */
+	return rc < 0 ? rc : log_stat(m, mount_model(m, node->model), &key, who->uid, st, e);
 }
 
 int queue_read_log(struct mount *m, const struct node *node, size_t size, off_t off, struct buf *out, struct err *e)
@@ -93,14 +94,14 @@ static bool has_ended(const struct model *queue, const struct value *row)
 }
 
 /* The job's text is appended once it has ended. */
-static int awaited(struct mount *m, const struct model *model, const struct value *key, struct stat *st,
+static int awaited(struct mount *m, const struct model *model, const struct value *key, uid_t viewer, struct stat *st,
 		   struct buf *out, struct err *e)
 {
 	arena_auto a = ARENA_INIT;
 	struct stamp stamp;
 	size_t before = out->len;
 	struct value *row = arena_alloc(&a, model->nfields * sizeof(*row));
-	struct conn *c = row ? store_read_begin(m->store, e) : NULL;
+	struct conn *c = row ? mount_read(m, viewer, e) : NULL;
 
 	if (!c)
 		return row ? -e->code : err_nomem(e);
@@ -121,9 +122,8 @@ int queue_find_awaited(struct mount *m, const struct node *dir, const char *name
 	struct value key;
 	int rc = model && model->queue && record_is_name(name) ? record_key(model, name, a, &key) : -ENOENT;
 
-	(void)who;
 	if (rc == 0)
-		rc = awaited(m, model, &key, &out->st, &text, e);
+		rc = awaited(m, model, &key, who->uid, &out->st, &text, e);
 	if (rc == 0)
 		out->kind = ENTRY_SHOWN;
 	if (rc != -ENOENT)
@@ -140,18 +140,16 @@ int queue_show_awaited(struct mount *m, const struct node *node, const struct ac
 	struct value key;
 	int rc = mount_key(m, node, &a, &key, e);
 
-	(void)who;
-	return rc < 0 ? rc : awaited(m, mount_model(m, node->model), &key, st, out ? out : &own, e);
+	return rc < 0 ? rc : awaited(m, mount_model(m, node->model), &key, who->uid, st, out ? out : &own, e);
 }
 
 /* ---- .info/paused ---- */
 
 void queue_print_paused(struct mount *m, const struct model *model, uid_t uid, struct buf *out, struct err *e)
 {
-	struct conn *c = store_read_begin(m->store, e);
+	struct conn *c = mount_read(m, uid, e);
 	bool paused;
 
-	(void)uid;
 	if (!c)
 		return;
 	if (queue_paused(c, model, &paused, e) == 0)

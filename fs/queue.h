@@ -7,7 +7,7 @@
 #include "dir.h"
 
 /* 1: the name is that of a job's log, and out tells of it; 0: it is none. */
-int queue_find_log(struct mount *m, const char *name, struct arena *a, struct entry *out, struct err *e);
+int queue_find_log(struct mount *m, const char *name, uid_t viewer, struct arena *a, struct entry *out, struct err *e);
 
 /* Of the table in tree.c. */
 int queue_show_log(struct mount *m, const struct node *node, const struct actor *who, struct stat *st, struct buf *out,

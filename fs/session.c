@@ -19,6 +19,7 @@
 #include "../store/log.h"
 #include "answered.h"
 #include "await.h"
+#include "by.h"
 #include "command.h"
 #include "declared.h"
 #include "handle.h"
@@ -269,6 +270,7 @@ static void close_parts(struct mount *m)
 	scratch_release_all(m);
 	rejected_release_all(m);
 	answered_release_all(m);
+	by_release_all(m);
 	journal_free(m->journal);
 	store_close(m->store);
 	free((void *)m->changed);
@@ -400,6 +402,17 @@ static void keep_memory_small(void)
 	mallopt(M_TRIM_THRESHOLD, 256 << 10);
 }
 
+static bool asks_group(const struct schema *s)
+{
+	bool asks = false;
+
+	for (size_t i = 0; i < s->nmodels; i++) {
+		const struct model *m = &s->models[i];
+		asks |= m->owned && !(m->mode & S_IWGRP) != !(m->mode & S_IWOTH);
+	}
+	return asks;
+}
+
 static int run_mount(struct options *o, struct declared *d, const char *directory, int ready_fd)
 {
 	err_auto e = ERR_INIT;
@@ -410,6 +423,7 @@ static int run_mount(struct options *o, struct declared *d, const char *director
 			  .read_only = o->read_only,
 			  .uid = geteuid(),
 			  .gid = getegid(),
+			  .asks_group = asks_group(&d->schema),
 			  .ready = mount_is_ready,
 			  .ready_fd = ready_fd,
 			  .next_memory = 1};

@@ -25,9 +25,9 @@ static void print_meta(struct mount *m, const struct model *model, uid_t uid, st
 	schema_meta(out, model);
 }
 
-static int count(struct mount *m, const struct model *model, int64_t *n, struct err *e)
+static int count(struct mount *m, const struct model *model, uid_t viewer, int64_t *n, struct err *e)
 {
-	struct conn *c = store_read_begin(m->store, e);
+	struct conn *c = mount_read(m, viewer, e);
 
 	if (!c)
 		return -e->code;
@@ -40,8 +40,7 @@ static void print_count(struct mount *m, const struct model *model, uid_t uid, s
 {
 	int64_t n;
 
-	(void)uid;
-	if (count(m, model, &n, e) == 0)
+	if (count(m, model, uid, &n, e) == 0)
 		buf_printf(out, "%" PRId64 "\n", n);
 }
 
@@ -64,7 +63,7 @@ static void print_status(struct mount *m, const struct model *model, uid_t uid, 
 		const struct model *each = &m->schema->models[i];
 		int64_t n;
 
-		if (count(m, each, &n, e) < 0)
+		if (count(m, each, uid, &n, e) < 0)
 			return;
 		buf_printf(out, "%s %s: %" PRId64 " %s\n", each->queue ? "queue" : "model", each->name, n,
 			   n == 1 ? "record" : "records");
@@ -89,9 +88,10 @@ static void print_conf(struct mount *m, const struct model *model, uid_t uid, st
 #define FILE_MODE (S_IFREG | 0444)
 
 static const struct view views[] = {
-    {NODE_NEW, NODE_MODEL, ".new", S_IFREG | 0644, false, NULL},
+    {NODE_NEW, NODE_MODEL, ".new", S_IFREG, false, NULL},
     {NODE_INFO, NODE_MODEL, ".info", S_IFDIR | 0555, false, NULL},
     {NODE_DELETED, NODE_MODEL, ".deleted", S_IFDIR | 01777, false, NULL},
+    {NODE_BY, NODE_MODEL, ".by", S_IFDIR | 0755, false, NULL},
     {NODE_WAIT, NODE_MODEL, ".wait", S_IFDIR | 0555, true, NULL},
     {NODE_SCHEMA, NODE_INFO, "schema.json", FILE_MODE, false, print_schema},
     {NODE_META, NODE_INFO, "meta.json", FILE_MODE, false, print_meta},
@@ -147,6 +147,11 @@ static void model_stat(const struct mount *m, const struct model *model, struct 
 	mount_dir_stat(m, node_made(NODE_MODEL, mount_number(m, model)), S_IFDIR | model->dir_mode, st);
 }
 
+static mode_t mode_of(const struct mount *m, const struct view *v, unsigned model)
+{
+	return v->kind == NODE_NEW && mount_model(m, model) ? mount_new_mode(mount_model(m, model)) : v->mode;
+}
+
 int view_find_in(struct mount *m, const struct node *dir, const char *name, const struct actor *who, struct arena *a,
 		 struct entry *out, struct err *e)
 {
@@ -156,7 +161,9 @@ int view_find_in(struct mount *m, const struct node *dir, const char *name, cons
 	(void)who, (void)a, (void)e;
 	if (v) {
 		out->kind = ENTRY_MADE;
-		mount_dir_stat(m, node_made(v->kind, dir->model), v->mode, &out->st);
+		struct node node = {.kind = v->kind, .model = dir->model};
+		mode_t mode = S_ISDIR(v->mode) ? mount_dir_mode(m, &node) : mode_of(m, v, dir->model);
+		mount_dir_stat(m, node_made(v->kind, dir->model), mode, &out->st);
 	} else if (model && !model->hidden) {
 		out->kind = ENTRY_MADE;
 		model_stat(m, model, &out->st);
@@ -208,7 +215,7 @@ int view_show(struct mount *m, const struct node *node, const struct actor *who,
 		v->print(m, model, who->uid, text, e);
 	if (e->code)
 		return -e->code;
-	mount_dir_stat(m, node_made(node->kind, node->model), v->mode, st);
+	mount_dir_stat(m, node_made(node->kind, node->model), mode_of(m, v, node->model), st);
 	mount_stat_size(st, text->len);
 	return buf_failed(text) ? err_nomem(e) : 0;
 }

@@ -30,7 +30,7 @@ static void reply_xattr(fuse_req_t req, int rc, const struct buf *value, size_t 
 struct asked {
 	struct mount *m;
 	fuse_req_t req;
-	struct node node;
+	fuse_ino_t ino;
 	const struct model *model;
 	struct value key;
 	struct arena arena;
@@ -50,12 +50,16 @@ static int record_error(struct asked *x, struct buf *out)
 /* It tells who guesses the content that he is right: only for those who may read it. */
 static int record_sum(struct asked *x, struct buf *out)
 {
+	const struct actor who = {.uid = fuse_req_ctx(x->req)->uid};
 	char sum[CHECKSUM_SIZE];
 	err_auto e = ERR_INIT;
+	struct stat st;
 
-	if (mount_may_read(x->m, x->req, &x->node) < 0)
+	if (mount_stat(x->m, x->ino, &who, &st, &e) < 0)
+		return -ENODATA;
+	if (mount_may(x->req, &st, R_OK) < 0)
 		return -EACCES;
-	struct conn *c = store_read_begin(x->m->store, &e);
+	struct conn *c = mount_read(x->m, who.uid, &e);
 	int rc = c ? store_checksum(c, x->model, &x->key, sum, &e) : -e.code;
 	store_read_end(c);
 	if (rc == 0)
@@ -76,9 +80,11 @@ static bool find_asked(struct asked *x, fuse_ino_t ino)
 {
 	err_auto e = ERR_INIT;
 
-	x->node = node_decode(ino);
-	x->model = x->node.kind == NODE_RECORD ? mount_model(x->m, x->node.model) : NULL;
-	return x->model && mount_key(x->m, &x->node, &x->arena, &x->key, &e) == 0;
+	struct node node = node_decode(ino);
+
+	x->ino = ino;
+	x->model = node.kind == NODE_RECORD ? mount_model(x->m, node.model) : NULL;
+	return x->model && mount_key(x->m, &node, &x->arena, &x->key, &e) == 0;
 }
 
 static int get_of_record(struct mount *m, fuse_req_t req, fuse_ino_t ino, const char *name, struct buf *out)
@@ -107,13 +113,27 @@ static void list_of_record(struct mount *m, fuse_req_t req, fuse_ino_t ino, stru
 	arena_release(&x.arena);
 }
 
+/* 0, or -ENOENT for a record that is not there for who asks. */
+static int must_see(struct mount *m, fuse_req_t req, fuse_ino_t ino)
+{
+	struct node node = node_decode(ino);
+	const struct model *model = node.kind == NODE_RECORD ? mount_model(m, node.model) : NULL;
+	const struct actor who = {.uid = fuse_req_ctx(req)->uid};
+	err_auto e = ERR_INIT;
+	struct stat st;
+
+	return model && model->restricted ? mount_stat(m, ino, &who, &st, &e) : 0;
+}
+
 void xattr_get(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 {
 	struct mount *m = mount_of(req);
 	struct scratch *s = node_decode(ino).kind == NODE_MEMORY ? scratch_get(m, ino) : NULL;
 	buf_auto value = BUF_INIT;
-	int rc = s ? scratch_getxattr(m, s, name, &value) : get_of_record(m, req, ino, name, &value);
+	int rc = s ? scratch_getxattr(m, s, name, &value) : must_see(m, req, ino);
 
+	if (!s && rc == 0)
+		rc = get_of_record(m, req, ino, name, &value);
 	scratch_put(m, s);
 	reply_xattr(req, rc, &value, size);
 }
@@ -123,11 +143,9 @@ void xattr_list(fuse_req_t req, fuse_ino_t ino, size_t size)
 	struct mount *m = mount_of(req);
 	struct scratch *s = scratch_get(m, ino);
 	buf_auto names = BUF_INIT;
-	int rc = 0;
+	int rc = s ? scratch_listxattr(m, s, &names) : must_see(m, req, ino);
 
-	if (s)
-		rc = scratch_listxattr(m, s, &names);
-	else
+	if (!s && rc == 0)
 		list_of_record(m, req, ino, &names);
 	scratch_put(m, s);
 	reply_xattr(req, rc, &names, size);

@@ -52,7 +52,12 @@ struct change {
 	enum request_kind kind; /* at most REQUEST_DELETE */
 	enum verb verb;         /* known once it is resolved */
 	enum expect expect;
+	const struct field *where; /* as in the request */
+	struct value was;
 	bool trusted;
+	bool exempt;     /* from what access.h asks: a hook, a cascade or the job runner does it for the actor */
+	bool makes_room; /* for a record that comes to its name */
+	bool unowned;    /* the document names no owner */
 	bool changed;    /* there is something to do; false: equal content, or a child that has left its parent */
 	bool edited;     /* by a pre_save hook: the store must check the row again */
 	bool applied;    /* its row has changed */

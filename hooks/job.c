@@ -147,7 +147,7 @@ static struct runner *runner_new(struct saver *s)
 	pthread_cond_init(&r->changed, &monotonic);
 	pthread_condattr_destroy(&monotonic);
 	r->saver = s;
-	r->actor = (struct actor){geteuid(), getegid(), 0};
+	r->actor = (struct actor){.uid = geteuid(), .gid = getegid()};
 	r->observer = (struct observer){.changed = slots_job_changed, .data = r};
 	r->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	r->watch_fd = queue_watch_fd(s->store);

@@ -14,6 +14,7 @@
 
 #include "../store/json.h"
 #include "../store/limits.h"
+#include "access.h"
 #include "../store/phase.h"
 #include "act.h"
 #include "after.h"
@@ -58,7 +59,9 @@ static struct change *change_of_request(struct order *o, size_t i, struct err *e
 	if (!c)
 		return NULL;
 	c->expect = r->expect;
-	c->trusted = r->trusted;
+	c->where = r->where;
+	c->was = r->was;
+	c->trusted = c->exempt = r->trusted;
 	c->runner = r->runner;
 	c->attempt = r->attempt;
 	c->quiet = r->quiet;
@@ -238,7 +241,7 @@ static int begin(struct saving *v, struct err *e)
 
 int order_prepare(struct saving *v, struct change *c, struct err *e)
 {
-	if (pre_hooks(v, c, e) < 0)
+	if (pre_hooks(v, c, e) < 0 || access_settled(v, c, e) < 0)
 		return -e->code;
 	for (size_t i = 0; i < c->children.n; i++) {
 		struct change *child = c->children.of[i];

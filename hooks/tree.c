@@ -9,6 +9,7 @@
 
 #include "../store/json.h"
 #include "../store/limits.h"
+#include "access.h"
 #include "tree.h"
 
 int tree_append(struct saving *v, struct family *family, struct change *c, struct err *e)
@@ -37,6 +38,7 @@ struct change *tree_child(struct saving *v, struct change *parent, const struct 
 	c->relation = relation;
 	c->parent = parent;
 	c->trusted = parent->trusted;
+	c->exempt = parent->exempt;
 	c->depth = parent->depth;
 	c->verb = old ? VERB_REPLACE : VERB_CREATE;
 	c->old = c->row = old;
@@ -281,13 +283,22 @@ static int check_size(struct change *top, struct err *e)
 }
 
 /* A row that only has other parts than before is not judged again. */
-int change_check(struct saving *v, struct change *c, struct err *e)
+static int check(struct saving *v, struct change *c, struct err *e)
 {
 	bool same = c->relation || (c->model->embeds && c->old && row_equal(c->model, c->old, c->row));
 	int result = same ? 0 : store_check(v->conn, c->model, c->old, c->row, e);
 	if ((!c->model->embeds && !c->relation) || (result < 0 && e->nproblems == 0))
 		return result;
 	return check_rows(v, c, e) < 0 ? -e->code : check_size(top_of(c), e);
+}
+
+/* A reference to a record that is not there for the actor leads nowhere. */
+int change_check(struct saving *v, struct change *c, struct err *e)
+{
+	uid_t before = store_view_as(v->conn, access_viewer(v, c));
+	int result = check(v, c, e);
+	store_view_as(v->conn, before);
+	return result;
 }
 
 static int check_parent(struct saving *v, const struct model *parent, const struct value *key, struct err *e)

@@ -84,6 +84,12 @@ size_t record_room(const struct model *m);
  * see record_is_name.
  */
 bool record_is_name(const char *name);
+/*
+ * The same for a value of a field as the name of a directory, without ".json"; null is .null, an empty text .empty.
+ * -ENOENT also for what the field can't have: an enum's other words, a stored value of another type.
+ */
+int record_value_name(const struct field *f, const struct value *v, struct buf *out);
+int record_value(const struct field *f, const char *name, struct arena *a, struct value *out);
 int record_name(const struct model *m, const struct value *key, struct buf *out);
 int record_key(const struct model *m, const char *name, struct arena *a, struct value *key);
 

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 #include <string.h>
 #include <strings.h>
 #include <time.h>
@@ -188,14 +189,23 @@ int conn_control(struct conn *c, enum control control, struct err *e)
 	return r;
 }
 
+/* Who sees only what is his has statements of his own, behind the others. */
+static size_t slots_of(const struct model *m)
+{
+	size_t slots = ROW_STATEMENTS + (STATEMENTS - ROW_STATEMENTS) * m->nfields;
+	return m->restricted ? 2 * slots : slots;
+}
+
 sqlite3_stmt **conn_slot(struct conn *c, const struct model *m, enum statement statement, const struct field *f)
 {
 	sqlite3_stmt ***model = &c->models[m->index];
 	size_t slot = statement;
 	if (statement >= ROW_STATEMENTS)
 		slot = ROW_STATEMENTS + (statement - ROW_STATEMENTS) * m->nfields + f->index;
+	if (conn_filters(c, m) && statement_filters(statement))
+		slot += slots_of(m) / 2;
 	if (!*model)
-		*model = calloc(ROW_STATEMENTS + (STATEMENTS - ROW_STATEMENTS) * m->nfields, sizeof(**model));
+		*model = calloc(slots_of(m), sizeof(**model));
 	return *model ? &(*model)[slot] : NULL;
 }
 
@@ -219,11 +229,14 @@ int conn_statement(struct conn *c, const struct model *m, enum statement stateme
 	sqlite3_stmt **slot = conn_slot(c, m, statement, f);
 	if (!slot)
 		return err_nomem(e);
+	bool filter = conn_filters(c, m) && statement_filters(statement);
 	if (!*slot) {
 		buf_auto sql = BUF_INIT;
-		sql_statement(&sql, c->store, m, statement, f);
+		sql_statement(&sql, c->store, m, statement, f, filter);
 		r = buf_failed(&sql) ? err_nomem(e) : conn_prepare(c, buf_text(&sql), slot, e);
 	}
+	if (!r && filter)
+		sqlite3_bind_int64(*slot, VIEWER_PARAMETER, c->viewer);
 	*out = *slot;
 	return r;
 }
@@ -298,8 +311,7 @@ void conn_close(struct conn *c)
 {
 	for (size_t i = 0; c->models && i < c->store->schema->nmodels; i++) {
 		const struct model *m = &c->store->schema->models[i];
-		size_t n = ROW_STATEMENTS + (STATEMENTS - ROW_STATEMENTS) * m->nfields;
-		for (size_t k = 0; c->models[i] && k < n; k++)
+		for (size_t k = 0; c->models[i] && k < slots_of(m); k++)
 			sqlite3_finalize(c->models[i][k]);
 		free(c->models[i]);
 	}
@@ -381,9 +393,9 @@ struct conn *store_read_begin(struct store *s, struct err *e)
 	return c;
 }
 
-struct conn *store_read_once(struct store *s, struct err *e)
+struct conn *store_read_once(struct store *s, uid_t viewer, struct err *e)
 {
-	struct conn *c = store_read_begin(s, e);
+	struct conn *c = store_read_as(s, viewer, e);
 	if (!c)
 		return NULL;
 	c->once = true;
@@ -400,6 +412,7 @@ void store_read_end(struct conn *c)
 	err_auto ignored = ERR_INIT;
 	c->once = false;
 	struct store *s = c->store;
+	c->viewer = VIEW_ALL;
 	bool sound = !c->begun || conn_control(c, CONTROL_COMMIT, &ignored) == 0;
 	c->begun = false;
 	if (!c->doubtful && (sound || sqlite3_get_autocommit(c->db))) {
@@ -435,6 +448,7 @@ struct store *store_new(const struct schema *schema, bool read_only, bool memory
 	s->read_only = read_only;
 	s->memory = memory;
 	s->hold_fd = -1;
+	s->uid = geteuid();
 	s->writer.store = s->checkpoint.store = s;
 	s->watch_fd = -1;
 	s->tables = calloc(schema->nmodels + 1, sizeof(*s->tables));

@@ -33,6 +33,7 @@ enum statement {
 	ROW_COUNT,
 	ROW_EXISTS,
 	ROW_CHECK,
+	ROW_OWNER,
 	ROW_INSERT,
 	ROW_INDEXED,
 	ROW_UPDATE,
@@ -79,6 +80,10 @@ enum statement {
 	FIELD_COUNT,
 	FIELD_SHOWN,
 	FIELD_EMBEDDED,
+	FIELD_RECORDS,
+	FIELD_FIRST,
+	FIELD_NEXT,
+	FIELD_HAS_NULL,
 	STATEMENTS
 };
 
@@ -118,9 +123,10 @@ struct conn {
 	bool begun;    /* a reader's snapshot has begun */
 	bool once;     /* the reader needs none: its first statement is active until it has read all */
 	bool doubtful; /* it has read what is no database: its cache must go */
+	uid_t viewer;  /* VIEW_ALL, or who sees only what is his */
 	sqlite3_stmt *control[CONTROL_COUNT];
 	sqlite3_stmt *pending[PENDING_STATEMENTS];
-	sqlite3_stmt ***models; /* by model index, then slot; NULL until used */
+	sqlite3_stmt ***models; /* by model index, then slot, those for viewers last; NULL until used */
 	struct conn *next;      /* in the pool */
 };
 
@@ -130,7 +136,19 @@ struct table {
 	bool stamped;       /* a sidecar is kept */
 	bool autoincrement; /* SQLite keeps the key counter */
 	bool rowid;
-	unsigned number; /* sqlite_model.c */
+	unsigned number;                               /* sqlite_model.c */
+	bool indexed[LIMIT_FIELDS + 1 + QUEUE_FIELDS]; /* by field: an index of the table begins with it */
+};
+
+/* A statement that returns a key and a number, and is taken out of the cache so that several may walk one model. */
+struct cursor {
+	struct conn *conn;
+	const struct model *model;
+	sqlite3_stmt **slot; /* of the cache */
+	sqlite3_stmt *stmt;
+	enum statement statement;
+	const struct field *field; /* of FIELD_RECORDS, with the value that all of them have */
+	struct value value;
 };
 
 /* Keys from `next` on and below `end` that are taken in the database and were given to nobody yet (sqlite_key.c). */
@@ -163,6 +181,7 @@ struct store {
 	const struct schema *schema;
 	bool read_only, memory;
 	int hold_fd;                   /* keeps other processes away; -1: none is kept */
+	uid_t uid;                     /* of who mounted */
 	bool deleted;                  /* rowfs_deleted is there */
 	struct table *tables;          /* by model index */
 	struct key_block *blocks;      /* the same; they belong to the thread whose turn it is, others may look */
@@ -249,14 +268,24 @@ int stmt_keys(struct conn *c, sqlite3_stmt *stmt, struct arena *a, struct value 
 
 /* sqlite_row.c: the columns of a statement that begins with $C, and of one that goes on with $s, $M. */
 void stmt_row(sqlite3_stmt *stmt, const struct model *m, struct value *row);
-void stmt_stamp(sqlite3_stmt *stmt, const struct model *m, struct stamp *stamp);
+void stmt_stamp(struct conn *c, sqlite3_stmt *stmt, const struct model *m, struct stamp *stamp);
 /* The statement stands on the row afterwards; the caller resets it. -ENOENT. */
 int row_find(struct conn *c, const struct model *m, enum statement what, const struct value *key, sqlite3_stmt **out,
 	     struct err *e);
+/* sqlite_row.c: takes the statement out of the cache. */
+int cursor_new(struct cursor **out, const struct cursor *of, struct err *e);
 
 /* sqlite_embed.c: the member's value; what grows far beyond LIMIT_RECORD is left unfinished. */
 int embedded_show(struct conn *c, const struct relation *relation, const struct value *key, int indent, struct buf *out,
 		  struct err *e);
+
+/* sqlite_owner.c */
+/* Whether the viewer sees only part of the model's records. */
+bool conn_filters(const struct conn *c, const struct model *m);
+uid_t column_uid(sqlite3_stmt *stmt, int column);
+/* The uid, or NULL, to whom the row t of an owned model belongs; and whether the viewer of a restricted one sees it. */
+void sql_owner(struct buf *b, const struct store *s, const struct model *m);
+void sql_visible(struct buf *b, const struct store *s, const struct model *m);
 
 /* sqlite_text.c */
 void sql_name(struct buf *b, const char *name);
@@ -264,7 +293,10 @@ void sql_literal(struct buf *b, const char *text);
 /* The template with its $ letters replaced; the table in sqlite_text.c tells them. */
 void sql_text(struct buf *b, const struct store *s, const struct model *m, const struct field *f, const char *template);
 void sql_statement(struct buf *b, const struct store *s, const struct model *m, enum statement statement,
-		   const struct field *f);
+		   const struct field *f, bool filter);
+enum { VIEWER_PARAMETER = 9 };
+/* The text has $Y: there is one for a viewer, who is VIEWER_PARAMETER. */
+bool statement_filters(enum statement statement);
 void sql_table(struct buf *b, const struct model *m, const char *name);
 void sql_column_definition(struct buf *b, const struct model *m, const struct field *f);
 
@@ -286,7 +318,7 @@ void queues_close(struct store *s);
 #define JOB_ACTIVE_SQL "$a IN ('queued', 'running')"
 #define JOB_ENDED_SQL  "$a NOT IN ('queued', 'running')"
 #define JOB_WHEN_SQL   "COALESCE(rtrim($w, 'Z'), '')"
-#define JOB_END_SQL    "COALESCE(rtrim($f, 'Z'), rtrim($g, 'Z'), '')"
+#define JOB_END_SQL    "COALESCE(rtrim($f, 'Z'), rtrim($y, 'Z'), '')"
 
 /* sqlite_model.c */
 int models_open(struct store *s, struct err *e);

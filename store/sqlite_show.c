@@ -221,6 +221,6 @@ int store_show(struct conn *c, const struct model *m, const struct value *key, s
 	int r = row_find(c, m, stamp ? ROW_GET : ROW_FIELDS, key, &stmt, e);
 	if (r)
 		return r;
-	stmt_stamp(stmt, m, stamp);
+	stmt_stamp(c, stmt, m, stamp);
 	return show_row(c, m, stmt, key, out, e);
 }

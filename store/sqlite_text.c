@@ -13,18 +13,20 @@ struct context {
 	const struct store *s;
 	const struct model *m;
 	const struct field *f;
+	bool filter; /* for a viewer who sees only what is his */
 };
 
 #define DELETED_COLUMNS "serial, key, uid, time, length(CAST(text AS BLOB))"
 
 static const char *const templates[STATEMENTS] = {
-    [ROW_GET] = "SELECT $C, $s, $M FROM $T AS t $J WHERE t.$K = ?1",
+    [ROW_GET] = "SELECT $C, $s, $M$W FROM $T AS t $J WHERE t.$K = ?1",
     [ROW_FIELDS] = "SELECT $C FROM $T AS t WHERE t.$K = ?1",
     [ROW_KEY_OF] = "SELECT t.$K FROM $R WHERE $s = ?1",
-    [ROW_CURSOR] = "SELECT t.$K, $s FROM $R WHERE $s > ?1 AND $s <= $L ORDER BY $s",
-    [ROW_COUNT] = "SELECT count(*) FROM $T",
-    [ROW_EXISTS] = "SELECT 1 FROM $T WHERE $K = ?1",
+    [ROW_CURSOR] = "SELECT t.$K, $s FROM $R WHERE $s > ?1 AND $s <= $L$Y ORDER BY $s",
+    [ROW_COUNT] = "SELECT count(*) FROM $T AS t WHERE true$Y",
+    [ROW_EXISTS] = "SELECT 1 FROM $T AS t WHERE t.$K = ?1$Y",
     [ROW_CHECK] = "SELECT $X FROM (SELECT $V)",
+    [ROW_OWNER] = "SELECT 0$W FROM (SELECT $V) AS t",
     [ROW_INSERT] = "INSERT INTO $T ($c) VALUES ($P)",
     [ROW_INDEXED] = "SELECT 1 FROM $T WHERE $K = $k$I",
     [ROW_UPDATE] = "UPDATE $T SET $U WHERE $K = $k",
@@ -53,11 +55,15 @@ static const char *const templates[STATEMENTS] = {
     [DELETED_LIST] = "SELECT " DELETED_COLUMNS " FROM rowfs_deleted WHERE time >= ?1 AND model = $D "
 		     "AND serial > ?2 AND (?3 = 0 OR uid = ?3) ORDER BY serial LIMIT ?4",
     [FIELD_TAKEN] = "SELECT $K FROM $T WHERE $F = ?1 AND $K IS NOT ?2 LIMIT 1",
-    [FIELD_KEYS] = "SELECT $K FROM $T WHERE $F = ?1 ORDER BY $K",
-    [FIELD_COUNT] = "SELECT count(*) FROM $T WHERE $F = ?1",
-    [FIELD_SHOWN] = "SELECT * FROM (SELECT $C, $O AS rowfs_order FROM $T AS t WHERE t.$F = ?1 "
+    [FIELD_KEYS] = "SELECT t.$K FROM $T AS t WHERE t.$F = ?1$Y ORDER BY t.$K",
+    [FIELD_COUNT] = "SELECT count(*) FROM $T AS t WHERE t.$F = ?1$Y",
+    [FIELD_SHOWN] = "SELECT * FROM (SELECT $C, $O AS rowfs_order FROM $T AS t WHERE t.$F = ?1$Y "
 		    "ORDER BY $O DESC LIMIT ?2) ORDER BY rowfs_order",
     [FIELD_EMBEDDED] = "SELECT $C FROM $T AS t WHERE t.$F = ?1 ORDER BY $O",
+    [FIELD_RECORDS] = "SELECT t.$K, $g, t.$F FROM $G WHERE t.$F IS ?1 AND $g > ?2 AND $g <= $L$Y ORDER BY $g",
+    [FIELD_FIRST] = "SELECT t.$F FROM $T AS t WHERE t.$F IS NOT NULL$Y ORDER BY t.$F LIMIT 1",
+    [FIELD_NEXT] = "SELECT t.$F FROM $T AS t WHERE t.$F > ?1$Y ORDER BY t.$F LIMIT 1",
+    [FIELD_HAS_NULL] = "SELECT 1 FROM $T AS t WHERE t.$F IS NULL$Y LIMIT 1",
 };
 
 static void quoted(struct buf *b, const char *text, char quote)
@@ -119,7 +125,7 @@ static const struct {
 	enum queue_field field;
 } queue_letters[] = {
     {'a', QUEUE_STATUS}, {'w', QUEUE_RUN_AT},      {'p', QUEUE_PRIORITY},   {'l', QUEUE_LEASE_UNTIL},
-    {'b', QUEUE_WORKER}, {'f', QUEUE_FINISHED_AT}, {'g', QUEUE_CREATED_AT}, {'q', QUEUE_STARTED_AT},
+    {'b', QUEUE_WORKER}, {'f', QUEUE_FINISHED_AT}, {'y', QUEUE_CREATED_AT}, {'q', QUEUE_STARTED_AT},
 };
 
 static void write_log_table(const struct context *c)
@@ -192,6 +198,40 @@ static void write_order(const struct context *c)
 		buf_str(c->b, "t.rowid");
 }
 
+static void write_owner(const struct context *c)
+{
+	if (!c->m->owned)
+		return;
+	buf_str(c->b, ", ");
+	sql_owner(c->b, c->s, c->m);
+}
+
+static void write_visible(const struct context *c)
+{
+	if (!c->filter)
+		return;
+	buf_str(c->b, " AND ");
+	sql_visible(c->b, c->s, c->m);
+}
+
+/*
+ * What numbers the rows that an index over a field finds, in the order in which it has them: the row number, which the
+ * key is if it is an integer. A table without row numbers has them sorted by the sidecar's.
+ */
+static void write_place(const struct context *c)
+{
+	if (!model_integer_key(c->m) && c->s->tables[c->m->index].rowid)
+		buf_str(c->b, "t.rowid");
+	else
+		write_serial(c);
+}
+
+static void write_placed_rows(const struct context *c)
+{
+	bool joined = stamped(c) && !model_integer_key(c->m) && !c->s->tables[c->m->index].rowid;
+	sql_text(c->b, c->s, c->m, c->f, joined ? "$T AS t JOIN $S AS s ON s.key = t.$K" : "$T AS t");
+}
+
 static void write_sequence(const struct context *c)
 {
 	buf_str(c->b, c->s->tables[c->m->index].autoincrement ? "sqlite_sequence" : "rowfs_sequence");
@@ -225,11 +265,6 @@ static size_t write_fields(const struct context *c, bool (*wanted)(const struct 
 	return n;
 }
 
-static bool is_indexed(const struct model *m, const struct field *f)
-{
-	return f != m->key && (f->unique || f->references);
-}
-
 static bool is_not_key(const struct model *m, const struct field *f)
 {
 	return f != m->key;
@@ -237,7 +272,7 @@ static bool is_not_key(const struct model *m, const struct field *f)
 
 static bool is_plain(const struct model *m, const struct field *f)
 {
-	return f != m->key && !is_indexed(m, f);
+	return f != m->key && !field_indexed(m, f);
 }
 
 static void write_columns(const struct context *c)
@@ -253,7 +288,7 @@ static void write_names(const struct context *c)
 static void write_indexed_equal(const struct context *c)
 {
 	for (size_t i = 0; i < c->m->nfields; i++) {
-		if (!is_indexed(c->m, &c->m->fields[i]))
+		if (!field_indexed(c->m, &c->m->fields[i]))
 			continue;
 		buf_str(c->b, " AND ");
 		sql_name(c->b, c->m->fields[i].name);
@@ -321,13 +356,15 @@ static const struct {
     {'S', write_sidecar},
     {'K', write_key},
     {'F', write_field},
-    {'G', write_log_table},
+    {'Q', write_log_table},
     {'E', write_unique_equal},
     {'e', write_unique},
     {'s', write_serial},
     {'M', write_times},
     {'J', write_join},
     {'R', write_ordered_rows},
+    {'g', write_place},
+    {'G', write_placed_rows},
     {'O', write_order},
     {'N', write_sequence},
     {'L', write_key_max},
@@ -343,31 +380,49 @@ static const struct {
     {'k', write_key_parameter},
     {'o', write_old_key_parameter},
     {'X', write_checks},
+    {'W', write_owner},
+    {'Y', write_visible},
 };
 
-void sql_text(struct buf *b, const struct store *s, const struct model *m, const struct field *f, const char *template)
+static void write_template(const struct context *c, const char *template)
 {
-	struct context c = {b, s, m, f};
 	for (; *template; template ++) {
 		if (*template != '$') {
-			buf_char(b, *template);
+			buf_char(c->b, *template);
 			continue;
 		}
 		template ++;
 		for (size_t i = 0; i < sizeof(letters) / sizeof(letters[0]); i++)
 			if (letters[i].letter == *template)
-				letters[i].write(&c);
+				letters[i].write(c);
 		for (size_t i = 0; i < sizeof(queue_letters) / sizeof(queue_letters[0]); i++)
 			if (queue_letters[i].letter == *template)
-				write_queue_field(&c, queue_letters[i].field);
+				write_queue_field(c, queue_letters[i].field);
 	}
 }
 
-void sql_statement(struct buf *b, const struct store *s, const struct model *m, enum statement statement,
-		   const struct field *f)
+void sql_text(struct buf *b, const struct store *s, const struct model *m, const struct field *f, const char *template)
+{
+	const struct context c = {b, s, m, f, false};
+	write_template(&c, template);
+}
+
+static const char *template_of(enum statement statement)
 {
 	bool job = statement >= JOB_STATEMENTS && statement < JOB_STATEMENTS_END;
-	sql_text(b, s, m, f, job ? job_templates[statement - JOB_STATEMENTS] : templates[statement]);
+	return job ? job_templates[statement - JOB_STATEMENTS] : templates[statement];
+}
+
+bool statement_filters(enum statement statement)
+{
+	return strstr(template_of(statement), "$Y") != NULL;
+}
+
+void sql_statement(struct buf *b, const struct store *s, const struct model *m, enum statement statement,
+		   const struct field *f, bool filter)
+{
+	const struct context c = {b, s, m, f, filter};
+	write_template(&c, template_of(statement));
 }
 
 static const char *const column_types[TYPE_COUNT] = {

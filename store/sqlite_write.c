@@ -49,7 +49,7 @@ int txn_insert(struct txn *t, const struct model *m, const struct value *row, st
 static bool has_indexed(const struct model *m)
 {
 	for (size_t i = 0; i < m->nfields; i++)
-		if (&m->fields[i] != m->key && (m->fields[i].unique || m->fields[i].references))
+		if (field_indexed(m, &m->fields[i]))
 			return true;
 	return false;
 }

@@ -72,17 +72,29 @@ bool store_changed_elsewhere(struct store *s);
 
 /* ---- reading ---- */
 
-/* A snapshot; waits when all LIMIT_READERS are in use. NULL with *e on failure. */
+/* A snapshot; waits when all LIMIT_READERS are in use. NULL with *e on failure. It shows everything. */
 struct conn *store_read_begin(struct store *s, struct err *e);
+/*
+ * A snapshot as the user sees it: of models that are visible to owners alone, only the user's records are there for
+ * store_get, store_show, cursors, counts, shown children and whatever has $Y in its statement (sqlite_text.c). Root and
+ * the user of this process, who has mounted, see everything.
+ */
+struct conn *store_read_as(struct store *s, uid_t viewer, struct err *e);
 void store_read_end(struct conn *c); /* NULL is fine */
-/* For a single call of store_get, store_show or store_key_of: each sees one state without a snapshot around it. */
-struct conn *store_read_once(struct store *s, struct err *e);
+/* The same for a connection that is there, a transaction's too, until the next call; returns who saw it before. */
+uid_t store_view_as(struct conn *c, uid_t viewer);
+enum { VIEW_ALL = 0 };
+bool store_sees_all(const struct store *s, uid_t uid);
+/* For a single call of store_get, store_show or store_key_of: each sees one state without a snapshot around it.
+ * As the user sees it. */
+struct conn *store_read_once(struct store *s, uid_t viewer, struct err *e);
 
 /* What is kept beside a row. */
 struct stamp {
 	int64_t serial;   /* never another key's, of this model; the key itself for integer keys */
 	int64_t mtime_ns; /* since 1970; strictly increasing */
 	int64_t ctime_ns; /* also moved by shown children; never before mtime */
+	uid_t owner;      /* who mounted where the model has no owner, or the record none */
 };
 
 /* The row, texts in the arena, -ENOENT without one. row and stamp may be NULL. */
@@ -112,7 +124,29 @@ int cursor_open(struct cursor **out, struct conn *c, const struct model *m, int6
 /* 1: *key (borrowed until the next call) and *serial are set; 0: the end; negative: an error. */
 int cursor_next(struct cursor *cur, struct value *key, int64_t *serial, struct err *e);
 void cursor_close(struct cursor *cur); /* before store_read_end; NULL is fine */
+
+/* Whether records are to be found by the field's value: it is shown, no key, and an enum, unique, a reference or
+ * indexed. */
+bool store_finds_by(const struct store *s, const struct model *m, const struct field *f);
+/*
+ * Records whose field has the value (null too), which is borrowed: one walk over the index from the first above the
+ * place `after`. cursor_next gives places instead of serials: the key of integer keys, else the row's number, so that a
+ * place is another record's after VACUUM.
+ */
+int cursor_open_by(struct cursor **out, struct conn *c, const struct model *m, const struct field *f,
+		   const struct value *value, int64_t after, struct err *e);
+/* The field's next stored value above the one, in the column's order; from the first one that is not null with NULL. 1,
+ * or 0 at the end. */
+int store_next_value(struct conn *c, const struct model *m, const struct field *f, const struct value *after,
+		     struct arena *a, struct value *out, struct err *e);
+int store_has_null(struct conn *c, const struct model *m, const struct field *f, struct err *e); /* 1 or 0 */
 int store_count(struct conn *c, const struct model *m, int64_t *out, struct err *e);
+
+/* Whose a row is, or would be, which need not be stored. NO_OWNER: nobody's, as is every row of a model without
+ * `owner`.
+ */
+#define NO_OWNER ((uid_t)-1)
+int store_owner(struct conn *c, const struct model *m, const struct value *row, uid_t *owner, struct err *e);
 
 /*
  * Rows of the child's records that the key's record embeds, in the order in which its file shows them; copies in the

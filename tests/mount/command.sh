@@ -292,7 +292,7 @@ test_paths_are_relative_to_mount_conf() {
 
 test_what_is_not_in_this_version_says_so() {
 	local text
-	for text in 'history 5' 'owner name' 'visible owner' 'embeds-many items by id'; do
+	for text in 'history 5' 'embeds-many items by id'; do
 		conf <<END
 store sqlite:shop.db
 model items {

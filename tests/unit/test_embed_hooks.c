@@ -243,7 +243,7 @@ END_TEST
 
 static void *put_other(void *text)
 {
-	struct actor actor = {1000, 1000, 0};
+	struct actor actor = {.uid = 1000, .gid = 1000, .pid = 0};
 	err_auto e = ERR_INIT;
 	arena_auto a = ARENA_INIT;
 	struct request r = saved_request(&s, REQUEST_PUT, "orders", 1, text);
