@@ -20,10 +20,10 @@ enum { GATHER_MS = 20, AT_ONCE = 64 };
 
 enum repeated { CREATED, CHANGED, GONE, NOTHING };
 
-/* What one change after another comes to. */
+/* What one change after another comes to. Of a job that is started at once its making may be told last. */
 static const enum repeated sums[][3] = {
     [CREATED] = {CREATED, CREATED, NOTHING},
-    [CHANGED] = {CHANGED, CHANGED, GONE},
+    [CHANGED] = {CREATED, CHANGED, GONE},
     [GONE] = {CHANGED, CHANGED, GONE},
     [NOTHING] = {CREATED, CHANGED, GONE},
 };
