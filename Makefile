@@ -198,6 +198,7 @@ tools-table: deps-test
 bench: deps
 	@$(MAKE) --no-print-directory all build/bench build/tool/answer build/plugin/price.so
 	build/bench $(BENCHFLAGS)
+	tests/bench/jobs build/rowfs
 
 # Random operations against a model of the contract in memory.
 OPS  = 20000

@@ -56,11 +56,19 @@ static int look(struct mount *m, struct handle *h, struct err *e)
 	return rc;
 }
 
+/* A copy: the reader may close the descriptor as soon as it has the text. */
 static void reply_text(fuse_req_t req, struct handle *h, size_t size, off_t off)
 {
-	size_t from = (size_t)off < h->text.len ? (size_t)off : h->text.len, left = h->text.len - from;
+	buf_auto out = BUF_INIT;
 
-	fuse_reply_buf(req, h->text.data + from, size < left ? size : left);
+	pthread_mutex_lock(&h->lock);
+	size_t from = (size_t)off < h->text.len ? (size_t)off : h->text.len, left = h->text.len - from;
+	buf_add(&out, buf_text(&h->text) + from, size < left ? size : left);
+	pthread_mutex_unlock(&h->lock);
+	if (buf_failed(&out))
+		fuse_reply_err(req, ENOMEM);
+	else
+		fuse_reply_buf(req, out.data, out.len);
 }
 
 static void reply(fuse_req_t req, struct handle *h, size_t size, off_t off, int rc)

@@ -241,7 +241,7 @@ static mode_t model_mode(const struct model *model, enum node_kind kind)
 	if (kind == NODE_MODEL)
 		return S_IFDIR | model->dir_mode;
 	if (kind == NODE_NEW)
-		return mount_new_mode(model);
+		return new_mode(model);
 	if (kind == NODE_IMPORT)
 		return S_IFREG | (model->read_only ? 0 : model->dir_mode & 0222);
 	if (kind == NODE_EXPORT)

@@ -117,8 +117,6 @@ void mount_stat_size(struct stat *st, size_t size);
 /* Of what rowfs makes. A model's directory changed when a commit last touched its rows. */
 void mount_dir_stat(const struct mount *m, uint64_t ino, mode_t mode, struct stat *st);
 mode_t mount_record_mode(const struct model *model);
-/* MODEL/.new: whoever may write the directory may write it, and read it, which takes a key for good. */
-mode_t mount_new_mode(const struct model *model);
 /* Of what rowfs makes. Who may not read records finds nothing by their values and can't export them; who may make names
  * in the model's directory may import. */
 mode_t mount_made_mode(const struct mount *m, const struct node *node);

@@ -16,10 +16,10 @@
 #include <unistd.h>
 
 #include "../store/phase.h"
-#include "by.h"
-#include "events.h"
 #include "await.h"
+#include "by.h"
 #include "dir.h"
+#include "events.h"
 #include "handle.h"
 #include "name.h"
 #include "open.h"

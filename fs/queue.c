@@ -147,10 +147,9 @@ int queue_show_awaited(struct mount *m, const struct node *node, const struct ac
 
 void queue_print_paused(struct mount *m, const struct model *model, uid_t uid, struct buf *out, struct err *e)
 {
-	struct conn *c = mount_read(m, VIEW_ALL, e);
+	struct conn *c = mount_read(m, uid, e);
 	bool paused;
 
-	(void)uid;
 	if (!c)
 		return;
 	if (queue_paused(c, model, &paused, e) == 0)

@@ -1,16 +1,24 @@
 /*
- * repeat.c - the thread that repeats changes of jobs, and the answers that it gets.
+ * repeat.c - the thread and the process that repeat changes of jobs, and the answers that the process gets.
  *
- * It acts below a descriptor of the queue's directory of which it has made sure that this mount answers for it: what
- * lies below an unmounted mountpoint is somebody's. The descriptor is open for a few files at a time, since it keeps
- * the mount from being unmounted. The lock guards the list, and is held neither during a system call nor a reply.
+ * A process, since a daemon that waits for itself can't even be killed: the kernel ends its requests when it closes the
+ * mount's descriptor, and closes that when the last thread has ended. It acts below a descriptor of the queue's
+ * directory of which it has made sure that this mount answers for it: what lies below an unmounted mountpoint is
+ * somebody's. The descriptor is open for a few files at a time, since it keeps the mount from being unmounted. The lock
+ * guards the list, and is held neither during a system call nor a reply.
  */
 #include "repeat.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "../store/log.h"
@@ -20,10 +28,10 @@ enum { GATHER_MS = 20, AT_ONCE = 64 };
 
 enum repeated { CREATED, CHANGED, GONE, NOTHING };
 
-/* What one change after another comes to. */
+/* What one change after another comes to. Of a job that is started at once its making may be told last. */
 static const enum repeated sums[][3] = {
     [CREATED] = {CREATED, CREATED, NOTHING},
-    [CHANGED] = {CHANGED, CHANGED, GONE},
+    [CHANGED] = {CREATED, CHANGED, GONE},
     [GONE] = {CHANGED, CHANGED, GONE},
     [NOTHING] = {CREATED, CHANGED, GONE},
 };
@@ -44,9 +52,10 @@ struct repeater {
 	size_t n;
 	bool stopping, told_full;
 	pthread_t thread;
-	_Atomic pid_t tid;
+	pid_t pid;                /* of the process, set before any request */
+	int socket;               /* to it */
 	_Atomic uint64_t seen;    /* number of the directory that was asked for last */
-	_Atomic enum repeated at; /* what the thread does now */
+	_Atomic enum repeated at; /* what the process does now */
 };
 
 /* ---- the list ---- */
@@ -130,50 +139,106 @@ static void free_changes(struct change *c)
 	}
 }
 
-/* ---- the thread ---- */
+/* ---- the process ---- */
 
-/* Of the queue in this mount; -1 where somebody else answers for it. */
-static int open_directory(struct repeater *r, const struct model *model)
+/* What it is to do, in three steps: it opens the directory and says so, is told whether that is ours, and acts. */
+struct order {
+	enum repeated what;
+	char directory[PATH_MAX];
+	char name[LIMIT_NAME + 1];
+};
+
+static void act(int directory, const struct order *o)
 {
-	uint64_t ino = node_made(NODE_MODEL, mount_number(r->m, model));
-	buf_auto path = BUF_INIT;
-	struct stat st;
+	int flags = O_WRONLY | O_CLOEXEC | O_NOFOLLOW | (o->what == CREATED ? O_CREAT | O_EXCL : 0);
 
-	buf_printf(&path, "%s/%s", r->m->directory, model->name);
-	r->seen = 0;
-	int fd = open(buf_text(&path), O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	if (fd >= 0 && fstat(fd, &st) == 0 && r->seen == ino)
-		return fd;
-	if (fd >= 0)
-		close(fd);
-	return -1;
-}
-
-static void repeat(struct repeater *r, int directory, const struct change *c)
-{
-	r->at = c->what;
-	if (c->what == GONE) {
-		unlinkat(directory, c->name, 0);
+	if (o->what == GONE) {
+		unlinkat(directory, o->name, 0);
 		return;
 	}
-	int flags = O_WRONLY | O_CLOEXEC | O_NOFOLLOW | (c->what == CREATED ? O_CREAT | O_EXCL : 0);
-	int fd = openat(directory, c->name, flags, 0644);
-	if (fd < 0)
-		return;
-	if (c->what == CHANGED && pwrite(fd, " ", 1, 0) < 0)
-		log_info("%s/%s: inotify is not told of a change", c->model->name, c->name);
-	close(fd);
+	int fd = openat(directory, o->name, flags, 0644);
+	if (fd >= 0 && o->what == CHANGED && pwrite(fd, " ", 1, 0) < 0)
+		close(fd), fd = -1;
+	if (fd >= 0)
+		close(fd);
 }
 
-static void repeat_all(struct repeater *r, const struct change *first)
+static bool carry_out(int socket, const struct order *o)
 {
-	int directory = open_directory(r, first->model);
+	char ours = 0;
+	struct stat st;
+	int directory = open(o->directory, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 
-	for (const struct change *c = first; c && directory >= 0; c = c->next)
-		if (c->what != NOTHING)
-			repeat(r, directory, c);
+	if (directory >= 0)
+		fstat(directory, &st); /* the daemon sees which one it is */
+	bool goes_on = write(socket, "", 1) == 1 && read(socket, &ours, 1) == 1;
+	if (goes_on && ours && directory >= 0)
+		act(directory, o);
 	if (directory >= 0)
 		close(directory);
+	return goes_on && write(socket, "", 1) == 1;
+}
+
+/* Forked from a process with threads: nothing here allocates. */
+static void serve_orders(int socket)
+{
+	static struct order o;
+	sigset_t all;
+
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, NULL);
+	setsid();
+	prctl(PR_SET_NAME, "rowfs-inotify");
+	dup2(socket, 0);
+	close_range(1, ~0U, 0); /* the kernel's descriptor of the mount above all */
+	if (chdir("/") == 0)
+		while (read(0, &o, sizeof(o)) == sizeof(o) && carry_out(0, &o))
+			;
+	_exit(0);
+}
+
+static int start_process(struct repeater *r, struct err *e)
+{
+	int ends[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+		return err_set(e, EIO, "no socket for inotify: %s", strerror(errno));
+	pid_t pid = fork();
+	if (pid == 0)
+		serve_orders(ends[1]);
+	close(ends[1]);
+	r->socket = ends[0];
+	r->pid = pid;
+	return pid < 0 ? err_set(e, EAGAIN, "no process for inotify: %s", strerror(errno)) : 0;
+}
+
+/* ---- the thread ---- */
+
+/* False: the process is gone. */
+static bool repeat(struct repeater *r, const struct change *c)
+{
+	uint64_t ino = node_made(NODE_MODEL, mount_number(r->m, c->model));
+	struct order o = {.what = c->what};
+	char answer;
+
+	if (snprintf(o.directory, sizeof(o.directory), "%s/%s", r->m->directory, c->model->name) >= PATH_MAX)
+		return true;
+	snprintf(o.name, sizeof(o.name), "%s", c->name);
+	r->seen = 0;
+	r->at = c->what;
+	if (write(r->socket, &o, sizeof(o)) != sizeof(o) || read(r->socket, &answer, 1) != 1)
+		return false;
+	answer = r->seen == ino;
+	return write(r->socket, &answer, 1) == 1 && read(r->socket, &answer, 1) == 1;
+}
+
+static bool repeat_all(struct repeater *r, const struct change *c)
+{
+	bool goes_on = true;
+
+	for (; c && goes_on; c = c->next)
+		goes_on = c->what == NOTHING || repeat(r, c);
+	return goes_on;
 }
 
 static void *run(void *data)
@@ -182,9 +247,9 @@ static void *run(void *data)
 	struct repeater *r = data;
 	struct change *changes;
 
-	r->tid = gettid();
-	while ((changes = take(r))) {
-		repeat_all(r, changes);
+	for (bool works = true; (changes = take(r));) {
+		if (works)
+			works = repeat_all(r, changes);
 		free_changes(changes);
 		nanosleep(&gather, NULL);
 	}
@@ -198,7 +263,7 @@ static struct repeater *own(fuse_req_t req)
 	const struct mount *m = fuse_req_userdata(req);
 	struct repeater *r = m->repeater;
 
-	return r && r->tid == fuse_req_ctx(req)->pid ? r : NULL;
+	return r && r->pid == fuse_req_ctx(req)->pid ? r : NULL;
 }
 
 /* The attributes of the name's record, or ones that do where it is gone or not needed. */
@@ -315,9 +380,14 @@ int repeat_start(struct mount *m, struct err *e)
 	r->observer = (struct observer){.changed = job_saved, .data = r};
 	pthread_mutex_init(&r->lock, NULL);
 	pthread_cond_init(&r->changed, NULL);
-	if (pthread_create(&r->thread, NULL, run, r)) {
+	int rc = start_process(r, e);
+	if (rc == 0 && pthread_create(&r->thread, NULL, run, r)) {
+		close(r->socket);
+		rc = err_set(e, EAGAIN, "no thread can be started for inotify");
+	}
+	if (rc < 0) {
 		free(r);
-		return err_set(e, EAGAIN, "no thread can be started for inotify");
+		return rc;
 	}
 	saver_observe(m->saver, &r->observer);
 	m->repeater = r;
@@ -344,6 +414,9 @@ void repeat_stop(struct mount *m)
 		return;
 	repeat_end(m);
 	pthread_join(r->thread, NULL);
+	close(r->socket);
+	while (waitpid(r->pid, NULL, 0) < 0 && errno == EINTR)
+		;
 }
 
 void repeat_free(struct mount *m)

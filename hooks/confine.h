@@ -1,8 +1,8 @@
 /*
  * confine.h - imposing bounds on a program that is about to be executed: resource limits, no new privileges, Landlock.
  *
- * What needs memory or can fail with a sentence is done before the clone (confine_prepare); what the child does is system
- * calls only.
+ * What needs memory or can fail with a sentence is done before the clone (confine_prepare); what the child does is
+ * system calls only.
  */
 #ifndef ROWFS_CONFINE_H
 #define ROWFS_CONFINE_H

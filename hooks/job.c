@@ -23,13 +23,21 @@
 
 /* ---- the dispatcher ---- */
 
+/*
+ * In a queue that others work there is nothing to be started, only leases to look after: that it was touched is no
+ * haste, and a save that makes a job there costs no more than the job.
+ */
 static bool take_dirty(struct runner *r, struct watched *w)
 {
 	pthread_mutex_lock(&r->lock);
-	bool dirty = w->dirty && !r->stopping;
+	long long now = monotonic_ms();
+	if (w->touched && w->due_ms > now + POLL_FOREIGN_MS)
+		w->due_ms = now + POLL_FOREIGN_MS;
+	bool take = (w->dirty && !r->stopping) || w->due_ms <= now;
 	w->dirty = false;
+	w->touched &= !take;
 	pthread_mutex_unlock(&r->lock);
-	return dirty || w->due_ms <= monotonic_ms();
+	return take;
 }
 
 static void work_all(struct runner *r)
@@ -190,13 +198,18 @@ int runner_start(struct runner **out, struct saver *s, struct err *e)
 
 void runner_wake(struct runner *r, const bool *models)
 {
-	bool queues = false;
+	bool wake = false;
 	pthread_mutex_lock(&r->lock);
-	for (size_t i = 0; i < r->nqueues; i++)
-		if (models[r->queues[i].queue->index])
-			queues |= r->queues[i].dirty = true;
+	for (size_t i = 0; i < r->nqueues; i++) {
+		struct watched *w = &r->queues[i];
+		if (!models[w->queue->index])
+			continue;
+		bool *mark = w->queue->queue->argv ? &w->dirty : &w->touched;
+		wake |= !*mark;
+		*mark = true;
+	}
 	pthread_mutex_unlock(&r->lock);
-	if (queues)
+	if (wake)
 		eventfd_write(r->wake_fd, 1);
 }
 

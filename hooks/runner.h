@@ -28,6 +28,7 @@ struct slot {
 struct watched {
 	const struct model *queue;
 	bool dirty;         /* look at it; the lock */
+	bool touched;       /* look at it soon; the lock */
 	long long due_ms;   /* look at it then */
 	long long prune_ms; /* not before */
 	size_t unprunable;  /* ended jobs that could not be removed the last time */

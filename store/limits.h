@@ -49,9 +49,9 @@ enum {
 	LIMIT_CLAIMS = 64,               /* jobs started with one commit */
 	LIMIT_REPEATED = 100000,         /* changes of jobs that inotify is still to be told of */
 	LIMIT_PRUNED = 100,              /* ended jobs removed with one commit */
-	LIMIT_OPEN_FILES = 10000,       /* files that one user has open */
-	LIMIT_OPEN_BYTES = 256 << 20,   /* their texts, as read and unsaved */
-	LIMIT_OPEN_TOTAL = 1 << 30,     /* those of all users */
+	LIMIT_OPEN_FILES = 10000,        /* files that one user has open */
+	LIMIT_OPEN_BYTES = 256 << 20,    /* their texts, as read and unsaved */
+	LIMIT_OPEN_TOTAL = 1 << 30,      /* those of all users */
 
 	TIMEOUT_BUSY_MS = 5000,     /* database locked by another program */
 	TIMEOUT_HOOK_MS = 5000,     /* program before the commit */

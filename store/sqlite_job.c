@@ -46,13 +46,13 @@ const char *const job_templates[JOB_STATEMENTS_END - JOB_STATEMENTS] = {
     [JOB_OLDEST_RUNNING - JOB_STATEMENTS] = "SELECT $K FROM $T WHERE " RUNNING " ORDER BY $q, $K LIMIT ?1",
     [JOB_LAST_FAILED - JOB_STATEMENTS] =
 	"SELECT $K FROM $T WHERE " JOB_ENDED_SQL " AND $a = 'failed' ORDER BY " JOB_END_SQL " DESC LIMIT ?1",
-    [LOG_RANGE - JOB_STATEMENTS] = "SELECT (SELECT at FROM $G WHERE key = ?1 ORDER BY at LIMIT 1), "
-				   "(SELECT at + length(text) FROM $G WHERE key = ?1 ORDER BY at DESC LIMIT 1)",
-    [LOG_READ - JOB_STATEMENTS] = "SELECT at, text FROM $G WHERE key = ?1 AND at >= COALESCE((SELECT at FROM $G WHERE "
+    [LOG_RANGE - JOB_STATEMENTS] = "SELECT (SELECT at FROM $Q WHERE key = ?1 ORDER BY at LIMIT 1), "
+				   "(SELECT at + length(text) FROM $Q WHERE key = ?1 ORDER BY at DESC LIMIT 1)",
+    [LOG_READ - JOB_STATEMENTS] = "SELECT at, text FROM $Q WHERE key = ?1 AND at >= COALESCE((SELECT at FROM $Q WHERE "
 				  "key = ?1 AND at <= ?2 ORDER BY at DESC LIMIT 1), 0) ORDER BY at",
     [LOG_ADD - JOB_STATEMENTS] =
-	"INSERT INTO $G (key, at, text) SELECT ?1, ?2, ?3 WHERE EXISTS (SELECT 1 FROM $T WHERE $K = ?1)",
-    [LOG_TRIM - JOB_STATEMENTS] = "DELETE FROM $G WHERE key = ?1 AND at < ?2",
+	"INSERT INTO $Q (key, at, text) SELECT ?1, ?2, ?3 WHERE EXISTS (SELECT 1 FROM $T WHERE $K = ?1)",
+    [LOG_TRIM - JOB_STATEMENTS] = "DELETE FROM $Q WHERE key = ?1 AND at < ?2",
 };
 
 /* ---- times ---- */

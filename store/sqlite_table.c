@@ -37,9 +37,9 @@ static const struct trigger {
     {"insert", "AFTER INSERT ON $T", PUT_TIMES, PUT_TIMES, "= new.$F", NULL},
     {"update", "AFTER UPDATE ON $T", PUT_TIMES, ADD_TIMES, "IN (old.$F, new.$F)", NULL},
     {"key", "AFTER UPDATE ON $T WHEN old.$K IS NOT new.$K", "DELETE FROM $S WHERE key = old.$K; ",
-     "DELETE FROM $S WHERE key = old.$K; ", NULL, "UPDATE $G SET key = new.$K WHERE key = old.$K; "},
+     "DELETE FROM $S WHERE key = old.$K; ", NULL, "UPDATE $Q SET key = new.$K WHERE key = old.$K; "},
     {"delete", "AFTER DELETE ON $T", "DELETE FROM $S WHERE key = old.$K; ", "DELETE FROM $S WHERE key = old.$K; ",
-     "= old.$F", "DELETE FROM $G WHERE key = old.$K; "},
+     "= old.$F", "DELETE FROM $Q WHERE key = old.$K; "},
 };
 enum { TRIGGERS = sizeof(triggers) / sizeof(triggers[0]) };
 
@@ -212,7 +212,7 @@ static int plan_queue(struct plan *p, const struct model *m, struct err *e)
 		return 0;
 	buf_printf(&log, "rowfs_log_%s", m->table);
 	int r = plan_object(p, m, buf_text(&log),
-			    "CREATE TABLE $G (key ANY NOT NULL, at INTEGER NOT NULL, text BLOB NOT NULL, "
+			    "CREATE TABLE $Q (key ANY NOT NULL, at INTEGER NOT NULL, text BLOB NOT NULL, "
 			    "PRIMARY KEY (key, at)) WITHOUT ROWID, STRICT;\n",
 			    e);
 	if (r == 0)

@@ -407,7 +407,7 @@ static const struct {
     {'S', write_sidecar},
     {'K', write_key},
     {'F', write_field},
-    {'G', write_log_table},
+    {'Q', write_log_table},
     {'E', write_unique_equal},
     {'e', write_unique},
     {'s', write_serial},
@@ -459,18 +459,21 @@ void sql_text(struct buf *b, const struct store *s, const struct model *m, const
 	write_template(&c, template);
 }
 
-bool statement_filters(enum statement statement)
+static const char *template_of(enum statement statement)
 {
 	bool job = statement >= JOB_STATEMENTS && statement < JOB_STATEMENTS_END;
-	if (job)
-		return false;
-	return strstr(templates[statement], "$Y") || strstr(templates[statement], "$y");
+	return job ? job_templates[statement - JOB_STATEMENTS] : templates[statement];
+}
+
+bool statement_filters(enum statement statement)
+{
+	const char *template = template_of(statement);
+	return strstr(template, "$Y") || strstr(template, "$y");
 }
 
 void sql_statement(struct buf *b, const struct store *s, const struct model *m, enum statement statement,
 		   const struct field *f, bool filter)
 {
 	const struct context c = {b, s, m, f, filter};
-	bool job = statement >= JOB_STATEMENTS && statement < JOB_STATEMENTS_END;
-	write_template(&c, job ? job_templates[statement - JOB_STATEMENTS] : templates[statement]);
+	write_template(&c, template_of(statement));
 }

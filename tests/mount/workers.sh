@@ -67,6 +67,22 @@ test_of_many_that_claim_a_job_at_once_one_gets_it() {
 	hasnt "$(value mnt/mails/1.json '.started_at, .lease_until')" null
 }
 
+test_of_many_that_move_a_job_to_running_one_gets_it() {
+	local i pids=()
+	saves mnt/mails/1.json '{}'
+	for i in 1 2 3 4 5 6 7 8; do
+		(if mv mnt/mails/.by/status/queued/1.json mnt/mails/.by/status/running/ 2>/dev/null; then echo "$i" >>winners; fi) &
+		pids+=($!)
+	done
+	wait "${pids[@]}"
+	is "$(wc -l <winners)" 1
+	is "$(value mnt/mails/1.json '[.status, .attempts, .worker]')" '["running",1,"0"]'
+	is "$(errno rename mnt/mails/.by/status/queued/1.json mnt/mails/.by/status/running/1.json)" 'rename: ENOENT'
+	mv mnt/mails/.by/status/running/1.json mnt/mails/.by/status/failed/
+	mv mnt/mails/.by/status/failed/1.json mnt/mails/.by/status/queued/
+	is "$(value mnt/mails/1.json '[.status, .attempts, .max_attempts]')" '["queued",1,2]'
+}
+
 test_an_editor_claims_too() {
 	saves mnt/mails/1.json '{}'
 	jq '.status = "running"' mnt/mails/1.json >copy
