@@ -141,7 +141,7 @@ every() {
 		turn
 		seen=$(fault faults off)
 		gone "$daemon" && fail "the daemon ended when $1 $n failed"
-		eventually answers
+		PATIENCE=40 eventually answers
 		names[1000]=x
 		verify
 		[ "$seen" -ge "$n" ] || break
