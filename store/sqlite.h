@@ -377,7 +377,7 @@ void queues_close(struct store *s);
 #define JOB_ACTIVE_SQL "$a IN ('queued', 'running')"
 #define JOB_ENDED_SQL  "$a NOT IN ('queued', 'running')"
 #define JOB_WHEN_SQL   "COALESCE(rtrim($w, 'Z'), '')"
-#define JOB_END_SQL    "COALESCE(rtrim($f, 'Z'), rtrim($y, 'Z'), '')"
+#define JOB_END_SQL    "COALESCE(rtrim($f, 'Z'), rtrim($g, 'Z'), '')"
 
 /* sqlite_model.c */
 int models_open(struct store *s, struct err *e);
