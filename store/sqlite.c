@@ -218,7 +218,7 @@ int conn_statement(struct conn *c, const struct model *m, enum statement stateme
 		return err_nomem(e);
 	if (!*slot) {
 		buf_auto sql = BUF_INIT;
-		sql_statement(&sql, c->store, m, statement, f);
+		sql_statement(&sql, c, m, statement, f);
 		r = buf_failed(&sql) ? err_nomem(e) : conn_prepare(c, buf_text(&sql), slot, e);
 	}
 	*out = *slot;
@@ -284,16 +284,22 @@ int conn_open(struct conn *c, struct store *s, const char *path, int flags, int 
 	return conn_exec(c, pragmas, e);
 }
 
+void conn_forget(struct conn *c, const struct model *m)
+{
+	sqlite3_stmt **statements = c->models[m->index];
+	size_t n = ROW_STATEMENTS + (STATEMENTS - ROW_STATEMENTS) * m->nfields;
+	for (size_t k = 0; statements && k < n; k++)
+		sqlite3_finalize(statements[k]);
+	free(statements);
+	c->models[m->index] = NULL;
+}
+
 void conn_close(struct conn *c)
 {
-	for (size_t i = 0; c->models && i < c->store->schema->nmodels; i++) {
-		const struct model *m = &c->store->schema->models[i];
-		size_t n = ROW_STATEMENTS + (STATEMENTS - ROW_STATEMENTS) * m->nfields;
-		for (size_t k = 0; c->models[i] && k < n; k++)
-			sqlite3_finalize(c->models[i][k]);
-		free(c->models[i]);
-	}
+	for (size_t i = 0; c->models && i < c->store->schema->nmodels; i++)
+		conn_forget(c, &c->store->schema->models[i]);
 	free(c->models);
+	free(c->staged);
 	for (size_t i = 0; i < CONTROL_COUNT; i++)
 		sqlite3_finalize(c->control[i]);
 	for (size_t i = 0; i < PENDING_STATEMENTS; i++)

@@ -53,6 +53,10 @@ enum statement {
 	DELETED_BY_KEY,
 	DELETED_BY_SERIAL,
 	DELETED_LIST,
+	STAGED_PUT,
+	STAGED_GONE,
+	STAGED_WAS,
+	STAGED_BEHIND, /* the stored row's number and times */
 	ROW_STATEMENTS,
 	FIELD_TAKEN = ROW_STATEMENTS, /* from here on: one a field */
 	FIELD_KEYS,
@@ -100,6 +104,15 @@ struct conn {
 	sqlite3_stmt *pending[PENDING_STATEMENTS];
 	sqlite3_stmt ***models; /* by model index, then slot; NULL until used */
 	struct conn *next;      /* in the pool */
+	bool *staged;           /* by model index: its name stands for a view here (sqlite_stage.c); NULL: none does */
+	int64_t staged_serial;  /* the last one given to a staged row */
+};
+
+/* What a model's name stands for in a statement. */
+enum naming {
+	NAMES_PLAIN,  /* the table */
+	NAMES_STAGED, /* the view of stored and staged rows */
+	NAMES_STORED  /* the table, where there is such a view */
 };
 
 /* What the database has for a model. */
@@ -191,6 +204,8 @@ static inline void stmt_reset(sqlite3_stmt **stmt)
 }
 int conn_open(struct conn *c, struct store *s, const char *path, int flags, int cache_kib, struct err *e);
 void conn_close(struct conn *c);
+/* Finalizes the model's statements. */
+void conn_forget(struct conn *c, const struct model *m);
 int conn_exec(struct conn *c, const char *sql, struct err *e);
 int conn_control(struct conn *c, enum control control, struct err *e);
 int conn_prepare(struct conn *c, const char *sql, sqlite3_stmt **out, struct err *e);
@@ -221,8 +236,13 @@ void sql_name(struct buf *b, const char *name);
 void sql_literal(struct buf *b, const char *text);
 /* The template with its $ letters replaced; the table in sqlite_text.c tells them. */
 void sql_text(struct buf *b, const struct store *s, const struct model *m, const struct field *f, const char *template);
-void sql_statement(struct buf *b, const struct store *s, const struct model *m, enum statement statement,
+void sql_named(struct buf *b, const struct store *s, const struct model *m, const struct field *f, enum naming naming,
+	       const char *template);
+void sql_statement(struct buf *b, const struct conn *c, const struct model *m, enum statement statement,
 		   const struct field *f);
+
+/* sqlite_define.c */
+const char *sql_type(enum field_type type);
 void sql_table(struct buf *b, const struct model *m, const char *name);
 void sql_column_definition(struct buf *b, const struct model *m, const struct field *f);
 

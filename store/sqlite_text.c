@@ -3,6 +3,7 @@
  *
  * Statements are templates in one table; a $ and a letter stand for what depends on the model. Every identifier is
  * quoted. Alias t is the model's table, s its sidecar rowfs_stat_TABLE, which keeps serial and times beside the rows.
+ * Where rows are staged (sqlite_stage.c) t is a view, which has the sidecar's columns too.
  */
 #include "sqlite.h"
 
@@ -13,6 +14,7 @@ struct context {
 	const struct store *s;
 	const struct model *m;
 	const struct field *f;
+	enum naming naming;
 };
 
 #define QUEUED_OR_RUNNING "$a IN ('queued', 'running')"
@@ -33,7 +35,7 @@ static const char *const templates[STATEMENTS] = {
     [ROW_DELETE] = "DELETE FROM $T WHERE $K = ?1",
     [STAMP_KEEP] = "INSERT OR REPLACE INTO $S (key, mtime, ctime) VALUES (?1, ?2, ?3)",
     [STAMP_KEEP_SERIAL] = "INSERT OR REPLACE INTO $S (key, mtime, ctime, serial) VALUES (?1, ?2, ?3, ?4)",
-    [KEY_NEXT] = "SELECT max(COALESCE((SELECT max($K) FROM $T), 0), "
+    [KEY_NEXT] = "SELECT max(COALESCE((SELECT max($K) FROM main.$T), 0), "
 		 "COALESCE((SELECT max(seq) FROM $N WHERE name = $t COLLATE NOCASE), 0)) + 1",
     [KEY_RAISE] = "UPDATE $N SET seq = max(seq, ?1) WHERE name = $t COLLATE NOCASE",
     [KEY_ADD] = "INSERT INTO $N (name, seq) SELECT name, ?1 FROM sqlite_schema "
@@ -63,7 +65,20 @@ static const char *const templates[STATEMENTS] = {
     [FIELD_SHOWN] = "SELECT * FROM (SELECT $C, $O AS rowfs_order FROM $T AS t WHERE t.$F = ?1 "
 		    "ORDER BY $O DESC LIMIT ?2) ORDER BY rowfs_order",
     [FIELD_EMBEDDED] = "SELECT $C FROM $T AS t WHERE t.$F = ?1 ORDER BY $O",
+    [STAGED_PUT] = "INSERT OR REPLACE INTO $G ($c, rowfs_serial, rowfs_mtime, rowfs_ctime, rowfs_gone) "
+		   "VALUES ($P, ?$1, ?$2, ?$2, 0)",
+    [STAGED_GONE] = "INSERT OR REPLACE INTO $G ($c, rowfs_serial, rowfs_mtime, rowfs_ctime, rowfs_gone) "
+		    "SELECT $C, t.rowfs_serial, t.rowfs_mtime, t.rowfs_ctime, 1 FROM $T AS t WHERE t.$K = ?1",
+    [STAGED_WAS] = "SELECT $C FROM $G AS t WHERE t.$K = ?1 AND t.rowfs_gone",
+    [STAGED_BEHIND] = "SELECT $s, $M FROM main.$T AS t $J WHERE t.$K = ?1",
 };
+
+/* Two arms that SQLite merges as they are, without sorting. */
+static const char *const staged_cursor =
+    "SELECT t.$K, $s AS rowfs_serial FROM $R WHERE $s > ?1 AND $s <= $L "
+    "AND NOT EXISTS (SELECT 1 FROM $G AS x WHERE x.$K = t.$K) "
+    "UNION ALL SELECT $K, rowfs_serial FROM $G WHERE rowfs_serial > ?1 AND rowfs_serial <= $L AND NOT rowfs_gone "
+    "ORDER BY rowfs_serial";
 
 static void quoted(struct buf *b, const char *text, char quote)
 {
@@ -89,6 +104,23 @@ void sql_literal(struct buf *b, const char *text)
 static void write_table(const struct context *c)
 {
 	sql_name(c->b, c->m->table);
+}
+
+/* The table of staged rows; the name of its index over a field, or over the serials. */
+static void write_staged(const struct context *c)
+{
+	buf_auto name = BUF_INIT;
+	buf_printf(&name, "rowfs_staged_%s", c->m->table);
+	sql_name(c->b, buf_text(&name));
+	c->b->failed |= buf_failed(&name);
+}
+
+static void write_staged_index(const struct context *c)
+{
+	buf_auto name = BUF_INIT;
+	buf_printf(&name, "rowfs_staged_%s_%zu", c->m->table, c->f ? c->f->index : c->m->nfields);
+	sql_name(c->b, buf_text(&name));
+	c->b->failed |= buf_failed(&name);
 }
 
 static void write_table_literal(const struct context *c)
@@ -142,6 +174,10 @@ static bool stamped(const struct context *c)
 /* What numbers a record: its key, the sidecar's serial, or the rowid in a database that has no sidecar yet. */
 static void write_serial(const struct context *c)
 {
+	if (c->naming == NAMES_STAGED) {
+		buf_str(c->b, "t.rowfs_serial");
+		return;
+	}
 	if (!model_integer_key(c->m)) {
 		buf_str(c->b, stamped(c) ? "s.serial" : "t.rowid");
 		return;
@@ -152,27 +188,42 @@ static void write_serial(const struct context *c)
 
 static void write_times(const struct context *c)
 {
-	buf_str(c->b, stamped(c) ? "s.mtime, s.ctime" : "0, 0");
+	if (c->naming == NAMES_STAGED)
+		buf_str(c->b, "t.rowfs_mtime, t.rowfs_ctime");
+	else
+		buf_str(c->b, stamped(c) ? "s.mtime, s.ctime" : "0, 0");
+}
+
+/* In a statement that uses both names the view's would be found first. */
+static const char *schema_of(const struct context *c)
+{
+	return c->naming == NAMES_STORED ? "main." : "";
 }
 
 /* A row without its sidecar's is still a record. */
 static void write_join(const struct context *c)
 {
-	if (stamped(c))
+	if (c->naming != NAMES_STAGED && stamped(c))
 		sql_text(c->b, c->s, c->m, c->f, "LEFT JOIN $S AS s ON s.key = t.$K");
 }
 
 /* Rows in order of serial. CROSS JOIN makes SQLite walk the sidecar and look rows up, never sort. */
 static void write_ordered_rows(const struct context *c)
 {
-	bool joined = stamped(c) && !model_integer_key(c->m);
-	sql_text(c->b, c->s, c->m, c->f, joined ? "$S AS s CROSS JOIN $T AS t ON t.$K = s.key" : "$T AS t");
+	if (c->naming != NAMES_STAGED && stamped(c) && !model_integer_key(c->m))
+		sql_text(c->b, c->s, c->m, c->f, "$S AS s CROSS JOIN ");
+	buf_str(c->b, schema_of(c));
+	sql_text(c->b, c->s, c->m, c->f, "$T AS t");
+	if (c->naming != NAMES_STAGED && stamped(c) && !model_integer_key(c->m))
+		sql_text(c->b, c->s, c->m, c->f, " ON t.$K = s.key");
 }
 
 /* The newest children have the highest key; of text keys the row number tells. */
 static void write_order(const struct context *c)
 {
-	if (model_integer_key(c->m) || !c->s->tables[c->m->index].rowid)
+	if (c->naming == NAMES_STAGED)
+		buf_str(c->b, "t.rowfs_serial");
+	else if (model_integer_key(c->m) || !c->s->tables[c->m->index].rowid)
 		sql_text(c->b, c->s, c->m, c->f, "t.$K");
 	else
 		buf_str(c->b, "t.rowid");
@@ -289,6 +340,21 @@ static void write_old_key_parameter(const struct context *c)
 	buf_printf(c->b, "?%zu", c->m->nfields + 1);
 }
 
+static void write_type(const struct context *c)
+{
+	buf_str(c->b, sql_type(c->f->type));
+}
+
+static void write_serial_parameter(const struct context *c)
+{
+	buf_printf(c->b, "%zu", c->m->nfields + 1);
+}
+
+static void write_time_parameter(const struct context *c)
+{
+	buf_printf(c->b, "%zu", c->m->nfields + 2);
+}
+
 /* One column a field, so that column and field have the same number. */
 static void write_checks(const struct context *c)
 {
@@ -305,6 +371,11 @@ static const struct {
     {'T', write_table},
     {'t', write_table_literal},
     {'S', write_sidecar},
+    {'G', write_staged},
+    {'g', write_staged_index},
+    {'y', write_type},
+    {'1', write_serial_parameter},
+    {'2', write_time_parameter},
     {'K', write_key},
     {'F', write_field},
     {'a', write_status},
@@ -331,9 +402,10 @@ static const struct {
     {'X', write_checks},
 };
 
-void sql_text(struct buf *b, const struct store *s, const struct model *m, const struct field *f, const char *template)
+void sql_named(struct buf *b, const struct store *s, const struct model *m, const struct field *f, enum naming naming,
+	       const char *template)
 {
-	struct context c = {b, s, m, f};
+	struct context c = {b, s, m, f, naming};
 	for (; *template; template ++) {
 		if (*template != '$') {
 			buf_char(b, *template);
@@ -346,96 +418,18 @@ void sql_text(struct buf *b, const struct store *s, const struct model *m, const
 	}
 }
 
-void sql_statement(struct buf *b, const struct store *s, const struct model *m, enum statement statement,
+void sql_text(struct buf *b, const struct store *s, const struct model *m, const struct field *f, const char *template)
+{
+	sql_named(b, s, m, f, NAMES_PLAIN, template);
+}
+
+void sql_statement(struct buf *b, const struct conn *c, const struct model *m, enum statement statement,
 		   const struct field *f)
 {
-	sql_text(b, s, m, f, templates[statement]);
-}
-
-static const char *const column_types[TYPE_COUNT] = {
-    [TYPE_INTEGER] = "INTEGER", [TYPE_NUMBER] = "REAL", [TYPE_STRING] = "TEXT",
-    [TYPE_BOOLEAN] = "INTEGER", [TYPE_DATE] = "TEXT",   [TYPE_DATETIME] = "TEXT",
-    [TYPE_TIME] = "TEXT",       [TYPE_UUID] = "TEXT",   [TYPE_JSON] = "TEXT",
-};
-
-static const char *const on_delete_actions[] = {
-    [DELETE_RESTRICT] = "RESTRICT", [DELETE_CASCADE] = "CASCADE", [DELETE_SET_NULL] = "SET NULL"};
-
-static void write_literal(struct buf *b, const struct value *v)
-{
-	if (v->kind == VALUE_INTEGER)
-		buf_printf(b, " DEFAULT (%lld)", (long long)v->integer);
-	if (v->kind == VALUE_REAL)
-		buf_printf(b, " DEFAULT (%.17g)", v->real);
-	if (v->kind == VALUE_TEXT) {
-		buf_str(b, " DEFAULT ");
-		sql_literal(b, v->text.data);
-	}
-}
-
-/* So that a plain INSERT in an SQL hook gets what a file would get; %f always has a point, hence the two rtrim. */
-static void write_default(struct buf *b, const struct field *f)
-{
-	if (f->default_kind == DEFAULT_LITERAL)
-		write_literal(b, &f->default_value);
-	if (f->default_kind == DEFAULT_NOW && f->type == TYPE_DATETIME)
-		buf_str(b, " DEFAULT (rtrim(rtrim(strftime('%Y-%m-%dT%H:%M:%f', 'now'), '0'), '.') || 'Z')");
-	if (f->default_kind == DEFAULT_TODAY && f->type == TYPE_DATE)
-		buf_str(b, " DEFAULT (date('now'))");
-}
-
-static void write_reference(struct buf *b, const struct field *f)
-{
-	buf_str(b, " REFERENCES ");
-	sql_name(b, f->references->table);
-	buf_str(b, " (");
-	sql_name(b, f->references->key->name);
-	buf_printf(b, ") ON UPDATE CASCADE ON DELETE %s", on_delete_actions[f->on_delete]);
-}
-
-static void write_constraints(struct buf *b, const struct model *m, const struct field *f)
-{
-	if (f->required && f != m->key)
-		buf_str(b, " NOT NULL");
-	if (f->unique && f != m->key)
-		buf_str(b, " UNIQUE");
-	write_default(b, f);
-	if (f->type == TYPE_BOOLEAN) {
-		buf_str(b, " CHECK (");
-		sql_name(b, f->name);
-		buf_str(b, " IN (0, 1))");
-	}
-	if (f->references)
-		write_reference(b, f);
-	if (f->check) {
-		buf_str(b, " CONSTRAINT ");
-		sql_name(b, f->name);
-		buf_printf(b, " CHECK (%s\n)", f->check);
-	}
-}
-
-void sql_column_definition(struct buf *b, const struct model *m, const struct field *f)
-{
-	sql_name(b, f->name);
-	buf_printf(b, " %s", column_types[f->type]);
-	if (f == m->key && model_integer_key(m)) {
-		buf_str(b, " PRIMARY KEY AUTOINCREMENT CHECK (");
-		sql_name(b, f->name);
-		buf_printf(b, " BETWEEN 0 AND %lld)", (long long)KEY_MAX);
-	} else if (f == m->key) {
-		buf_str(b, " PRIMARY KEY NOT NULL");
-	}
-	write_constraints(b, m, f);
-}
-
-void sql_table(struct buf *b, const struct model *m, const char *name)
-{
-	buf_str(b, "CREATE TABLE ");
-	sql_name(b, name);
-	buf_str(b, " (");
-	for (size_t i = 0; i < m->nfields; i++) {
-		buf_str(b, i ? ", " : "");
-		sql_column_definition(b, m, &m->fields[i]);
-	}
-	buf_str(b, ") STRICT");
+	bool staged = c->staged && c->staged[m->index];
+	if (staged && statement == ROW_CURSOR)
+		sql_named(b, c->store, m, f, NAMES_STORED, staged_cursor);
+	else
+		sql_named(b, c->store, m, f, staged && statement != STAGED_BEHIND ? NAMES_STAGED : NAMES_PLAIN,
+			  templates[statement]);
 }

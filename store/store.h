@@ -173,6 +173,35 @@ int store_get_deleted(struct conn *c, const struct model *m, const struct value 
 int store_list_deleted(struct conn *c, const struct model *m, int64_t after, uid_t uid, struct arena *a,
 		       struct deleted **list, size_t *n, struct err *e);
 
+/* ---- staged rows ---- */
+
+/*
+ * Rows over the stored ones that only one connection sees: every reading function above shows them there as if they
+ * were stored, in lists, in what is embedded, as references and as unique values. They are in memory, and never in the
+ * database; what is stored shows through where nothing is staged. A connection of its own is a snapshot from its first
+ * read until stage_rest; on that of a write transaction rows are staged over what the transaction has made so far.
+ */
+int stage_open(struct store *s, struct conn **out, struct err *e);
+void stage_close(struct conn *c); /* NULL is fine */
+/* Ends the snapshot; what is staged stays. Nothing for a write transaction's. */
+void stage_rest(struct conn *c);
+/* Makes room for rows of the model. Before stage_begin: what happens behind it may be taken back. */
+int stage_prepare(struct conn *c, const struct model *m, struct err *e);
+int stage_begin(struct conn *c, struct err *e);
+/* Keeps what was staged since stage_begin, or takes it back. */
+int stage_end(struct conn *c, bool keep, struct err *e);
+/* A negative integer key is that of a record that gets its own later: such a record is in no list. */
+int stage_put(struct conn *c, const struct model *m, const struct value *row, struct err *e);
+/* The row is gone; -ENOENT. */
+int stage_remove(struct conn *c, const struct model *m, const struct value *key, struct err *e);
+/* 1 and the row as it was before it went, or 0. */
+int stage_removed(struct conn *c, const struct model *m, const struct value *key, struct arena *a, struct value *row,
+		  struct err *e);
+/* What is stored, whatever is staged over it: 1, or 0 where there is nothing. */
+int stage_behind(struct conn *c, const struct model *m, const struct value *key, struct stamp *stamp, struct err *e);
+/* Nothing is staged any more. */
+int stage_discard(struct conn *c, struct err *e);
+
 /*
  * The next job to run: status queued, run_at due, by priority (highest first), run_at, key. 1: *key is set (in the
  * arena); 0: none is due, *next_ms is milliseconds until one is (-1: none at all).
