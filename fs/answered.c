@@ -128,7 +128,7 @@ void answered_keep(struct mount *m, uid_t uid, const struct model *model, const 
 	pthread_mutex_lock(&m->lock);
 	struct answers *a = answers_of(m, uid, true);
 	struct kept_answer *at = a ? &a->ring[a->n++ % LIMIT_ANSWERS] : NULL;
-	new.ino = node_memory(m->next_memory++);
+	new.ino = node_memory(NODE_ANSWERED, m->next_memory++);
 	dropped = at ? at->texts : new.texts;
 	if (at)
 		*at = new;
@@ -189,42 +189,52 @@ static bool take_copy(struct mount *m, uint64_t ino, struct kept_answer *copy, u
 	return taken;
 }
 
-int answered_get(struct mount *m, uint64_t ino, struct stat *st, struct buf *out, struct err *e)
+int answered_show(struct mount *m, const struct node *node, const struct actor *who, struct stat *st, struct buf *out,
+		  struct err *e)
 {
+	uint64_t ino = node_memory(NODE_ANSWERED, node->serial);
 	struct kept_answer copy;
 	buf_auto own = BUF_INIT;
 	struct buf *text = out ? out : &own;
 	uid_t uid;
 
+	(void)who;
 	if (!take_copy(m, ino, &copy, &uid))
 		return -ENOENT;
 	int rc = answer_print(m, copy.model, &copy.outcome, text, e);
 	free(copy.texts);
-	*st = (struct stat){.st_ino = ino,
-			    .st_mode = S_IFREG | 0400,
-			    .st_nlink = 1,
-			    .st_uid = uid,
-			    .st_size = (off_t)text->len,
-			    .st_blksize = 4096,
-			    .st_blocks = (blkcnt_t)((text->len + 511) / 512),
-			    .st_mtim = copy.time,
-			    .st_atim = copy.time,
-			    .st_ctim = copy.time};
+	mount_text_stat(st, ino, 0400, uid, text->len, &copy.time);
 	return rc;
 }
 
-int answered_find(struct mount *m, uid_t uid, const struct model *model, const struct value *key, struct stat *st,
-		  struct err *e)
+/* ---- the directory ---- */
+
+int answered_find(struct mount *m, const struct node *dir, const char *name, const struct actor *who, struct arena *a,
+		  struct entry *out, struct err *e)
 {
+	const struct model *model = mount_model(m, dir->model);
+	struct value key;
+
+	if (!model || record_key(model, name, a, &key) < 0)
+		return 0;
 	pthread_mutex_lock(&m->lock);
-	struct kept_answer *found = newest(answers_of(m, uid, false), model, key);
-	uint64_t ino = found ? found->ino : 0;
+	struct kept_answer *found = newest(answers_of(m, who->uid, false), model, &key);
+	struct node node = node_decode(found ? found->ino : 0);
 	pthread_mutex_unlock(&m->lock);
-	return ino ? answered_get(m, ino, st, NULL, e) : -ENOENT;
+	if (node.kind != NODE_ANSWERED)
+		return 0;
+	int rc = answered_show(m, &node, who, &out->st, NULL, e);
+	if (rc == 0)
+		out->kind = ENTRY_SHOWN;
+	if (rc != -ENOENT)
+		return rc;
+	err_release(e);
+	return 0;
 }
 
-bool answered_next(struct mount *m, uid_t uid, const struct model *model, int64_t after, struct buf *name,
-		   uint64_t *ino)
+/* The user's next one of the model above the serial. */
+static bool next_name(struct mount *m, uid_t uid, const struct model *model, int64_t after, struct buf *name,
+		      uint64_t *ino)
 {
 	pthread_mutex_lock(&m->lock);
 	struct kept_answer *next = next_above(answers_of(m, uid, false), model, after);
@@ -232,6 +242,22 @@ bool answered_next(struct mount *m, uid_t uid, const struct model *model, int64_
 	*ino = next ? next->ino : 0;
 	pthread_mutex_unlock(&m->lock);
 	return found;
+}
+
+int answered_list(struct listing *l, const struct node *dir, off_t off, struct err *e)
+{
+	int64_t after = off < LISTING_FIRST ? 0 : off - LISTING_FIRST;
+	buf_auto name = BUF_INIT;
+	struct stat st = {.st_mode = S_IFREG};
+
+	(void)e;
+	while (next_name(l->m, l->uid, mount_model(l->m, dir->model), after, &name, &st.st_ino)) {
+		after = node_decode(st.st_ino).serial;
+		if (!listing_add(l, buf_text(&name), &st, after + LISTING_FIRST))
+			break;
+		buf_reset(&name);
+	}
+	return 0;
 }
 
 void answered_release_all(struct mount *m)

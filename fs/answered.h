@@ -7,7 +7,7 @@
 #ifndef ROWFS_ANSWERED_H
 #define ROWFS_ANSWERED_H
 
-#include "mount.h"
+#include "dir.h"
 
 /* The text of an answer: fields of a row, the record's file, or null. -ENOENT when the row is gone. */
 int answer_print(struct mount *m, const struct model *model, const struct outcome *outcome, struct buf *out,
@@ -16,13 +16,13 @@ int answer_print(struct mount *m, const struct model *model, const struct outcom
 /* Without memory for it, nothing is kept. */
 void answered_keep(struct mount *m, uid_t uid, const struct model *model, const struct outcome *outcome);
 
-/* By key or number; appends the text to out unless it is NULL. -ENOENT. */
-int answered_find(struct mount *m, uid_t uid, const struct model *model, const struct value *key, struct stat *st,
-		  struct err *e);
-int answered_get(struct mount *m, uint64_t ino, struct stat *st, struct buf *out, struct err *e);
-/* The user's next one of the model above the serial: its name is appended. False: none. */
-bool answered_next(struct mount *m, uid_t uid, const struct model *model, int64_t after, struct buf *name,
-		   uint64_t *ino);
 void answered_release_all(struct mount *m);
+
+/* Of the table in tree.c. */
+int answered_find(struct mount *m, const struct node *dir, const char *name, const struct actor *who, struct arena *a,
+		  struct entry *out, struct err *e);
+int answered_list(struct listing *l, const struct node *dir, off_t off, struct err *e);
+int answered_show(struct mount *m, const struct node *node, const struct actor *who, struct stat *st, struct buf *out,
+		  struct err *e);
 
 #endif

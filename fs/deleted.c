@@ -8,7 +8,7 @@
 
 #include <errno.h>
 
-void deleted_stat(const struct mount *m, const struct model *model, const struct deleted *d, struct stat *st)
+static void fill_stat(const struct mount *m, const struct model *model, const struct deleted *d, struct stat *st)
 {
 	struct stamp stamp = {d->serial, d->time_ms * 1000000, d->time_ms * 1000000};
 
@@ -31,7 +31,7 @@ static int get(struct mount *m, const struct model *model, const struct value *k
 	return rc == 0 ? -ENOENT : rc < 0 ? rc : 0;
 }
 
-int deleted_find(struct mount *m, const struct node *dir, const char *name, uid_t uid, struct arena *a,
+int deleted_find(struct mount *m, const struct node *dir, const char *name, const struct actor *who, struct arena *a,
 		 struct entry *out, struct err *e)
 {
 	const struct model *model = mount_model(m, dir->model);
@@ -42,39 +42,57 @@ int deleted_find(struct mount *m, const struct node *dir, const char *name, uid_
 		rc = get(m, model, &out->key, 0, a, &d, e);
 	if (rc < 0)
 		return rc == -ENOENT ? 0 : rc;
-	if (uid != 0 && uid != d.uid)
+	if (who->uid != 0 && who->uid != d.uid)
 		return 0;
 	out->kind = ENTRY_DELETED;
-	deleted_stat(m, model, &d, &out->st);
+	fill_stat(m, model, &d, &out->st);
 	return 0;
 }
 
-int deleted_stat_node(struct mount *m, const struct node *node, struct stat *st, struct err *e)
+/* An offset is made as a record's. */
+int deleted_list(struct listing *l, const struct node *dir, off_t off, struct err *e)
+{
+	const struct model *model = mount_model(l->m, dir->model);
+	arena_auto a = ARENA_INIT;
+	struct deleted *kept;
+	size_t n = 0;
+	struct conn *c = model ? store_read_begin(l->m->store, e) : NULL;
+
+	if (!c)
+		return model ? -e->code : -ENOENT;
+	int rc = store_list_deleted(c, model, off < LISTING_FIRST ? 0 : off - LISTING_FIRST, l->uid, &a, &kept, &n, e);
+	store_read_end(c);
+	for (size_t i = 0; i < n; i++) {
+		buf_auto name = BUF_INIT;
+		struct stat st;
+
+		fill_stat(l->m, model, &kept[i], &st);
+		if (record_name(model, &kept[i].key, &name) == 0 &&
+		    !listing_add(l, buf_text(&name), &st, kept[i].serial + LISTING_FIRST))
+			break;
+	}
+	return rc;
+}
+
+int deleted_show(struct mount *m, const struct node *node, const struct actor *who, struct stat *st, struct buf *out,
+		 struct err *e)
 {
 	const struct model *model = mount_model(m, node->model);
 	arena_auto a = ARENA_INIT;
 	struct deleted d;
 	int rc = get(m, model, NULL, node->serial, &a, &d, e);
 
-	if (rc == 0)
-		deleted_stat(m, model, &d, st);
-	return rc;
-}
-
-int deleted_print(struct mount *m, const struct node *node, struct buf *out, struct err *e)
-{
-	arena_auto a = ARENA_INIT;
-	struct deleted d;
-	int rc = get(m, mount_model(m, node->model), NULL, node->serial, &a, &d, e);
-
-	if (rc == 0 && d.text.kind == VALUE_TEXT)
+	(void)who;
+	if (rc < 0)
+		return rc;
+	fill_stat(m, model, &d, st);
+	if (out && d.text.kind == VALUE_TEXT)
 		buf_add(out, d.text.text.data, d.text.text.len);
-	return rc == 0 && buf_failed(out) ? err_nomem(e) : rc;
+	return out && buf_failed(out) ? err_nomem(e) : 0;
 }
 
-int deleted_forget(struct mount *m, const struct entry *entry, struct err *e)
+int deleted_remove(struct mount *m, const struct node *node, const struct actor *who, struct err *e)
 {
-	struct node node = node_decode(entry->st.st_ino);
-
-	return store_forget_deleted(m->store, mount_model(m, node.model), node.serial, e);
+	(void)who;
+	return store_forget_deleted(m->store, mount_model(m, node->model), node->serial, e);
 }

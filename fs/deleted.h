@@ -6,15 +6,13 @@
 
 #include "dir.h"
 
-/* dir_find in .deleted: what another user deleted is nothing, but to root. */
-int deleted_find(struct mount *m, const struct node *dir, const char *name, uid_t uid, struct arena *a,
+/* Of the table in tree.c. What another user deleted is nothing, but to root. */
+int deleted_find(struct mount *m, const struct node *dir, const char *name, const struct actor *who, struct arena *a,
 		 struct entry *out, struct err *e);
-
-void deleted_stat(const struct mount *m, const struct model *model, const struct deleted *d, struct stat *st);
-/* By number; -ENOENT. */
-int deleted_stat_node(struct mount *m, const struct node *node, struct stat *st, struct err *e);
-int deleted_print(struct mount *m, const struct node *node, struct buf *out, struct err *e);
+int deleted_list(struct listing *l, const struct node *dir, off_t off, struct err *e);
+int deleted_show(struct mount *m, const struct node *node, const struct actor *who, struct stat *st, struct buf *out,
+		 struct err *e);
 /* What is kept goes. */
-int deleted_forget(struct mount *m, const struct entry *entry, struct err *e);
+int deleted_remove(struct mount *m, const struct node *node, const struct actor *who, struct err *e);
 
 #endif

@@ -15,8 +15,7 @@ enum entry_kind {
 	ENTRY_SCRATCH,
 	ENTRY_REJECTED, /* in .rejected */
 	ENTRY_DELETED,  /* in .deleted */
-	ENTRY_WAITING,  /* in .after */
-	ENTRY_ANSWER    /* in .answer */
+	ENTRY_SHOWN     /* any other file that is only read */
 };
 
 struct entry {
@@ -25,7 +24,6 @@ struct entry {
 	bool valid;                /* of a record name: it is the canonical name of a key */
 	const struct model *model; /* whose directory; NULL: the root or a made directory */
 	struct value key;          /* of a valid record name, or ENTRY_DELETED; text in the arena */
-	int64_t id;                /* ENTRY_WAITING */
 	struct stat st;            /* ENTRY_NONE: unset */
 };
 
@@ -36,6 +34,22 @@ int dir_find(struct mount *m, uint64_t parent, const char *name, const struct ac
 /* 0 or -EACCES: whether the caller may read, write or search the directory. */
 int dir_may(const struct mount *m, fuse_req_t req, uint64_t ino, int wanted);
 void dir_reply_entry(fuse_req_t req, const struct stat *st, bool made);
+
+/*
+ * A listing under way. An offset says where to go on: 0 and up to LISTING_FIRST are the dots', the others each
+ * directory's own, rising.
+ */
+struct listing {
+	fuse_req_t req;
+	struct mount *m;
+	uid_t uid; /* who lists */
+	char *data;
+	size_t size, used;
+};
+#define LISTING_FIRST 3
+
+/* False when the buffer is full: the kernel asks again from the last offset it has. */
+bool listing_add(struct listing *l, const char *name, const struct stat *st, off_t next);
 
 void dir_lookup(fuse_req_t req, fuse_ino_t parent, const char *name);
 void dir_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);

@@ -12,7 +12,6 @@
 
 #include "answered.h"
 #include "scratch.h"
-#include "view.h"
 
 bool handle_writes(const struct handle *h)
 {
@@ -195,21 +194,17 @@ int handle_open_text(struct mount *m, uint64_t ino, int flags, struct buf *text,
 	return 0;
 }
 
-int handle_open_made(struct mount *m, const struct actor *actor, const struct node *node, uint64_t ino, int flags,
-		     struct handle **out, struct err *e)
+int handle_open_new(struct mount *m, const struct actor *actor, const struct model *model, uint64_t ino, int flags,
+		    struct handle **out, struct err *e)
 {
-	struct handle *h = new_handle(node->kind, ino, mount_model(m, node->model), flags, actor->pid);
-	int rc = 0;
+	struct handle *h = new_handle(NODE_NEW, ino, model, flags, actor->pid);
 
 	if (!h)
 		return err_nomem(e);
-	if (node->kind == NODE_NEW)
-		h->name = strdup(".new");
-	else
-		rc = view_print(m, node, actor->uid, &h->text, e);
-	if (rc < 0 || (node->kind == NODE_NEW && !h->name)) {
+	h->name = strdup(".new");
+	if (!h->name) {
 		free_handle(h);
-		return rc < 0 ? rc : err_nomem(e);
+		return err_nomem(e);
 	}
 	enlist(m, h);
 	*out = h;

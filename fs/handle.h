@@ -45,9 +45,9 @@ int handle_open_record(struct mount *m, const struct actor *actor, const struct 
 int handle_open_scratch(struct mount *m, struct scratch *s, int flags, struct handle **out, struct err *e);
 /* A text that is only read; takes it. */
 int handle_open_text(struct mount *m, uint64_t ino, int flags, struct buf *text, struct handle **out, struct err *e);
-/* A file that rowfs makes, .new included. */
-int handle_open_made(struct mount *m, const struct actor *actor, const struct node *node, uint64_t ino, int flags,
-		     struct handle **out, struct err *e);
+/* MODEL/.new */
+int handle_open_new(struct mount *m, const struct actor *actor, const struct model *model, uint64_t ino, int flags,
+		    struct handle **out, struct err *e);
 void handle_close(struct mount *m, struct handle *h);
 /* At the end of the mount: after a lazy unmount or a signal the kernel does not close what is open. */
 void handle_close_all(struct mount *m);

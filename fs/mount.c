@@ -10,12 +10,11 @@
 
 #include "../store/log.h"
 #include "answered.h"
-#include "deleted.h"
 #include "handle.h"
 #include "rejected.h"
 #include "scratch.h"
+#include "tree.h"
 #include "view.h"
-#include "waiting.h"
 
 const struct model *mount_model(const struct mount *m, unsigned number)
 {
@@ -156,11 +155,23 @@ static void stat_times(struct stat *st, int64_t mtime_ns, int64_t ctime_ns)
 	st->st_atim = st->st_mtim;
 }
 
-static void stat_size(struct stat *st, size_t size)
+void mount_stat_size(struct stat *st, size_t size)
 {
 	st->st_size = (off_t)size;
 	st->st_blksize = 4096;
 	st->st_blocks = (blkcnt_t)((size + 511) / 512);
+}
+
+void mount_text_stat(struct stat *st, uint64_t ino, mode_t mode, uid_t uid, size_t size, const struct timespec *time)
+{
+	*st = (struct stat){.st_ino = ino,
+			    .st_mode = S_IFREG | mode,
+			    .st_nlink = 1,
+			    .st_uid = uid,
+			    .st_mtim = *time,
+			    .st_atim = *time,
+			    .st_ctim = *time};
+	mount_stat_size(st, size);
 }
 
 void mount_dir_stat(const struct mount *m, uint64_t ino, mode_t mode, struct stat *st)
@@ -192,7 +203,7 @@ void mount_record_stat(const struct mount *m, const struct model *model, const s
 			    .st_uid = m->uid,
 			    .st_gid = m->gid};
 	stat_times(st, stamp->mtime_ns, stamp->ctime_ns);
-	stat_size(st, size);
+	mount_stat_size(st, size);
 }
 
 static int record_stat(struct mount *m, const struct model *model, const struct value *key, struct stat *st,
@@ -235,7 +246,7 @@ static void stat_draft(struct mount *m, const struct model *model, const struct 
 	int64_t size = pid ? handle_draft_size(m, model, key, pid) : -1;
 
 	if (size >= 0)
-		stat_size(st, (size_t)size);
+		mount_stat_size(st, (size_t)size);
 }
 
 /* What has no row: a name that was never saved, or what a descriptor still has open. */
@@ -281,7 +292,7 @@ static int stat_memory_node(struct mount *m, uint64_t ino, pid_t pid, struct sta
 		return 0;
 	}
 	if (!handle_find(m, NULL, NULL, ino, &a, &name))
-		return rejected_get(m, ino, st, NULL) == 0 ? 0 : answered_get(m, ino, st, NULL, e);
+		return -ENOENT;
 	rc = record_stat(m, name.model, &name.key, st, e);
 	if (rc == -ENOENT) {
 		err_release(e);
@@ -292,38 +303,27 @@ static int stat_memory_node(struct mount *m, uint64_t ino, pid_t pid, struct sta
 	return rc;
 }
 
-static int stat_made_node(struct mount *m, uint64_t ino, const struct node *node, struct stat *st, struct err *e)
+static int stat_directory(struct mount *m, uint64_t ino, const struct node *node, struct stat *st)
 {
 	const struct view *v = view_of(node->kind);
 	const struct model *model = mount_model(m, node->model);
-	buf_auto text = BUF_INIT;
-	int rc;
 
-	if (node->kind == NODE_ROOT || (node->kind == NODE_MODEL && model)) {
-		mount_dir_stat(m, ino, S_IFDIR | (model ? model->dir_mode : 0755), st);
-		return 0;
-	}
-	if (!v || (!model && node->model))
+	if (node->model && !model)
 		return -ENOENT;
-	mount_dir_stat(m, ino, v->mode, st);
-	rc = node->kind == NODE_ERRORS ? 0 : view_print(m, node, m->uid, &text, e);
-	stat_size(st, text.len);
-	return rc;
+	mount_dir_stat(m, ino, v ? v->mode : S_IFDIR | (model ? model->dir_mode : 0755), st);
+	return 0;
 }
 
-int mount_stat(struct mount *m, uint64_t ino, pid_t pid, struct stat *st, struct err *e)
+int mount_stat(struct mount *m, uint64_t ino, const struct actor *who, struct stat *st, struct err *e)
 {
 	struct node node = node_decode(ino);
+	const struct kind *kind = tree_kind(node.kind);
 
-	if (node.kind == NODE_NONE)
-		return -ENOENT;
-	if (node.kind < NODE_MADE_END)
-		return stat_made_node(m, ino, &node, st, e);
-	if (node.kind == NODE_KEPT)
-		return deleted_stat_node(m, &node, st, e);
-	if (node.kind == NODE_WAITING)
-		return waiting_get(m, node.serial, st, NULL, e);
+	if (kind->show)
+		return kind->show(m, &node, who, st, NULL, e);
+	if (kind->find)
+		return stat_directory(m, ino, &node, st);
 	if (node.kind == NODE_RECORD)
-		return stat_record_node(m, ino, &node, pid, st, e);
-	return stat_memory_node(m, ino, pid, st, e);
+		return stat_record_node(m, ino, &node, who->pid, st, e);
+	return node.kind == NODE_MEMORY ? stat_memory_node(m, ino, who->pid, st, e) : -ENOENT;
 }

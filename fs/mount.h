@@ -89,8 +89,11 @@ bool mount_cleans_up(struct mount *m, const struct actor *actor, const struct mo
 
 /* The key of a record by its number (of a NODE_RECORD); text in the arena. -ENOENT. */
 int mount_key(struct mount *m, const struct node *node, struct arena *a, struct value *key, struct err *e);
-/* The attributes of what a number stands for; -ENOENT. pid: whose drafts count, 0 for nobody's. */
-int mount_stat(struct mount *m, uint64_t ino, pid_t pid, struct stat *st, struct err *e);
+/* The attributes of what a number stands for, as who asks sees it; -ENOENT. With pid 0 nobody's drafts count. */
+int mount_stat(struct mount *m, uint64_t ino, const struct actor *who, struct stat *st, struct err *e);
+/* Of a file that is only read. */
+void mount_text_stat(struct stat *st, uint64_t ino, mode_t mode, uid_t uid, size_t size, const struct timespec *time);
+void mount_stat_size(struct stat *st, size_t size);
 /* Of what rowfs makes. A model's directory changed when a commit last touched its rows. */
 void mount_dir_stat(const struct mount *m, uint64_t ino, mode_t mode, struct stat *st);
 mode_t mount_record_mode(const struct model *model);

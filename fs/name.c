@@ -1,5 +1,5 @@
 /*
- * name.c - unlink, rename, link and symlink, by a table of what stands at both ends.
+ * name.c - names alone: who may change them, unlink, symlink, and what model directories refuse.
  *
  * The kernel holds the directories' locks while it waits for these answers, so nothing here may wait for more than the
  * save itself.
@@ -7,60 +7,36 @@
 #include "name.h"
 
 #include <errno.h>
-#include <linux/fs.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "deleted.h"
-#include "dir.h"
 #include "handle.h"
-#include "rejected.h"
 #include "scratch.h"
-#include "waiting.h"
-
-/* One end of a rename: the name and what it stands for. */
-struct end {
-	uint64_t parent;
-	const char *name;
-	struct entry entry;
-};
-
-struct move {
-	struct mount *m;
-	struct actor actor;
-	struct arena arena;
-	struct end from, to;
-	bool keep; /* link: the source stays */
-	bool noreplace;
-	bool may_read;    /* the caller may have a copy of the record */
-	struct stat made; /* of a scratch copy, for link's answer */
-};
+#include "tree.h"
 
 static struct mount *mount_of(fuse_req_t req)
 {
 	return fuse_req_userdata(req);
 }
 
-/* Whether the caller may take names out of the directory: a model's, or the user's own refused or deleted texts. */
-static int may_remove_in(struct mount *m, fuse_req_t req, uint64_t parent)
+int name_may_remove(struct mount *m, fuse_req_t req, uint64_t parent)
 {
 	int rc = mount_may_change(m, req);
 
 	enum node_kind kind = node_decode(parent).kind;
 
-	if (rc < 0 || kind == NODE_REJECTED || kind == NODE_DELETED)
+	if (rc < 0 || tree_kind(kind)->own)
 		return rc;
 	return kind == NODE_MODEL || kind == NODE_AFTER ? dir_may(m, req, parent, W_OK | X_OK) : -EPERM;
 }
 
-static int may_add_in(struct mount *m, fuse_req_t req, uint64_t parent)
+int name_may_add(struct mount *m, fuse_req_t req, uint64_t parent)
 {
-	return node_decode(parent).kind == NODE_MODEL ? may_remove_in(m, req, parent) : -EPERM;
+	return node_decode(parent).kind == NODE_MODEL ? name_may_remove(m, req, parent) : -EPERM;
 }
 
-/* Carries out the one request of a save and notes a refusal under the record's name. */
-static int save_one(struct mount *m, const struct actor *actor, struct request *request, const struct buf *text,
-		    const struct end *at, struct arena *a, struct err *e)
+int name_save(struct mount *m, const struct actor *actor, struct request *request, const struct buf *text,
+	      const struct end *at, struct arena *a, struct err *e)
 {
 	if (text) {
 		request->text = buf_text(text);
@@ -93,28 +69,35 @@ static int unlink_record(struct mount *m, const struct actor *actor, const struc
 	if (mount_cleans_up(m, actor, end->entry.model, end->name))
 		return err_set(e, EBUSY, "The save was refused and %s is as it was; remove it again to delete it",
 			       end->name);
-	int rc = save_one(m, actor, &request, NULL, end, a, e);
+	int rc = name_save(m, actor, &request, NULL, end, a, e);
 	if (rc == 0)
 		handle_remove_unsaved(m, end->entry.model, end->name);
 	return rc;
 }
 
+static int unlink_shown(struct mount *m, const struct actor *actor, const struct end *end, struct err *e)
+{
+	struct node node = node_decode(end->entry.st.st_ino);
+	const struct kind *kind = tree_kind(node.kind);
+
+	return kind->remove ? kind->remove(m, &node, actor, e) : -EPERM;
+}
+
 static int unlink_entry(struct mount *m, const struct actor *actor, const struct end *end, struct arena *a,
 			struct err *e)
 {
-	if (end->entry.kind == ENTRY_RECORD)
+	switch (end->entry.kind) {
+	case ENTRY_NONE:
+		return -ENOENT;
+	case ENTRY_RECORD:
 		return unlink_record(m, actor, end, a, e);
-	if (end->entry.kind == ENTRY_SCRATCH)
-		return scratch_unlink(m, end->entry.model, end->name);
-	if (end->entry.kind == ENTRY_REJECTED)
-		return rejected_drop(m, actor->uid, end->entry.model, end->name);
-	if (end->entry.kind == ENTRY_WAITING)
-		return waiting_drop(m, end->entry.id, e);
-	if (end->entry.kind == ENTRY_UNSAVED)
+	case ENTRY_UNSAVED:
 		return handle_remove_unsaved(m, end->entry.model, end->name) ? 0 : -ENOENT;
-	if (end->entry.kind == ENTRY_DELETED)
-		return deleted_forget(m, &end->entry, e);
-	return end->entry.kind == ENTRY_MADE ? -EPERM : -ENOENT;
+	case ENTRY_SCRATCH:
+		return scratch_unlink(m, end->entry.model, end->name);
+	default:
+		return unlink_shown(m, actor, end, e);
+	}
 }
 
 void name_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
@@ -124,285 +107,13 @@ void name_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 	struct end end = {.parent = parent, .name = name};
 	arena_auto a = ARENA_INIT;
 	err_auto e = ERR_INIT;
-	int rc = may_remove_in(m, req, parent);
+	int rc = name_may_remove(m, req, parent);
 
 	if (rc == 0)
 		rc = dir_find(m, parent, name, &actor, &a, &end.entry, &e);
 	if (rc == 0)
 		rc = unlink_entry(m, &actor, &end, &a, &e);
 	mount_reply_error(req, rc);
-}
-
-/* ---- rename and link: what stands at the source, and what the target's name is ---- */
-
-static int save_text(struct move *v, const struct buf *text, struct err *e)
-{
-	struct request request = {.kind = REQUEST_PUT,
-				  .model = v->to.entry.model,
-				  .key = v->to.entry.key,
-				  .expect = v->noreplace ? EXPECT_NONE : EXPECT_ANY};
-
-	return save_one(v->m, &v->actor, &request, text, &v->to, &v->arena, e);
-}
-
-/* Trying again what was refused: the text is kept for as long as it is. */
-static int save_rejected(struct move *v, struct err *e)
-{
-	buf_auto text = BUF_INIT;
-	struct stat st;
-	int rc = rejected_find(v->m, v->actor.uid, v->from.entry.model, v->from.name, &st, &text);
-
-	if (rc == 0)
-		rc = save_text(v, &text, e);
-	if (rc == 0 && !v->keep)
-		rejected_drop(v->m, v->actor.uid, v->from.entry.model, v->from.name);
-	return rc;
-}
-
-static int copy_rejected(struct move *v, struct err *e)
-{
-	buf_auto text = BUF_INIT;
-	struct stat st;
-	int rc = rejected_find(v->m, v->actor.uid, v->from.entry.model, v->from.name, &st, &text);
-
-	if (rc == 0)
-		rc = scratch_copy(v->m, v->to.entry.model, v->to.name, &st, &v->actor, &text, !v->noreplace, &v->made,
-				  e);
-	if (rc == 0 && !v->keep)
-		rejected_drop(v->m, v->actor.uid, v->from.entry.model, v->from.name);
-	return rc;
-}
-
-static int save_scratch(struct move *v, struct err *e)
-{
-	struct scratch *s = scratch_find(v->m, v->from.entry.model, v->from.name);
-	buf_auto text = BUF_INIT;
-	int rc;
-
-	if (!s)
-		return -ENOENT;
-	rc = scratch_content(v->m, s, &text);
-	if (rc == 0)
-		rc = save_text(v, &text, e);
-	scratch_set_error(v->m, s, rc < 0 ? e->text : NULL);
-	if (rc == 0 && !v->keep)
-		scratch_unlink(v->m, v->from.entry.model, v->from.name);
-	scratch_put(v->m, s);
-	return rc;
-}
-
-static int rename_scratch(struct move *v, struct err *e)
-{
-	if (!v->keep)
-		return scratch_rename(v->m, v->from.entry.model, v->from.name, v->to.entry.model, v->to.name,
-				      v->noreplace);
-	struct scratch *s = scratch_find(v->m, v->from.entry.model, v->from.name);
-	int rc = s ? scratch_link(v->m, s, v->to.entry.model, v->to.name, e) : -ENOENT;
-	if (rc == 0)
-		scratch_stat(v->m, s, &v->made);
-	scratch_put(v->m, s);
-	return rc;
-}
-
-static int copy_record(struct move *v, struct err *e)
-{
-	buf_auto text = BUF_INIT;
-	struct conn *c = v->may_read ? store_read_begin(v->m->store, e) : NULL;
-
-	if (!c)
-		return v->may_read ? -e->code : -EACCES;
-	int rc = store_show(c, v->from.entry.model, &v->from.entry.key, &text, NULL, e);
-	store_read_end(c);
-	if (rc < 0)
-		return rc;
-	return scratch_copy(v->m, v->to.entry.model, v->to.name, &v->from.entry.st, &v->actor, &text, !v->noreplace,
-			    &v->made, e);
-}
-
-static int move_record(struct move *v, struct err *e)
-{
-	struct request request = {.kind = REQUEST_MOVE,
-				  .model = v->from.entry.model,
-				  .key = v->from.entry.key,
-				  .new_key = v->to.entry.key,
-				  .expect = v->noreplace ? EXPECT_NONE : EXPECT_ANY};
-
-	if (v->to.entry.model != v->from.entry.model)
-		request.new_model = v->to.entry.model;
-	int rc = v->keep ? -EPERM : save_one(v->m, &v->actor, &request, NULL, &v->to, &v->arena, e);
-	if (rc == 0)
-		handle_remove_unsaved(v->m, v->from.entry.model, v->from.name);
-	return rc;
-}
-
-static int copy_deleted(struct move *v, struct err *e)
-{
-	struct node node = node_decode(v->from.entry.st.st_ino);
-	const struct model *model = mount_model(v->m, node.model);
-	buf_auto text = BUF_INIT;
-	struct stat st = v->from.entry.st;
-	int rc = v->may_read ? deleted_print(v->m, &node, &text, e) : -EACCES;
-
-	st.st_mode = S_IFREG | model->mode;
-	if (rc == 0)
-		rc = scratch_copy(v->m, v->to.entry.model, v->to.name, &st, &v->actor, &text, !v->noreplace, &v->made,
-				  e);
-	return rc;
-}
-
-static int restore_deleted(struct move *v, struct err *e)
-{
-	struct request request = {.kind = REQUEST_RESTORE,
-				  .model = v->to.entry.model,
-				  .key = v->from.entry.key,
-				  .new_key = v->to.entry.key,
-				  .expect = v->noreplace ? EXPECT_NONE : EXPECT_ANY};
-
-	if (mount_model(v->m, node_decode(v->from.parent).model) == v->to.entry.model)
-		return save_one(v->m, &v->actor, &request, NULL, &v->to, &v->arena, e);
-	err_set(e, EPERM, "a deleted record comes back in its own model first");
-	mount_refused(v->m, &v->actor, v->to.entry.model, v->to.name, NULL, e);
-	return -EPERM;
-}
-
-static int no_source(struct move *v, struct err *e)
-{
-	(void)v, (void)e;
-	return -ENOENT;
-}
-
-static int made_source(struct move *v, struct err *e)
-{
-	(void)v, (void)e;
-	return -EPERM;
-}
-
-typedef int move_function(struct move *v, struct err *e);
-
-/* By what stands at the source; then whether the target is a record name. */
-static move_function *const moves[][2] = {
-    [ENTRY_NONE] = {no_source, no_source},
-    [ENTRY_MADE] = {made_source, made_source},
-    [ENTRY_RECORD] = {copy_record, move_record},
-    [ENTRY_UNSAVED] = {no_source, no_source},
-    [ENTRY_SCRATCH] = {rename_scratch, save_scratch},
-    [ENTRY_REJECTED] = {copy_rejected, save_rejected},
-    [ENTRY_DELETED] = {copy_deleted, restore_deleted},
-    [ENTRY_WAITING] = {made_source, made_source},
-    [ENTRY_ANSWER] = {made_source, made_source},
-};
-
-static int carry_out(struct move *v, struct err *e)
-{
-	const struct entry *to = &v->to.entry;
-
-	if (v->from.entry.kind == ENTRY_NONE)
-		return -ENOENT;
-	if (to->kind == ENTRY_MADE)
-		return -EPERM;
-	if (to->record_name && !to->valid) {
-		err_set(e, EBADMSG, "%s is no file name of a key of %s", v->to.name, to->model->name);
-		mount_refused(v->m, &v->actor, to->model, v->to.name, NULL, e);
-		return -EBADMSG;
-	}
-	if (v->noreplace && to->kind != ENTRY_NONE)
-		return -EEXIST;
-	if (v->from.entry.st.st_ino == to->st.st_ino && to->kind != ENTRY_NONE)
-		return 0;
-	return moves[v->from.entry.kind][to->record_name](v, e);
-}
-
-static int find_ends(struct move *v, fuse_req_t req, struct err *e)
-{
-	const struct actor nobody = {.uid = v->actor.uid}; /* whose drafts do not count */
-	int rc = may_add_in(v->m, req, v->to.parent);
-
-	if (rc == 0 && !v->keep)
-		rc = may_remove_in(v->m, req, v->from.parent);
-	if (rc == 0)
-		rc = dir_find(v->m, v->to.parent, v->to.name, &nobody, &v->arena, &v->to.entry, e);
-	if (rc == 0 && !v->keep)
-		rc = dir_find(v->m, v->from.parent, v->from.name, &nobody, &v->arena, &v->from.entry, e);
-	if (rc < 0)
-		return rc;
-	struct node node = node_decode(v->from.entry.st.st_ino);
-	v->may_read = !v->to.entry.record_name && mount_may_read(v->m, req, &node) == 0;
-	return 0;
-}
-
-void name_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_parent, const char *new_name,
-		 unsigned flags)
-{
-	struct move v = {.m = mount_of(req),
-			 .actor = mount_actor(req),
-			 .from = {.parent = parent, .name = name},
-			 .to = {.parent = new_parent, .name = new_name},
-			 .noreplace = flags & RENAME_NOREPLACE};
-	err_auto e = ERR_INIT;
-	int rc = flags & ~RENAME_NOREPLACE ? -EOPNOTSUPP : find_ends(&v, req, &e);
-
-	if (rc == 0)
-		rc = carry_out(&v, &e);
-	arena_release(&v.arena);
-	mount_reply_error(req, rc);
-}
-
-/* The name by which the source of a link is known, from its number. */
-static int find_source(struct move *v, uint64_t ino, struct err *e)
-{
-	struct node node = node_decode(ino);
-	struct entry *from = &v->from.entry;
-	int rc = mount_stat(v->m, ino, 0, &from->st, e);
-
-	if (rc < 0)
-		return rc;
-	if (node.kind == NODE_MEMORY) {
-		struct scratch *s = scratch_get(v->m, ino);
-		buf_auto name = BUF_INIT;
-
-		from->kind = ENTRY_SCRATCH;
-		from->model = s ? scratch_any_name(v->m, s, &name) : NULL;
-		scratch_put(v->m, s);
-		v->from.name = arena_copy(&v->arena, buf_text(&name), name.len);
-		if (!v->from.name)
-			return -ENOMEM;
-		return from->model ? 0 : -ENOENT;
-	}
-	from->kind = node.kind == NODE_RECORD ? ENTRY_RECORD : ENTRY_MADE;
-	from->model = mount_model(v->m, node.model);
-	return from->kind == ENTRY_RECORD ? mount_key(v->m, &node, &v->arena, &from->key, e) : 0;
-}
-
-static int link_answer(struct move *v, struct err *e)
-{
-	if (!v->to.entry.record_name)
-		return 0;
-	int rc = dir_find(v->m, v->to.parent, v->to.name, &v->actor, &v->arena, &v->to.entry, e);
-	v->made = v->to.entry.st;
-	return rc;
-}
-
-void name_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t new_parent, const char *new_name)
-{
-	struct move v = {.m = mount_of(req),
-			 .actor = mount_actor(req),
-			 .to = {.parent = new_parent, .name = new_name},
-			 .keep = true,
-			 .noreplace = true};
-	err_auto e = ERR_INIT;
-	int rc = find_source(&v, ino, &e);
-
-	if (rc == 0)
-		rc = find_ends(&v, req, &e);
-	if (rc == 0)
-		rc = carry_out(&v, &e);
-	if (rc == 0)
-		rc = link_answer(&v, &e);
-	arena_release(&v.arena);
-	if (rc < 0)
-		mount_reply_error(req, rc);
-	else
-		dir_reply_entry(req, &v.made, false);
 }
 
 /* ---- symlinks, and what model directories refuse ---- */
@@ -429,7 +140,7 @@ void name_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const c
 	struct actor actor = mount_actor(req);
 	err_auto e = ERR_INIT;
 	struct stat st;
-	int rc = may_add_in(m, req, parent);
+	int rc = name_may_add(m, req, parent);
 
 	if (rc == 0)
 		rc = make_symlink(m, &actor, parent, name, target, &st, &e);

@@ -1,24 +1,27 @@
 /*
- * name.h - what happens to names: unlink, rename, link, symlink.
- *
- *     rename of        onto a record name            onto a scratch name
- *     scratch file     saves it; the file goes       renames it
- *     record           changes the key, or moves     a scratch copy; the record stays
- *                      it to the other model
- *     unsaved name     ENOENT                        ENOENT
- *     deleted record   brings it back                a scratch copy
- *
- * link does the same but keeps the source. The error of a save is the call's error; the source stays then.
+ * name.h - names alone: unlink, symlink, and what model directories refuse; and what rename.c shares with it.
  */
 #ifndef ROWFS_NAME_H
 #define ROWFS_NAME_H
 
-#include "mount.h"
+#include "dir.h"
 
+/* A name and what it stands for. */
+struct end {
+	uint64_t parent;
+	const char *name;
+	struct entry entry;
+};
+
+/* Whether the caller may take names out of the directory: a model's, or his own files that rowfs shows him. */
+int name_may_remove(struct mount *m, fuse_req_t req, uint64_t parent);
+int name_may_add(struct mount *m, fuse_req_t req, uint64_t parent);
+/* Carries out the one request of a save, with the text unless it is NULL, and notes a refusal under the name. */
+int name_save(struct mount *m, const struct actor *actor, struct request *request, const struct buf *text,
+	      const struct end *at, struct arena *a, struct err *e);
+
+/* Requests of the kernel. */
 void name_unlink(fuse_req_t req, fuse_ino_t parent, const char *name);
-void name_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_parent, const char *new_name,
-		 unsigned flags);
-void name_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t new_parent, const char *new_name);
 void name_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name);
 void name_readlink(fuse_req_t req, fuse_ino_t ino);
 /* mkdir and mknod: refused in model directories. */

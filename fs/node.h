@@ -7,6 +7,7 @@
  *     1<<32 | kind<<16 | model            a directory or file that rowfs makes (MODEL/, MODEL/.new, .errors, ...)
  *     1<<60 | id                          a program of after_commit that waits, .after/ID.json
  *     1<<61 | serial                      a scratch file, or a record that was never saved yet, numbered in memory
+ *     1<<61 | list<<56 | serial           another file in memory: NODE_REFUSED, NODE_ANSWERED
  *     1<<62 | model<<48 | serial          a record; serial is the key of an integer model (at most KEY_MAX)
  *     3<<61 | model<<48 | serial          a deleted record, by the serial of what is kept of it
  *
@@ -40,8 +41,11 @@ enum node_kind {
 	NODE_MADE_END,    /* kinds above are made by rowfs */
 	NODE_WAITING,     /* .after/ID.json */
 	NODE_RECORD,
-	NODE_KEPT,  /* MODEL/.deleted/KEY.json */
-	NODE_MEMORY /* scratch file or unsaved record */
+	NODE_KEPT,     /* MODEL/.deleted/KEY.json */
+	NODE_MEMORY,   /* scratch file or unsaved record */
+	NODE_REFUSED,  /* MODEL/.rejected/KEY.json */
+	NODE_ANSWERED, /* MODEL/.answer/KEY.json */
+	NODE_KINDS
 };
 
 struct node {
@@ -63,9 +67,10 @@ static inline uint64_t node_waiting(int64_t id)
 	return UINT64_C(1) << 60 | (uint64_t)id;
 }
 
-static inline uint64_t node_memory(int64_t serial)
+/* kind: NODE_MEMORY or one behind it. The serial is below 1<<56. */
+static inline uint64_t node_memory(enum node_kind kind, int64_t serial)
 {
-	return UINT64_C(1) << 61 | (uint64_t)serial;
+	return UINT64_C(1) << 61 | (uint64_t)(kind - NODE_MEMORY) << 56 | (uint64_t)serial;
 }
 
 static inline uint64_t node_record(unsigned model, int64_t serial)
@@ -87,8 +92,9 @@ static inline struct node node_decode(uint64_t ino)
 		return (struct node){ino >> 61 == 2 ? NODE_RECORD : NODE_KEPT,
 				     (unsigned)(ino >> KEY_BITS & ((1u << NODE_MODEL_BITS) - 1)),
 				     (int64_t)(ino & KEY_MAX)};
-	if (ino >> 61 == 1)
-		return (struct node){NODE_MEMORY, 0, (int64_t)(ino & ((UINT64_C(1) << 61) - 1))};
+	if (ino >> 61 == 1 && (ino >> 56 & 31) + NODE_MEMORY < NODE_KINDS)
+		return (struct node){(enum node_kind)((ino >> 56 & 31) + NODE_MEMORY), 0,
+				     (int64_t)(ino & ((UINT64_C(1) << 56) - 1))};
 	if (ino >> 60 == 1)
 		return (struct node){NODE_WAITING, 0, (int64_t)(ino & ((UINT64_C(1) << 60) - 1))};
 	if (ino >> 32 == 1 && (ino >> 16 & 0xffff) < NODE_MADE_END)

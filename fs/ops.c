@@ -14,13 +14,13 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include "answered.h"
 #include "dir.h"
 #include "handle.h"
 #include "name.h"
-#include "rejected.h"
+#include "open.h"
+#include "rename.h"
 #include "scratch.h"
-#include "waiting.h"
+#include "xattr.h"
 
 static struct mount *mount_of(fuse_req_t req)
 {
@@ -55,12 +55,13 @@ static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 	err_auto e = ERR_INIT;
 	struct stat st;
 	struct handle *h = handle_of(fi);
+	struct actor who = mount_actor(req);
 	int rc;
 
 	if (h && h->scratch)
 		scratch_stat(mount_of(req), h->scratch, &st), rc = 0;
 	else
-		rc = mount_stat(mount_of(req), ino, fuse_req_ctx(req)->pid, &st, &e);
+		rc = mount_stat(mount_of(req), ino, &who, &st, &e);
 	if (rc == 0 && h && handle_length(h) >= 0) /* lseek from the end: of what this descriptor reads */
 		st.st_size = handle_length(h);
 	if (rc < 0)
@@ -128,8 +129,9 @@ static int set_attributes(fuse_req_t req, fuse_ino_t ino, const struct stat *to,
 			  struct stat *st, struct err *e)
 {
 	struct mount *m = mount_of(req);
+	struct actor who = mount_actor(req), nobody = {.uid = who.uid};
 	struct scratch *s = scratch_get(m, ino);
-	int rc = m->read_only ? -EROFS : mount_stat(m, ino, 0, st, e);
+	int rc = m->read_only ? -EROFS : mount_stat(m, ino, &nobody, st, e);
 
 	if (rc == 0)
 		rc = may_set(req, st, to, set);
@@ -140,7 +142,7 @@ static int set_attributes(fuse_req_t req, fuse_ino_t ino, const struct stat *to,
 	if (rc == 0 && s)
 		set_scratch(m, s, to, set);
 	scratch_put(m, s);
-	return rc < 0 ? rc : mount_stat(m, ino, fuse_req_ctx(req)->pid, st, e);
+	return rc < 0 ? rc : mount_stat(m, ino, &who, st, e);
 }
 
 static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *to, int set, struct fuse_file_info *fi)
@@ -158,8 +160,9 @@ static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *to, int set,
 static void op_access(fuse_req_t req, fuse_ino_t ino, int mask)
 {
 	err_auto e = ERR_INIT;
+	const struct actor nobody = {.uid = fuse_req_ctx(req)->uid};
 	struct stat st;
-	int rc = mount_stat(mount_of(req), ino, 0, &st, &e);
+	int rc = mount_stat(mount_of(req), ino, &nobody, &st, &e);
 
 	if (rc == 0)
 		rc = (mask & W_OK) && mount_of(req)->read_only ? -EROFS : mount_may(req, &st, mask);
@@ -193,133 +196,6 @@ static void op_statfs(fuse_req_t req, fuse_ino_t ino)
 
 /* ---- open and create ---- */
 
-static int wanted_by(int flags)
-{
-	static const int wanted[] = {[O_RDONLY] = R_OK, [O_WRONLY] = W_OK, [O_RDWR] = R_OK | W_OK};
-
-	return (flags & O_ACCMODE) <= O_RDWR ? wanted[flags & O_ACCMODE] : R_OK | W_OK;
-}
-
-static int open_scratch(struct mount *m, struct scratch *s, int flags, struct handle **out, struct err *e)
-{
-	int rc = flags & O_TRUNC ? scratch_truncate(m, s, 0, e) : 0;
-
-	if (rc == 0)
-		rc = handle_open_scratch(m, s, flags, out, e);
-	if (rc < 0)
-		scratch_put(m, s);
-	return rc;
-}
-
-static int open_record(struct mount *m, const struct actor *actor, fuse_ino_t ino, const struct node *node, int flags,
-		       struct handle **out, struct err *e)
-{
-	const struct model *model = mount_model(m, node->model);
-	buf_auto name = BUF_INIT;
-	arena_auto a = ARENA_INIT;
-	struct open_name unsaved;
-	struct value key;
-	int rc = mount_key(m, node, &a, &key, e);
-
-	if (rc == 0)
-		rc = record_name(model, &key, &name);
-	if (rc == 0)
-		rc = handle_open_record(m, actor, model, &key, buf_text(&name), ino, flags, true, out, e);
-	if (rc != -ENOENT || !handle_find(m, NULL, NULL, ino, &a, &unsaved) || !unsaved.named)
-		return rc;
-	err_release(e);
-	return handle_open_record(m, actor, unsaved.model, &unsaved.key, unsaved.name, ino, flags, false, out, e);
-}
-
-/* In .rejected or .answer. */
-static int open_kept(struct mount *m, fuse_ino_t ino, int flags, struct handle **out, struct err *e)
-{
-	buf_auto text = BUF_INIT;
-	struct stat st;
-
-	if ((flags & O_ACCMODE) != O_RDONLY)
-		return -EACCES;
-	int rc = rejected_get(m, ino, &st, &text);
-	if (rc < 0)
-		rc = answered_get(m, ino, &st, &text, e);
-	return rc < 0 ? rc : handle_open_text(m, ino, flags, &text, out, e);
-}
-
-static int open_waiting(struct mount *m, fuse_ino_t ino, int flags, struct handle **out, struct err *e)
-{
-	buf_auto text = BUF_INIT;
-	struct stat st;
-
-	if ((flags & O_ACCMODE) != O_RDONLY)
-		return -EACCES;
-	int rc = waiting_get(m, node_decode(ino).serial, &st, &text, e);
-	return rc < 0 ? rc : handle_open_text(m, ino, flags, &text, out, e);
-}
-
-static int open_memory(struct mount *m, const struct actor *actor, fuse_ino_t ino, int flags, struct handle **out,
-		       struct err *e)
-{
-	struct scratch *s = scratch_get(m, ino);
-	arena_auto a = ARENA_INIT;
-	struct open_name name;
-
-	if (s)
-		return open_scratch(m, s, flags, out, e);
-	if (!handle_find(m, NULL, NULL, ino, &a, &name))
-		return open_kept(m, ino, flags, out, e);
-	int rc = handle_open_record(m, actor, name.model, &name.key, name.name, ino, flags, true, out, e);
-	if (rc != -ENOENT)
-		return rc;
-	err_release(e);
-	return handle_open_record(m, actor, name.model, &name.key, name.name, ino, flags, false, out, e);
-}
-
-/* Attributes that decide who may open; a record's are its model's, and need no look at the row. */
-static int open_attributes(struct mount *m, fuse_ino_t ino, const struct node *node, struct stat *st, struct err *e)
-{
-	const struct model *model = node->kind == NODE_RECORD ? mount_model(m, node->model) : NULL;
-
-	if (!model)
-		return mount_stat(m, ino, 0, st, e);
-	*st = (struct stat){.st_mode = mount_record_mode(model), .st_uid = m->uid, .st_gid = m->gid};
-	return 0;
-}
-
-static bool model_is_frozen(const struct mount *m, const struct node *node)
-{
-	const struct model *model = mount_model(m, node->model);
-
-	return model && model->read_only;
-}
-
-static int open_node(struct mount *m, fuse_req_t req, fuse_ino_t ino, int flags, struct handle **out, struct err *e)
-{
-	struct node node = node_decode(ino);
-	struct actor actor = mount_actor(req);
-	struct stat st;
-	int rc = open_attributes(m, ino, &node, &st, e);
-
-	if (rc == 0)
-		rc = mount_may(req, &st, wanted_by(flags));
-	if (rc == 0 && node.kind == NODE_KEPT)
-		rc = mount_may_read(m, req, &node);
-	if (rc == 0 && ((flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC)))
-		rc = mount_may_change(m, req);
-	if (rc < 0)
-		return rc;
-	if (model_is_frozen(m, &node) && wanted_by(flags) & W_OK)
-		return -EROFS;
-	if (node.kind == NODE_RECORD)
-		return open_record(m, &actor, ino, &node, flags, out, e);
-	if (node.kind == NODE_MEMORY)
-		return open_memory(m, &actor, ino, flags, out, e);
-	if (node.kind == NODE_WAITING)
-		return open_waiting(m, ino, flags, out, e);
-	if (node.kind != NODE_NEW && (flags & O_ACCMODE) != O_RDONLY)
-		return -EACCES;
-	return handle_open_made(m, &actor, &node, ino, flags, out, e);
-}
-
 static void fill_open(struct fuse_file_info *fi, struct handle *h)
 {
 	fi->fh = (uintptr_t)h;
@@ -331,7 +207,7 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	err_auto e = ERR_INIT;
 	struct handle *h = NULL;
-	int rc = open_node(mount_of(req), req, ino, fi->flags, &h, &e);
+	int rc = open_node(req, ino, fi->flags, &h, &e);
 
 	if (rc < 0) {
 		reply(req, rc, &e);
@@ -342,60 +218,17 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		handle_close(mount_of(req), h);
 }
 
-static int create_record(struct mount *m, const struct actor *actor, const struct entry *entry, const char *name,
-			 int flags, struct handle **out, struct err *e)
-{
-	uint64_t ino;
-
-	if (entry->model->read_only)
-		return -EROFS;
-	if (!entry->valid) {
-		err_set(e, EBADMSG, "%s is no file name of a key of %s", name, entry->model->name);
-		mount_refused(m, actor, entry->model, name, NULL, e);
-		return -EBADMSG;
-	}
-	if (model_integer_key(entry->model))
-		ino = mount_record_ino(m, entry->model, entry->key.integer);
-	else
-		ino = node_memory(mount_next_serial(m));
-	return handle_open_record(m, actor, entry->model, &entry->key, name, ino, flags, false, out, e);
-}
-
-static int create_in(struct mount *m, fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, int flags,
-		     struct handle **out, struct err *e)
-{
-	struct actor actor = mount_actor(req);
-	arena_auto a = ARENA_INIT;
-	struct entry entry;
-	struct scratch *s;
-	int rc = mount_may_change(m, req);
-
-	if (rc == 0)
-		rc = dir_may(m, req, parent, W_OK | X_OK);
-	if (rc == 0)
-		rc = dir_find(m, parent, name, &actor, &a, &entry, e);
-	if (rc == 0 && node_decode(parent).kind != NODE_MODEL)
-		rc = -EPERM;
-	if (rc < 0)
-		return rc;
-	if (entry.kind != ENTRY_NONE) /* it came between the kernel's look-up and this request */
-		return flags & O_EXCL ? -EEXIST : open_node(m, req, entry.st.st_ino, flags, out, e);
-	if (entry.record_name)
-		return create_record(m, &actor, &entry, name, flags, out, e);
-	rc = scratch_create(m, entry.model, name, S_IFREG | (mode & 07777), &actor, &s, e);
-	return rc < 0 ? rc : open_scratch(m, s, flags & ~O_TRUNC, out, e);
-}
-
 static void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi)
 {
 	struct mount *m = mount_of(req);
 	struct fuse_entry_param entry = {0};
 	err_auto e = ERR_INIT;
+	struct actor who = mount_actor(req);
 	struct handle *h = NULL;
-	int rc = create_in(m, req, parent, name, mode, fi->flags, &h, &e);
+	int rc = open_create(req, parent, name, mode, fi->flags, &h, &e);
 
 	if (rc == 0)
-		rc = mount_stat(m, h->ino, fuse_req_ctx(req)->pid, &entry.attr, &e);
+		rc = mount_stat(m, h->ino, &who, &entry.attr, &e);
 	if (rc < 0) {
 		handle_close(m, h);
 		reply(req, rc, &e);
@@ -477,105 +310,6 @@ static void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_dat
 	fuse_reply_none(req);
 }
 
-/* ---- extended attributes ---- */
-
-static void reply_xattr(fuse_req_t req, int rc, const struct buf *value, size_t size)
-{
-	if (rc < 0)
-		mount_reply_error(req, rc);
-	else if (size == 0)
-		fuse_reply_xattr(req, value->len);
-	else if (value->len > size)
-		fuse_reply_err(req, ERANGE);
-	else
-		fuse_reply_buf(req, buf_text(value), value->len);
-}
-
-/* user.rowfs.error of a record: the sentence of its last refusal, until a save goes through. */
-static int record_error(struct mount *m, fuse_req_t req, fuse_ino_t ino, struct buf *out)
-{
-	struct node node = node_decode(ino);
-	buf_auto path = BUF_INIT;
-	arena_auto a = ARENA_INIT;
-	err_auto e = ERR_INIT;
-	struct value key;
-
-	if (node.kind != NODE_RECORD || mount_key(m, &node, &a, &key, &e) < 0)
-		return -ENODATA;
-	const struct model *model = mount_model(m, node.model);
-	buf_printf(&path, "%s/", model->name);
-	if (record_name(model, &key, &path) < 0 || buf_failed(&path))
-		return -ENODATA;
-	return journal_last(m->journal, fuse_req_ctx(req)->uid, buf_text(&path), out);
-}
-
-static void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
-{
-	struct mount *m = mount_of(req);
-	struct scratch *s = node_decode(ino).kind == NODE_MEMORY ? scratch_get(m, ino) : NULL;
-	buf_auto value = BUF_INIT;
-	int rc = -ENODATA;
-
-	if (s)
-		rc = scratch_getxattr(m, s, name, &value);
-	else if (strcmp(name, "user.rowfs.error") == 0)
-		rc = record_error(m, req, ino, &value);
-	scratch_put(m, s);
-	reply_xattr(req, rc, &value, size);
-}
-
-static void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
-{
-	struct mount *m = mount_of(req);
-	struct scratch *s = scratch_get(m, ino);
-	buf_auto value = BUF_INIT, names = BUF_INIT;
-	int rc = 0;
-
-	if (s)
-		rc = scratch_listxattr(m, s, &names);
-	else if (record_error(m, req, ino, &value) == 0)
-		buf_add(&names, "user.rowfs.error", sizeof("user.rowfs.error"));
-	scratch_put(m, s);
-	reply_xattr(req, rc, &names, size);
-}
-
-static int may_set_xattr(fuse_req_t req, struct scratch *s, const char *name)
-{
-	struct mount *m = mount_of(req);
-	struct stat st;
-
-	if (m->read_only)
-		return -EROFS;
-	if (!s || strncmp(name, "user.", 5) != 0)
-		return -EOPNOTSUPP;
-	scratch_stat(m, s, &st);
-	return mount_may(req, &st, W_OK);
-}
-
-static void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size, int flags)
-{
-	struct mount *m = mount_of(req);
-	struct scratch *s = scratch_get(m, ino);
-	int rc = may_set_xattr(req, s, name);
-
-	if (rc == 0)
-		rc = scratch_setxattr(m, s, name, value, size, flags);
-	scratch_put(m, s);
-	mount_reply_error(req, rc);
-}
-
-static void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
-{
-	struct mount *m = mount_of(req);
-	struct scratch *s = scratch_get(m, ino);
-	int rc = may_set_xattr(req, s, name);
-
-	if (rc == 0)
-		rc = scratch_removexattr(m, s, name);
-	scratch_put(m, s);
-	mount_reply_error(req, rc);
-}
-
 const struct fuse_lowlevel_ops ops_table = {
     .init = op_init,
     .lookup = dir_lookup,
@@ -596,15 +330,15 @@ const struct fuse_lowlevel_ops ops_table = {
     .readdir = dir_read,
     .fsyncdir = op_fsyncdir,
     .unlink = name_unlink,
-    .rename = name_rename,
-    .link = name_link,
+    .rename = rename_name,
+    .link = rename_link,
     .symlink = name_symlink,
     .readlink = name_readlink,
     .mkdir = name_mkdir,
     .rmdir = name_rmdir,
     .mknod = name_mknod,
-    .getxattr = op_getxattr,
-    .listxattr = op_listxattr,
-    .setxattr = op_setxattr,
-    .removexattr = op_removexattr,
+    .getxattr = xattr_get,
+    .listxattr = xattr_list,
+    .setxattr = xattr_set,
+    .removexattr = xattr_remove,
 };

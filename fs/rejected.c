@@ -86,75 +86,85 @@ void rejected_keep(struct mount *m, uid_t uid, const struct model *model, const 
 	at = find_at(m, uid, model, name);
 	if (*at)
 		drop_at(at);
-	r->ino = node_memory(m->next_memory++);
+	r->ino = node_memory(NODE_REFUSED, m->next_memory++);
 	r->next = m->rejected;
 	m->rejected = r;
 	keep_limits(m, uid);
 	pthread_mutex_unlock(&m->lock);
 }
 
-int rejected_drop(struct mount *m, uid_t uid, const struct model *model, const char *name)
+void rejected_drop(struct mount *m, uid_t uid, const struct model *model, const char *name)
 {
-	int rc = -ENOENT;
-
 	pthread_mutex_lock(&m->lock);
 	struct rejected **at = find_at(m, uid, model, name);
-	if (*at) {
+	if (*at)
 		drop_at(at);
-		rc = 0;
-	}
 	pthread_mutex_unlock(&m->lock);
-	return rc;
 }
+
+/* ---- the directory ---- */
 
 static void fill_stat(const struct rejected *r, struct stat *st)
 {
-	*st = (struct stat){.st_ino = r->ino,
-			    .st_mode = S_IFREG | 0600,
-			    .st_nlink = 1,
-			    .st_uid = r->uid,
-			    .st_size = (off_t)r->len,
-			    .st_blksize = 4096,
-			    .st_blocks = (blkcnt_t)((r->len + 511) / 512),
-			    .st_mtim = r->time,
-			    .st_atim = r->time,
-			    .st_ctim = r->time};
+	mount_text_stat(st, r->ino, 0600, r->uid, r->len, &r->time);
 }
 
-/* With mount.lock. */
-static int show(const struct rejected *r, struct stat *st, struct buf *out)
+int rejected_find(struct mount *m, const struct node *dir, const char *name, const struct actor *who, struct arena *a,
+		  struct entry *out, struct err *e)
 {
-	if (!r)
-		return -ENOENT;
-	fill_stat(r, st);
-	if (out)
+	(void)a, (void)e;
+	out->model = mount_model(m, dir->model);
+	out->record_name = record_is_name(name);
+	pthread_mutex_lock(&m->lock);
+	const struct rejected *r = *find_at(m, who->uid, out->model, name);
+	if (r) {
+		out->kind = ENTRY_REJECTED;
+		fill_stat(r, &out->st);
+	}
+	pthread_mutex_unlock(&m->lock);
+	return 0;
+}
+
+static struct rejected **at_serial(struct mount *m, int64_t serial)
+{
+	struct rejected **at = &m->rejected;
+
+	while (*at && node_decode((*at)->ino).serial != serial)
+		at = &(*at)->next;
+	return at;
+}
+
+int rejected_show(struct mount *m, const struct node *node, const struct actor *who, struct stat *st, struct buf *out,
+		  struct err *e)
+{
+	(void)who;
+	pthread_mutex_lock(&m->lock);
+	const struct rejected *r = *at_serial(m, node->serial);
+	if (r)
+		fill_stat(r, st);
+	if (r && out)
 		buf_add(out, r->text, r->len);
-	return out && buf_failed(out) ? -ENOMEM : 0;
-}
-
-int rejected_find(struct mount *m, uid_t uid, const struct model *model, const char *name, struct stat *st,
-		  struct buf *out)
-{
-	pthread_mutex_lock(&m->lock);
-	int rc = show(*find_at(m, uid, model, name), st, out);
 	pthread_mutex_unlock(&m->lock);
-	return rc;
+	if (r && out && buf_failed(out))
+		return err_nomem(e);
+	return r ? 0 : -ENOENT;
 }
 
-int rejected_get(struct mount *m, uint64_t ino, struct stat *st, struct buf *out)
+int rejected_remove(struct mount *m, const struct node *node, const struct actor *who, struct err *e)
 {
-	const struct rejected *r;
-
+	(void)who, (void)e;
 	pthread_mutex_lock(&m->lock);
-	for (r = m->rejected; r && r->ino != ino;)
-		r = r->next;
-	int rc = show(r, st, out);
+	struct rejected **at = at_serial(m, node->serial);
+	bool found = *at != NULL;
+	if (found)
+		drop_at(at);
 	pthread_mutex_unlock(&m->lock);
-	return rc;
+	return found ? 0 : -ENOENT;
 }
 
-bool rejected_next(struct mount *m, uid_t uid, const struct model *model, int64_t after, struct buf *name,
-		   struct stat *st)
+/* The user's next one of the model above the serial. */
+static bool next_above(struct mount *m, uid_t uid, const struct model *model, int64_t after, struct buf *name,
+		       struct stat *st)
 {
 	const struct rejected *best = NULL;
 
@@ -168,6 +178,22 @@ bool rejected_next(struct mount *m, uid_t uid, const struct model *model, int64_
 	}
 	pthread_mutex_unlock(&m->lock);
 	return best != NULL;
+}
+
+int rejected_list(struct listing *l, const struct node *dir, off_t off, struct err *e)
+{
+	int64_t after = off < LISTING_FIRST ? 0 : off - LISTING_FIRST;
+	buf_auto name = BUF_INIT;
+	struct stat st;
+
+	(void)e;
+	while (next_above(l->m, l->uid, mount_model(l->m, dir->model), after, &name, &st)) {
+		after = node_decode(st.st_ino).serial;
+		if (!listing_add(l, buf_text(&name), &st, after + LISTING_FIRST))
+			break;
+		buf_reset(&name);
+	}
+	return 0;
 }
 
 void rejected_release_all(struct mount *m)

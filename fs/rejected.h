@@ -7,22 +7,22 @@
 #ifndef ROWFS_REJECTED_H
 #define ROWFS_REJECTED_H
 
-#include "mount.h"
+#include "dir.h"
 
 /* Keeps the text in place of an earlier one of the user and name. Without memory for it, nothing is kept. */
 void rejected_keep(struct mount *m, uid_t uid, const struct model *model, const char *name, const char *text,
 		   size_t len);
-/* -ENOENT. */
-int rejected_drop(struct mount *m, uid_t uid, const struct model *model, const char *name);
+/* Where there is one. */
+void rejected_drop(struct mount *m, uid_t uid, const struct model *model, const char *name);
 
-/* By name; appends the text to out unless it is NULL. -ENOENT. */
-int rejected_find(struct mount *m, uid_t uid, const struct model *model, const char *name, struct stat *st,
-		  struct buf *out);
-/* By inode number. -ENOENT. */
-int rejected_get(struct mount *m, uint64_t ino, struct stat *st, struct buf *out);
-/* The user's next one of the model above the serial: its name is appended. False: none. */
-bool rejected_next(struct mount *m, uid_t uid, const struct model *model, int64_t after, struct buf *name,
-		   struct stat *st);
 void rejected_release_all(struct mount *m);
+
+/* Of the table in tree.c. */
+int rejected_find(struct mount *m, const struct node *dir, const char *name, const struct actor *who, struct arena *a,
+		  struct entry *out, struct err *e);
+int rejected_list(struct listing *l, const struct node *dir, off_t off, struct err *e);
+int rejected_show(struct mount *m, const struct node *node, const struct actor *who, struct stat *st, struct buf *out,
+		  struct err *e);
+int rejected_remove(struct mount *m, const struct node *node, const struct actor *who, struct err *e);
 
 #endif

@@ -117,7 +117,7 @@ static struct scratch *add(struct mount *m, const struct model *model, const cha
 
 	if (!s)
 		return NULL;
-	s->ino = node_memory(m->next_memory++);
+	s->ino = node_memory(NODE_MEMORY, m->next_memory++);
 	s->st = (struct stat){.st_mode = mode, .st_uid = uid, .st_gid = gid, .st_blksize = 4096};
 	if (add_name(m, s, model, name) < 0) {
 		free(s);
@@ -325,6 +325,20 @@ int scratch_rename(struct mount *m, const struct model *from_model, const char *
 	int rc = rename_locked(m, from_model, from, model, name, noreplace);
 	pthread_mutex_unlock(&m->lock);
 	return rc;
+}
+
+int scratch_exchange(struct mount *m, const struct model *model, const char *name, const struct model *other_model,
+		     const char *other)
+{
+	pthread_mutex_lock(&m->lock);
+	struct scratch_name *a = *find_at(m, model, name), *b = *find_at(m, other_model, other);
+	if (a && b) {
+		struct scratch *s = a->scratch;
+		a->scratch = b->scratch;
+		b->scratch = s;
+	}
+	pthread_mutex_unlock(&m->lock);
+	return a && b ? 0 : -ENOENT;
 }
 
 static void touch(struct scratch *s)

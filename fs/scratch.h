@@ -54,6 +54,9 @@ int scratch_unlink(struct mount *m, const struct model *model, const char *name)
 /* To another name, replacing what is there unless noreplace (-EEXIST); -ENOENT. */
 int scratch_rename(struct mount *m, const struct model *from_model, const char *from, const struct model *model,
 		   const char *name, bool noreplace);
+/* Each gets the other's name; -ENOENT. */
+int scratch_exchange(struct mount *m, const struct model *model, const char *name, const struct model *other_model,
+		     const char *other);
 /* One more name for the file; -EEXIST, -ENOSPC, -ENOENT when its last name is gone. */
 int scratch_link(struct mount *m, struct scratch *s, const struct model *model, const char *name, struct err *e);
 /* One of the file's names, copied into out; NULL: it has none. */

@@ -10,7 +10,6 @@
 #include "../hooks/after.h"
 #include "../store/json.h"
 #include "../store/log.h"
-#include "deleted.h"
 
 static void print_schema(struct mount *m, const struct model *model, uid_t uid, struct buf *out, struct err *e)
 {
@@ -112,7 +111,8 @@ const struct view *view_of(enum node_kind kind)
 	return NULL;
 }
 
-const struct view *view_at(enum node_kind parent, size_t index)
+/* The index-th view in a made directory; NULL at the end. */
+static const struct view *view_at(enum node_kind parent, size_t index)
 {
 	for (size_t i = 0; i < NVIEWS; i++)
 		if (views[i].parent == parent && index-- == 0)
@@ -120,16 +120,73 @@ const struct view *view_at(enum node_kind parent, size_t index)
 	return NULL;
 }
 
-int view_print(struct mount *m, const struct node *node, uid_t uid, struct buf *out, struct err *e)
+static void model_stat(const struct mount *m, const struct model *model, struct stat *st)
+{
+	mount_dir_stat(m, node_made(NODE_MODEL, mount_number(m, model)), S_IFDIR | model->dir_mode, st);
+}
+
+int view_find_in(struct mount *m, const struct node *dir, const char *name, const struct actor *who, struct arena *a,
+		 struct entry *out, struct err *e)
+{
+	const struct view *v = view_find(dir->kind, name);
+	const struct model *model = dir->kind == NODE_ROOT ? schema_model(m->schema, name) : NULL;
+
+	(void)who, (void)a, (void)e;
+	if (v) {
+		out->kind = ENTRY_MADE;
+		mount_dir_stat(m, node_made(v->kind, dir->model), v->mode, &out->st);
+	} else if (model && !model->hidden) {
+		out->kind = ENTRY_MADE;
+		model_stat(m, model, &out->st);
+	}
+	return 0;
+}
+
+int view_list_root(struct listing *l, const struct node *dir, off_t off, struct err *e)
+{
+	const struct schema *schema = l->m->schema;
+
+	(void)dir, (void)e;
+	for (size_t i = off > 2 ? (size_t)off - 2 : 0; i < schema->nmodels; i++) {
+		const struct model *model = &schema->models[i];
+		struct stat st;
+
+		model_stat(l->m, model, &st);
+		if (!model->hidden && !listing_add(l, model->name, &st, (off_t)i + LISTING_FIRST))
+			break;
+	}
+	return 0;
+}
+
+int view_list(struct listing *l, const struct node *dir, off_t off, struct err *e)
+{
+	const struct view *v;
+
+	(void)e;
+	for (size_t i = off > 2 ? (size_t)off - 2 : 0; (v = view_at(dir->kind, i)); i++) {
+		struct stat st = {.st_ino = node_made(v->kind, dir->model), .st_mode = v->mode};
+
+		if (!listing_add(l, v->name, &st, (off_t)i + LISTING_FIRST))
+			break;
+	}
+	return 0;
+}
+
+int view_show(struct mount *m, const struct node *node, const struct actor *who, struct stat *st, struct buf *out,
+	      struct err *e)
 {
 	const struct view *v = view_of(node->kind);
+	const struct model *model = mount_model(m, node->model);
+	buf_auto own = BUF_INIT;
+	struct buf *text = out ? out : &own;
 
-	if (node->kind == NODE_KEPT)
-		return deleted_print(m, node, out, e);
-	if (!v || !v->print)
-		return 0;
-	v->print(m, mount_model(m, node->model), uid, out, e);
+	if (!model && node->model)
+		return -ENOENT;
+	if (v->print)
+		v->print(m, model, who->uid, text, e);
 	if (e->code)
 		return -e->code;
-	return buf_failed(out) ? err_nomem(e) : 0;
+	mount_dir_stat(m, node_made(node->kind, node->model), v->mode, st);
+	mount_stat_size(st, text->len);
+	return buf_failed(text) ? err_nomem(e) : 0;
 }

@@ -6,7 +6,7 @@
 #ifndef ROWFS_VIEW_H
 #define ROWFS_VIEW_H
 
-#include "mount.h"
+#include "dir.h"
 
 struct view {
 	enum node_kind kind;
@@ -19,10 +19,13 @@ struct view {
 /* NULL where there is none. */
 const struct view *view_find(enum node_kind parent, const char *name);
 const struct view *view_of(enum node_kind kind);
-/* The index-th view in a made directory; NULL at the end. */
-const struct view *view_at(enum node_kind parent, size_t index);
 
-/* The content as the user may see it. */
-int view_print(struct mount *m, const struct node *node, uid_t uid, struct buf *out, struct err *e);
+/* Of the table in tree.c. */
+int view_find_in(struct mount *m, const struct node *dir, const char *name, const struct actor *who, struct arena *a,
+		 struct entry *out, struct err *e);
+int view_list_root(struct listing *l, const struct node *dir, off_t off, struct err *e);
+int view_list(struct listing *l, const struct node *dir, off_t off, struct err *e);
+int view_show(struct mount *m, const struct node *node, const struct actor *who, struct stat *st, struct buf *out,
+	      struct err *e);
 
 #endif

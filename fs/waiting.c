@@ -1,5 +1,5 @@
 /*
- * waiting.c - names and attributes of .after/.
+ * waiting.c - the directory .after/.
  */
 #include "waiting.h"
 
@@ -15,51 +15,58 @@ static void print_name(struct buf *out, int64_t id)
 	buf_printf(out, "%" PRId64 ".json", id);
 }
 
-int waiting_get(struct mount *m, int64_t id, struct stat *st, struct buf *out, struct err *e)
+int waiting_show(struct mount *m, const struct node *node, const struct actor *who, struct stat *st, struct buf *out,
+		 struct err *e)
 {
 	buf_auto own = BUF_INIT;
 	struct buf *text = out ? out : &own;
 	struct timespec created;
-	int rc = after_show(m->saver, id, text, &created, e);
+	int rc = after_show(m->saver, node->serial, text, &created, e);
 
-	if (rc < 0)
+	(void)who;
+	if (rc == 0)
+		mount_text_stat(st, node_waiting(node->serial), 0600, m->uid, text->len, &created);
+	return rc;
+}
+
+int waiting_find(struct mount *m, const struct node *dir, const char *name, const struct actor *who, struct arena *a,
+		 struct entry *out, struct err *e)
+{
+	struct node node = {.kind = NODE_WAITING, .serial = strtoll(name, NULL, 10)};
+	buf_auto again = BUF_INIT;
+
+	(void)dir, (void)a;
+	print_name(&again, node.serial);
+	if (node.serial <= 0 || node.serial > KEY_MAX || strcmp(buf_text(&again), name) != 0)
+		return 0;
+	int rc = waiting_show(m, &node, who, &out->st, NULL, e);
+	if (rc == 0)
+		out->kind = ENTRY_SHOWN;
+	if (rc != -ENOENT)
 		return rc;
-	*st = (struct stat){.st_ino = node_waiting(id),
-			    .st_mode = S_IFREG | 0600,
-			    .st_nlink = 1,
-			    .st_uid = m->uid,
-			    .st_gid = m->gid,
-			    .st_size = (off_t)text->len,
-			    .st_blksize = 4096,
-			    .st_blocks = (blkcnt_t)((text->len + 511) / 512),
-			    .st_mtim = created,
-			    .st_atim = created,
-			    .st_ctim = created};
+	err_release(e);
 	return 0;
 }
 
-int waiting_find(struct mount *m, const char *name, int64_t *id, struct stat *st, struct err *e)
+int waiting_list(struct listing *l, const struct node *dir, off_t off, struct err *e)
 {
-	buf_auto again = BUF_INIT;
+	int64_t id = off < LISTING_FIRST ? 0 : off - LISTING_FIRST;
+	int rc;
 
-	*id = strtoll(name, NULL, 10);
-	print_name(&again, *id);
-	if (*id <= 0 || *id > KEY_MAX || strcmp(buf_text(&again), name) != 0)
-		return -ENOENT;
-	return waiting_get(m, *id, st, NULL, e);
+	(void)dir;
+	while ((rc = after_following(l->m->saver, id, &id, e)) == 0 && id != 0) {
+		struct stat st = {.st_ino = node_waiting(id), .st_mode = S_IFREG};
+		buf_auto name = BUF_INIT;
+
+		print_name(&name, id);
+		if (!listing_add(l, buf_text(&name), &st, id + LISTING_FIRST))
+			break;
+	}
+	return rc;
 }
 
-int waiting_next(struct mount *m, int64_t after, int64_t *id, struct buf *name, struct err *e)
+int waiting_remove(struct mount *m, const struct node *node, const struct actor *who, struct err *e)
 {
-	int rc = after_following(m->saver, after, id, e);
-
-	if (rc < 0 || *id == 0)
-		return rc;
-	print_name(name, *id);
-	return 1;
-}
-
-int waiting_drop(struct mount *m, int64_t id, struct err *e)
-{
-	return after_drop(m->saver, id, e);
+	(void)who;
+	return after_drop(m->saver, node->serial, e);
 }

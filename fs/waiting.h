@@ -7,13 +7,14 @@
 #ifndef ROWFS_WAITING_H
 #define ROWFS_WAITING_H
 
-#include "mount.h"
+#include "dir.h"
 
-/* By name or number; appends the text to out unless it is NULL. -ENOENT. */
-int waiting_find(struct mount *m, const char *name, int64_t *id, struct stat *st, struct err *e);
-int waiting_get(struct mount *m, int64_t id, struct stat *st, struct buf *out, struct err *e);
-/* The next one above the id: 1 and its name is appended, or 0. */
-int waiting_next(struct mount *m, int64_t after, int64_t *id, struct buf *name, struct err *e);
-int waiting_drop(struct mount *m, int64_t id, struct err *e);
+/* Of the table in tree.c. */
+int waiting_find(struct mount *m, const struct node *dir, const char *name, const struct actor *who, struct arena *a,
+		 struct entry *out, struct err *e);
+int waiting_list(struct listing *l, const struct node *dir, off_t off, struct err *e);
+int waiting_show(struct mount *m, const struct node *node, const struct actor *who, struct stat *st, struct buf *out,
+		 struct err *e);
+int waiting_remove(struct mount *m, const struct node *node, const struct actor *who, struct err *e);
 
 #endif

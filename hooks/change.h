@@ -48,7 +48,7 @@ struct waiting {
 
 struct change {
 	const struct model *model;
-	enum request_kind kind; /* neither REQUEST_MOVE nor REQUEST_RESTORE */
+	enum request_kind kind; /* at most REQUEST_DELETE */
 	enum verb verb;         /* known once it is resolved */
 	enum expect expect;
 	bool trusted;

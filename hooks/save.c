@@ -1,10 +1,10 @@
 /*
  * save.c - the order of a save. in_order() is the one place where it is written.
  *
- * A request becomes a change (change.c), a hook acts on it (act.c); what hooks and deleted parents cause becomes
- * further changes of the same list. Rows change here and nowhere else, and either all of them do or none. The
- * transaction is open from begin() to txn_commit; programs of pre_save and pre_delete that come before every other kind
- * of hook run before it, on a snapshot (run_early), so that nobody waits for them.
+ * A request becomes a change (change.c; relocate.c where names change), a hook acts on it (act.c); what hooks and
+ * deleted parents cause becomes further changes of the same list. Rows change here and nowhere else, and either all of
+ * them do or none. The transaction is open from begin() to txn_commit; programs of pre_save and pre_delete that come
+ * before every other kind of hook run before it, on a snapshot (run_early), so that nobody waits for them.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -22,25 +22,10 @@
 #include "change.h"
 #include "deleted.h"
 #include "event.h"
+#include "order.h"
 #include "plugin.h"
 #include "program.h"
 #include "tree.h"
-
-/* One call of save(). */
-struct order {
-	struct saving v;
-	const struct request *requests;
-	size_t n;
-	json_t **documents;       /* by request */
-	struct change **results;  /* by request: the change that stands for it */
-	struct change *early;     /* resolved on a snapshot, its first programs have run */
-	int64_t *planned;         /* saving.planned of those programs */
-	bool nothing;             /* the snapshot has the content already */
-	const struct request *at; /* being carried out: its text has the places of problems */
-	int64_t recorded;         /* the first program of after_commit; 0: there is none */
-	struct outcome *outcomes;
-	struct arena *outcomes_arena;
-};
 
 /* ---- 1. parse ---- */
 
@@ -239,8 +224,7 @@ static int begin(struct saving *v, struct err *e)
 	return result;
 }
 
-/* The record and what changes of what it embeds, in the order of the file; its pre hooks may edit what comes below. */
-static int prepare_tree(struct saving *v, struct change *c, struct err *e)
+int order_prepare(struct saving *v, struct change *c, struct err *e)
 {
 	if (pre_hooks(v, c, e) < 0)
 		return -e->code;
@@ -248,7 +232,7 @@ static int prepare_tree(struct saving *v, struct change *c, struct err *e)
 		struct change *child = c->children.of[i];
 		if (!child->changed || child->verb == VERB_DELETE)
 			continue;
-		if (change_add(v, child, e) < 0 || prepare_tree(v, child, e) < 0)
+		if (change_add(v, child, e) < 0 || order_prepare(v, child, e) < 0)
 			return -e->code;
 	}
 	return 0;
@@ -264,8 +248,7 @@ static int add_gone(struct saving *v, struct change *c, struct err *e)
 	return result;
 }
 
-/* What the change at `from` deletes, itself or of what it embeds, with all that goes with it; rows not yet. */
-static int prepare_deletes(struct saving *v, size_t from, size_t *first, struct err *e)
+int order_prepare_deletes(struct saving *v, size_t from, size_t *first, struct err *e)
 {
 	struct change *c = v->changes[from];
 	*first = c->verb == VERB_DELETE ? from : v->n;
@@ -289,8 +272,7 @@ static int apply_once(struct saving *v, struct change *c, struct err *e)
 	return c->changed && !c->applied && !c->handled ? apply(v, c, e) : 0;
 }
 
-/* Rows that go do so from the last to the first, and before others come, which may have their unique values. */
-static int apply_all(struct saving *v, size_t from, size_t first, size_t to, struct err *e)
+int order_apply(struct saving *v, size_t from, size_t first, size_t to, struct err *e)
 {
 	int result = 0;
 	for (size_t i = to; i-- > first && result == 0;)
@@ -305,9 +287,9 @@ static int carry_resolved(struct saving *v, size_t from, struct err *e)
 {
 	struct change *c = v->changes[from];
 	size_t first;
-	if ((c->verb != VERB_DELETE && prepare_tree(v, c, e) < 0) || prepare_deletes(v, from, &first, e) < 0)
+	if ((c->verb != VERB_DELETE && order_prepare(v, c, e) < 0) || order_prepare_deletes(v, from, &first, e) < 0)
 		return -e->code;
-	if (apply_all(v, from, first, v->n, e) < 0)
+	if (order_apply(v, from, first, v->n, e) < 0)
 		return -e->code;
 	return c->model->embedded && c->row ? tree_check_above(v, c->model, c->row, e) : 0;
 }
@@ -321,7 +303,7 @@ static int carry(struct saving *v, size_t from, struct err *e)
 	return post_hooks(v, from, e);
 }
 
-static int carry_change(struct order *o, struct change *c, struct err *e)
+int order_carry(struct order *o, struct change *c, struct err *e)
 {
 	if (!c || change_resolve(&o->v, c, e) < 0)
 		return -e->code;
@@ -329,94 +311,19 @@ static int carry_change(struct order *o, struct change *c, struct err *e)
 	return change_add(&o->v, c, e) < 0 ? -e->code : carry_resolved(&o->v, o->v.n - 1, e);
 }
 
-/* The record that has the new key goes. For whoever looks at its name there is a later version of it. */
-static int replace_target(struct order *o, const struct request *r, struct err *e)
-{
-	struct saving *v = &o->v;
-	struct stamp stamp;
-	if (store_get(v->conn, r->model, &r->new_key, &v->arena, NULL, &stamp, e) < 0 ||
-	    carry_change(o, change_new(v, r->model, REQUEST_DELETE, &r->new_key, e), e) < 0)
-		return -e->code;
-	return txn_keep_stamp(&v->txn, r->model, &r->new_key, &stamp, e);
-}
-
-/* The key changes; what had the new one goes, and its delete hooks run. */
-static int move_key(struct order *o, const struct request *r, struct change **result, struct err *e)
-{
-	struct saving *v = &o->v;
-	struct value *target = NULL;
-	struct change *c = *result = change_new(v, r->model, REQUEST_PUT, &r->key, e);
-	if (!c)
-		return -e->code;
-	if (value_equal(&r->key, &r->new_key)) {
-		c->row = arena_alloc(&v->arena, r->model->nfields * sizeof *c->row);
-		c->verb = VERB_REPLACE;
-		if (!c->row)
-			return err_nomem(e);
-		c->row[r->model->key->index] = r->key;
-		return 0;
-	}
-	c->new_key = r->new_key;
-	if (saving_read(v, r->model, &r->new_key, &target, e) < 0)
-		return -e->code;
-	if (target && r->expect == EXPECT_NONE)
-		return err_set(e, EEXIST, "%s exists already", record_path(&v->arena, r->model, &r->new_key));
-	if (!target && r->expect == EXPECT_RECORD)
-		return err_set(e, ENOENT, "%s does not exist", record_path(&v->arena, r->model, &r->new_key));
-	if (target && replace_target(o, r, e) < 0)
-		return -e->code;
-	return carry_change(o, c, e);
-}
-
-static int move_model(struct order *o, const struct request *r, struct change **result, struct err *e)
-{
-	struct saving *v = &o->v;
-	struct value *row = NULL;
-	if (saving_read(v, r->model, &r->key, &row, e) < 0)
-		return -e->code;
-	if (!row)
-		return err_set(e, ENOENT, "%s does not exist", record_path(&v->arena, r->model, &r->key));
-	struct change *c = *result = change_new(v, r->new_model, REQUEST_PUT, &r->new_key, e);
-	if (!c || !(c->document = tree_document(v, r->model, &r->key, row, e)))
-		return -e->code;
-	c->expect = r->expect;
-	c->trusted = r->trusted;
-	if (carry_change(o, c, e) < 0)
-		return -e->code;
-	return carry_change(o, change_new(v, r->model, REQUEST_DELETE, &r->key, e), e);
-}
-
-/* A deleted record comes back, and what was kept of it goes. */
-static int restore(struct order *o, const struct request *r, struct change **result, struct err *e)
-{
-	struct saving *v = &o->v;
-	int64_t serial;
-	struct change *c = *result = change_new(v, r->model, REQUEST_PUT, &r->new_key, e);
-	if (!c || deleted_restore(v, r, c, &serial, e) < 0)
-		return -e->code;
-	c->expect = r->expect;
-	if (carry_change(o, c, e) < 0)
-		return -e->code;
-	return txn_forget_deleted(&v->txn, r->model, serial, e);
-}
-
 static int carry_requests(struct order *o, struct err *e)
 {
 	for (size_t i = 0; i < o->n; i++) {
 		const struct request *r = o->at = &o->requests[i];
 		struct change **result = &o->results[i];
-		if (r->kind == REQUEST_MOVE) {
-			bool stays = !r->new_model || r->new_model == r->model;
-			if ((stays ? move_key : move_model)(o, r, result, e) < 0)
+		if (r->kind >= REQUEST_MOVE) {
+			if (relocate(o, r, result, e) < 0)
 				return -e->code;
-		} else if (r->kind == REQUEST_RESTORE) {
-			if (restore(o, r, result, e) < 0)
-				return -e->code;
-		} else {
-			*result = change_of_request(o, i, e);
-			if (carry_change(o, *result, e) < 0)
-				return -e->code;
+			continue;
 		}
+		*result = change_of_request(o, i, e);
+		if (order_carry(o, *result, e) < 0)
+			return -e->code;
 	}
 	o->at = o->n == 1 ? o->requests : NULL;
 	return 0;

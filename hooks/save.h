@@ -37,8 +37,9 @@ enum request_kind {
 	REQUEST_PUT,   /* the text is the record */
 	REQUEST_MERGE, /* the text is a merge patch; on a key without a record it is a create */
 	REQUEST_DELETE,
-	REQUEST_MOVE,   /* to new_key, and to another model when new_model is not NULL; replaces what is there */
-	REQUEST_RESTORE /* what is kept of the deleted record of the key, as new_key; replaces what is there */
+	REQUEST_MOVE,    /* to new_key, and to another model when new_model is not NULL; replaces what is there */
+	REQUEST_RESTORE, /* what is kept of the deleted record of the key, as new_key; replaces what is there */
+	REQUEST_EXCHANGE /* the records of key and new_key get each other's key */
 };
 enum expect { EXPECT_ANY, EXPECT_RECORD /* else ENOENT */, EXPECT_NONE /* else EEXIST */ };
 

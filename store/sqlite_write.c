@@ -146,6 +146,30 @@ int txn_delete(struct txn *t, const struct model *m, const struct value *key, st
 	return sqlite3_changes(t->conn->db) ? 0 : missing(m, key, e);
 }
 
+/* The next key is free and not used up; a file's key is a shorter text. */
+static int spare_key(struct conn *c, const struct model *m, struct arena *a, struct value *key, struct err *e)
+{
+	char text[LIMIT_NAME + 1];
+	if (model_integer_key(m))
+		return store_next_key(c, m, key, e);
+	memset(text, '-', sizeof text);
+	*key = value_text(arena_copy(a, text, sizeof text), sizeof text);
+	return key->text.data ? 0 : err_nomem(e);
+}
+
+int txn_set_aside(struct txn *t, const struct model *m, const struct value *key, struct arena *a, struct value *aside,
+		  struct err *e)
+{
+	struct value row[m->nfields];
+	int r = store_get(t->conn, m, key, a, row, NULL, e);
+	if (!r)
+		r = spare_key(t->conn, m, a, aside, e);
+	if (r)
+		return r;
+	row[m->key->index] = *aside;
+	return txn_update(t, m, key, row, e);
+}
+
 int txn_keep_stamp(struct txn *t, const struct model *m, const struct value *key, const struct stamp *stamp,
 		   struct err *e)
 {

@@ -141,6 +141,9 @@ int txn_insert(struct txn *t, const struct model *m, const struct value *row, st
 int txn_update(struct txn *t, const struct model *m, const struct value *key, const struct value *row, struct err *e);
 /* -ENOENT; -EBUSY when references forbid it, the sentence names one. */
 int txn_delete(struct txn *t, const struct model *m, const struct value *key, struct err *e);
+/* Gives the row a key that no other has, so that its own is free: *aside, in the arena. References follow. -ENOENT. */
+int txn_set_aside(struct txn *t, const struct model *m, const struct value *key, struct arena *a, struct value *aside,
+		  struct err *e);
 /* Number and times of a record that txn_delete took, for another that gets its key: they go on from there. */
 int txn_keep_stamp(struct txn *t, const struct model *m, const struct value *key, const struct stamp *stamp,
 		   struct err *e);

@@ -145,7 +145,7 @@ test_no_answer_without_a_save() {
 	remount
 	is "$(ls mnt/items/.answer)" ''
 	fails cat mnt/items/.answer/1.json
-	has "$(errno open mnt/items/.answer/1.json wct)" ENOENT
+	has "$(errno open mnt/items/.answer/1.json wct)" EPERM
 }
 
 test_an_answer_can_neither_be_written_nor_removed() {

@@ -1,0 +1,172 @@
+/*
+ * open.c - open(2): may they, and what the descriptor starts with; and the names that open creates.
+ */
+#include "open.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "scratch.h"
+#include "tree.h"
+
+static int wanted_by(int flags)
+{
+	static const int wanted[] = {[O_RDONLY] = R_OK, [O_WRONLY] = W_OK, [O_RDWR] = R_OK | W_OK};
+
+	return (flags & O_ACCMODE) <= O_RDWR ? wanted[flags & O_ACCMODE] : R_OK | W_OK;
+}
+
+static int open_scratch(struct mount *m, struct scratch *s, int flags, struct handle **out, struct err *e)
+{
+	int rc = flags & O_TRUNC ? scratch_truncate(m, s, 0, e) : 0;
+
+	if (rc == 0)
+		rc = handle_open_scratch(m, s, flags, out, e);
+	if (rc < 0)
+		scratch_put(m, s);
+	return rc;
+}
+
+static int open_record(struct mount *m, const struct actor *actor, fuse_ino_t ino, const struct node *node, int flags,
+		       struct handle **out, struct err *e)
+{
+	const struct model *model = mount_model(m, node->model);
+	buf_auto name = BUF_INIT;
+	arena_auto a = ARENA_INIT;
+	struct open_name unsaved;
+	struct value key;
+	int rc = mount_key(m, node, &a, &key, e);
+
+	if (rc == 0)
+		rc = record_name(model, &key, &name);
+	if (rc == 0)
+		rc = handle_open_record(m, actor, model, &key, buf_text(&name), ino, flags, true, out, e);
+	if (rc != -ENOENT || !handle_find(m, NULL, NULL, ino, &a, &unsaved) || !unsaved.named)
+		return rc;
+	err_release(e);
+	return handle_open_record(m, actor, unsaved.model, &unsaved.key, unsaved.name, ino, flags, false, out, e);
+}
+
+/* A file that is only read. */
+static int open_shown(struct mount *m, fuse_req_t req, fuse_ino_t ino, int flags, struct handle **out, struct err *e)
+{
+	struct node node = node_decode(ino);
+	struct actor actor = mount_actor(req);
+	buf_auto text = BUF_INIT;
+	struct stat st;
+
+	if ((flags & O_ACCMODE) != O_RDONLY)
+		return -EACCES;
+	int rc = tree_kind(node.kind)->show(m, &node, &actor, &st, &text, e);
+	return rc < 0 ? rc : handle_open_text(m, ino, flags, &text, out, e);
+}
+
+static int open_memory(struct mount *m, const struct actor *actor, fuse_ino_t ino, int flags, struct handle **out,
+		       struct err *e)
+{
+	struct scratch *s = scratch_get(m, ino);
+	arena_auto a = ARENA_INIT;
+	struct open_name name;
+
+	if (s)
+		return open_scratch(m, s, flags, out, e);
+	if (!handle_find(m, NULL, NULL, ino, &a, &name))
+		return -ENOENT;
+	int rc = handle_open_record(m, actor, name.model, &name.key, name.name, ino, flags, true, out, e);
+	if (rc != -ENOENT)
+		return rc;
+	err_release(e);
+	return handle_open_record(m, actor, name.model, &name.key, name.name, ino, flags, false, out, e);
+}
+
+/* Attributes that decide who may open; a record's are its model's, and need no look at the row. */
+static int open_attributes(struct mount *m, fuse_ino_t ino, const struct node *node, const struct actor *who,
+			   struct stat *st, struct err *e)
+{
+	const struct model *model = node->kind == NODE_RECORD ? mount_model(m, node->model) : NULL;
+
+	if (!model)
+		return mount_stat(m, ino, who, st, e);
+	*st = (struct stat){.st_mode = mount_record_mode(model), .st_uid = m->uid, .st_gid = m->gid};
+	return 0;
+}
+
+static bool model_is_frozen(const struct mount *m, const struct node *node)
+{
+	const struct model *model = mount_model(m, node->model);
+
+	return model && model->read_only;
+}
+
+int open_node(fuse_req_t req, fuse_ino_t ino, int flags, struct handle **out, struct err *e)
+{
+	struct mount *m = fuse_req_userdata(req);
+	struct node node = node_decode(ino);
+	struct actor actor = mount_actor(req);
+	struct stat st;
+	int rc = open_attributes(m, ino, &node, &actor, &st, e);
+
+	if (rc == 0)
+		rc = mount_may(req, &st, wanted_by(flags));
+	if (rc == 0 && node.kind == NODE_KEPT)
+		rc = mount_may_read(m, req, &node);
+	if (rc == 0 && ((flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC)))
+		rc = mount_may_change(m, req);
+	if (rc < 0)
+		return rc;
+	if (model_is_frozen(m, &node) && wanted_by(flags) & W_OK)
+		return -EROFS;
+	if (node.kind == NODE_RECORD)
+		return open_record(m, &actor, ino, &node, flags, out, e);
+	if (node.kind == NODE_MEMORY)
+		return open_memory(m, &actor, ino, flags, out, e);
+	if (node.kind == NODE_NEW)
+		return handle_open_new(m, &actor, mount_model(m, node.model), ino, flags, out, e);
+	return tree_kind(node.kind)->show ? open_shown(m, req, ino, flags, out, e) : -ENOENT;
+}
+
+static int create_record(struct mount *m, const struct actor *actor, const struct entry *entry, const char *name,
+			 int flags, struct handle **out, struct err *e)
+{
+	uint64_t ino;
+
+	if (entry->model->read_only)
+		return -EROFS;
+	if (!entry->valid) {
+		err_set(e, EBADMSG, "%s is no file name of a key of %s", name, entry->model->name);
+		mount_refused(m, actor, entry->model, name, NULL, e);
+		return -EBADMSG;
+	}
+	if (model_integer_key(entry->model))
+		ino = mount_record_ino(m, entry->model, entry->key.integer);
+	else
+		ino = node_memory(NODE_MEMORY, mount_next_serial(m));
+	return handle_open_record(m, actor, entry->model, &entry->key, name, ino, flags, false, out, e);
+}
+
+int open_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, int flags, struct handle **out,
+		struct err *e)
+{
+	struct mount *m = fuse_req_userdata(req);
+	struct actor actor = mount_actor(req);
+	arena_auto a = ARENA_INIT;
+	struct entry entry;
+	struct scratch *s;
+	int rc = mount_may_change(m, req);
+
+	if (rc == 0)
+		rc = dir_may(m, req, parent, W_OK | X_OK);
+	if (rc == 0)
+		rc = dir_find(m, parent, name, &actor, &a, &entry, e);
+	if (rc == 0 && node_decode(parent).kind != NODE_MODEL)
+		rc = -EPERM;
+	if (rc < 0)
+		return rc;
+	if (entry.kind != ENTRY_NONE) /* it came between the kernel's look-up and this request */
+		return flags & O_EXCL ? -EEXIST : open_node(req, entry.st.st_ino, flags, out, e);
+	if (entry.record_name)
+		return create_record(m, &actor, &entry, name, flags, out, e);
+	rc = scratch_create(m, entry.model, name, S_IFREG | (mode & 07777), &actor, &s, e);
+	return rc < 0 ? rc : open_scratch(m, s, flags & ~O_TRUNC, out, e);
+}

@@ -1,0 +1,43 @@
+/*
+ * tree.c - the table of all kinds.
+ */
+#include "tree.h"
+
+#include "answered.h"
+#include "deleted.h"
+#include "records.h"
+#include "rejected.h"
+#include "view.h"
+#include "waiting.h"
+
+#define MADE_DIRECTORY .find = view_find_in, .list = view_list
+#define MADE_FILE      .show = view_show
+
+static const struct kind kinds[NODE_KINDS] = {
+    [NODE_ROOT] = {.find = view_find_in, .list = view_list_root},
+    [NODE_ERRORS] = {MADE_FILE},
+    [NODE_ROOT_INFO] = {MADE_DIRECTORY},
+    [NODE_STATUS] = {MADE_FILE},
+    [NODE_CONF] = {MADE_FILE},
+    [NODE_ROOT_SCHEMA] = {MADE_FILE},
+    [NODE_AFTER] = {.find = waiting_find, .list = waiting_list},
+    [NODE_WAITING] = {.show = waiting_show, .remove = waiting_remove},
+
+    [NODE_MODEL] = {.find = records_find, .list = records_list},
+    [NODE_NEW] = {MADE_FILE},
+    [NODE_INFO] = {MADE_DIRECTORY},
+    [NODE_SCHEMA] = {MADE_FILE},
+    [NODE_COUNT] = {MADE_FILE},
+    [NODE_META] = {MADE_FILE},
+    [NODE_REJECTED] = {.find = rejected_find, .list = rejected_list, .own = true},
+    [NODE_REFUSED] = {.show = rejected_show, .remove = rejected_remove},
+    [NODE_ANSWER] = {.find = answered_find, .list = answered_list},
+    [NODE_ANSWERED] = {.show = answered_show},
+    [NODE_DELETED] = {.find = deleted_find, .list = deleted_list, .own = true},
+    [NODE_KEPT] = {.show = deleted_show, .remove = deleted_remove},
+};
+
+const struct kind *tree_kind(enum node_kind kind)
+{
+	return &kinds[kind];
+}

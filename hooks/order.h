@@ -1,0 +1,40 @@
+/*
+ * order.h - one call of save(), for the files that carry its requests out: save.c, and relocate.c for names.
+ */
+#ifndef ROWFS_ORDER_H
+#define ROWFS_ORDER_H
+
+#include "change.h"
+
+/* One call of save(). */
+struct order {
+	struct saving v;
+	const struct request *requests;
+	size_t n;
+	json_t **documents;       /* by request */
+	struct change **results;  /* by request: the change that stands for it */
+	struct change *early;     /* resolved on a snapshot, its first programs have run */
+	int64_t *planned;         /* saving.planned of those programs */
+	bool nothing;             /* the snapshot has the content already */
+	const struct request *at; /* being carried out: its text has the places of problems */
+	int64_t recorded;         /* the first program of after_commit; 0: there is none */
+	struct outcome *outcomes;
+	struct arena *outcomes_arena;
+};
+
+/* Carries a change out up to its rows, with all that belongs to it. NULL: an error is in *e. */
+int order_carry(struct order *o, struct change *c, struct err *e);
+
+/* The steps of order_carry, of the change at `from` in the list, which is resolved. */
+
+/* The record and what changes of what it embeds, in the order of the file; its pre hooks may edit what comes below. */
+int order_prepare(struct saving *v, struct change *c, struct err *e);
+/* What it deletes, itself or of what it embeds, with all that goes with it: from *first on; rows not yet. */
+int order_prepare_deletes(struct saving *v, size_t from, size_t *first, struct err *e);
+/* Rows that go do so from the last to the first, and before others come, which may have their unique values. */
+int order_apply(struct saving *v, size_t from, size_t first, size_t to, struct err *e);
+
+/* A request of REQUEST_MOVE and above: *result is the change that stands for it. */
+int relocate(struct order *o, const struct request *r, struct change **result, struct err *e);
+
+#endif
