@@ -122,6 +122,26 @@ static int check_expect(struct saving *v, const struct change *c, struct err *e)
 	return 0;
 }
 
+static int check_one(struct saving *v, const struct change *c, const char *supplied, const char *current, struct err *e)
+{
+	if (!supplied || strcmp(supplied, current) == 0)
+		return 0;
+	return err_checksum(e, record_path(&v->arena, c->model, &c->key), supplied, current);
+}
+
+/* Whoever says which version of the record a save was made for must be right, however it is said. */
+static int check_checksum(struct saving *v, const struct change *c, struct err *e)
+{
+	char current[CHECKSUM_SIZE];
+	const char *member = c->relation ? NULL : json_string_value(json_object_get(c->document, CHECKSUM_MEMBER));
+	if (!c->old || (!c->checksum && !member))
+		return 0;
+	int result = store_checksum(v->conn, c->model, &c->key, current, e);
+	if (result == 0)
+		result = check_one(v, c, c->checksum, current, e);
+	return result ? result : check_one(v, c, member, current, e);
+}
+
 int change_bind(struct saving *v, const struct change *c, const struct value *old, enum verb verb, bool trusted,
 		const json_t *document, struct value *row, struct err *e)
 {
@@ -219,6 +239,8 @@ int change_resolve(struct saving *v, struct change *c, struct err *e)
 	int result = c->key.kind == VALUE_NULL ? 0 : saving_read(v, c->model, &c->key, &c->old, e);
 	if (result == 0)
 		result = check_expect(v, c, e);
+	if (result == 0)
+		result = check_checksum(v, c, e);
 	if (result < 0)
 		return result;
 	if (c->kind != REQUEST_DELETE)

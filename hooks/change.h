@@ -59,6 +59,7 @@ struct change {
 	bool posted;    /* its post_save or post_delete hooks have run */
 	unsigned depth; /* hooks that caused it; 0: a request, or a cascade of one */
 	const struct change *cause; /* whose hook caused it; NULL: a request, or a cascade of one */
+	const char *checksum;       /* that the stored record must have; NULL: any */
 	const json_t *document;     /* NULL for a delete, a key change and a reference set to null */
 	struct value key;           /* in the database before the change; on a create the new one */
 	struct value new_key;       /* of a key change, else VALUE_NULL */

@@ -107,6 +107,7 @@ int deleted_restore(struct saving *v, const struct request *r, struct change *c,
 	if (!c->deleted)
 		return -e->code;
 	json_object_del(document, r->model->key->name);
+	json_object_del(document, CHECKSUM_MEMBER); /* of a version that is no more */
 	c->document = document;
 	c->trusted = true;
 	*serial = d.serial;

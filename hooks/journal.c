@@ -98,7 +98,14 @@ static void write_line(struct buf *b, uid_t uid, pid_t pid, const char *path, co
 			buf_char(b, ',');
 		add_problem(b, &e->problems[i]);
 	}
-	buf_str(b, "]}\n");
+	buf_char(b, ']');
+	if (*e->current) {
+		buf_str(b, ",\"checksum\":{\"current\":");
+		json_write_string(b, e->current, strlen(e->current));
+		add_text(b, "supplied", e->supplied);
+		buf_char(b, '}');
+	}
+	buf_str(b, "}\n");
 }
 
 static int64_t monotonic_ms(void)

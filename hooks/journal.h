@@ -17,8 +17,9 @@ int journal_new(struct journal **out);
 void journal_free(struct journal *j);
 /*
  * Adds one line:
- * {"time","uid","pid","comm","path","errno","message","problems":[{"pointer","line","column","message"}]}. comm is read
- * from /proc; pid 0 is the daemon itself. path is relative to the mount ("orders/7.json").
+ * {"time","uid","pid","comm","path","errno","message","problems":[{"pointer","line","column","message"}]}, and with a
+ * checksum that differs {"checksum":{"current","supplied"}}. comm is read from /proc; pid 0 is the daemon itself. path
+ * is relative to the mount ("orders/7.json").
  */
 void journal_add(struct journal *j, uid_t uid, pid_t pid, const char *path, const struct err *e);
 /* The same for a text that was refused to a program, which may want to remove the file now (journal_cleans_up). */

@@ -36,6 +36,7 @@ static int change_name(struct order *o, const struct request *r, struct change *
 		return 0;
 	}
 	c->new_key = r->new_key;
+	c->checksum = r->checksum;
 	if (saving_read(v, r->model, &r->new_key, &target, e) < 0)
 		return -e->code;
 	if (target && r->expect == EXPECT_NONE)
@@ -62,7 +63,10 @@ static int move_record(struct order *o, const struct request *r, struct change *
 	c->trusted = r->trusted;
 	if (order_carry(o, c, e) < 0)
 		return -e->code;
-	return order_carry(o, change_new(v, r->model, REQUEST_DELETE, &r->key, e), e);
+	struct change *source = change_new(v, r->model, REQUEST_DELETE, &r->key, e);
+	if (source)
+		source->checksum = r->checksum;
+	return order_carry(o, source, e);
 }
 
 /* A deleted record comes back, and what was kept of it goes. */
@@ -74,6 +78,7 @@ static int restore(struct order *o, const struct request *r, struct change **res
 	if (!c || deleted_restore(v, r, c, &serial, e) < 0)
 		return -e->code;
 	c->expect = r->expect;
+	c->checksum = r->checksum;
 	if (order_carry(o, c, e) < 0)
 		return -e->code;
 	return txn_forget_deleted(&v->txn, r->model, serial, e);

@@ -56,6 +56,7 @@ static struct change *change_of_request(struct order *o, size_t i, struct err *e
 		return NULL;
 	c->expect = r->expect;
 	c->trusted = r->trusted;
+	c->checksum = r->checksum;
 	c->document = o->documents[i];
 	return c;
 }
@@ -385,6 +386,22 @@ static int commit(struct order *o, struct err *e)
 
 /* ---- the order ---- */
 
+/* For who saves again from where this save ended; a snapshot has found that nothing changes when there is none open. */
+static int outcome_checksum(const struct order *o, const struct change *c, const struct request *r, struct outcome *out,
+			    struct err *e)
+{
+	err_auto why = ERR_INIT;
+	out->checksum[0] = '\0';
+	if (!r->checksum || c->verb == VERB_DELETE)
+		return 0;
+	if (!o->v.open) {
+		snprintf(out->checksum, sizeof out->checksum, "%s", r->checksum);
+		return 0;
+	}
+	int result = store_checksum(o->v.conn, c->model, change_key(c), out->checksum, &why);
+	return result < 0 && result != -ENOENT ? err_set(e, -result, "%s", why.text) : 0;
+}
+
 /* Before the commit, for there may be no memory for it. */
 static int fill_outcomes(const struct order *o, struct err *e)
 {
@@ -392,6 +409,8 @@ static int fill_outcomes(const struct order *o, struct err *e)
 		const struct change *c = o->results[i];
 		o->outcomes[i].verb = c->verb;
 		o->outcomes[i].changed = c->changed;
+		if (outcome_checksum(o, c, &o->requests[i], &o->outcomes[i], e) < 0)
+			return -e->code;
 		if (value_copy(o->outcomes_arena, change_key(c), &o->outcomes[i].key) < 0 ||
 		    answer_find(&o->v, c, o->n == 1, &o->outcomes[i], o->outcomes_arena) < 0)
 			return err_nomem(e);

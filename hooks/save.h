@@ -53,15 +53,22 @@ struct request {
 	const struct model *new_model;
 	struct value new_key;
 	bool trusted; /* the job runner: read-only fields may be set, hooks run */
+	/*
+	 * What store_checksum said of the record when it was read: where it has another one now, -EBUSY, found inside
+	 * the transaction. Not looked at where there is no record (expect says whether that may be). Of the record of
+	 * `key`; for RESTORE of the one that new_key has. NULL: any. A document's own `_checksum` is looked at besides.
+	 */
+	const char *checksum;
 };
 
 /* What became of a request. The key's text lies in the arena given to save. */
 struct outcome {
 	struct value key;
 	enum verb verb;
-	bool changed;                /* false: the content was equal, nothing happened */
-	const struct answer *answer; /* that mount.conf declares for it; NULL: the record itself answers */
-	struct value answer_key;     /* of the row that answers; VALUE_NULL: the save has made none */
+	bool changed;                 /* false: the content was equal, nothing happened */
+	char checksum[CHECKSUM_SIZE]; /* of the record as it is now, where the request had one; "" for a delete */
+	const struct answer *answer;  /* that mount.conf declares for it; NULL: the record itself answers */
+	struct value answer_key;      /* of the row that answers; VALUE_NULL: the save has made none */
 };
 
 /*

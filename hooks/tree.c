@@ -262,7 +262,7 @@ static int check_rows(struct saving *v, struct change *c, struct err *e)
 
 static int check_size(struct change *top, struct err *e)
 {
-	struct buf text = {.limit = LIMIT_RECORD};
+	struct buf text = {.limit = record_room(top->model)};
 	tree_write(&text, top, false, SHOW_FILE, 0, NULL);
 	bool failed = buf_failed(&text);
 	buf_release(&text);

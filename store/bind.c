@@ -87,8 +87,6 @@ static bool is_decoration(const struct binding *x, const char *name)
 {
 	static const char total[] = "_total";
 	size_t len = strlen(name), tail = sizeof total - 1;
-	if (x->bind->verb == VERB_CREATE && strcmp(name, "_checksum") == 0)
-		return true;
 	if (len <= tail || strcmp(name + len - tail, total) != 0)
 		return false;
 	for (size_t i = 0; i < x->model->nrelations; i++) {
@@ -407,8 +405,22 @@ static int bind_relation(struct binding *x, const struct relation *r, const json
 	return rc;
 }
 
+/* Whether it is the stored record's is for hooks/change.c; what is not stored yet has none. */
+static int bind_checksum(struct binding *x, const json_t *json)
+{
+	bool judged = x->bind->verb != VERB_CREATE;
+	if (judged && x->bind->by)
+		return err_problem(x->e, EBADMSG, pointer_to(x, CHECKSUM_MEMBER),
+				   "can only stand at the top of a file: an embedded record has none of its own");
+	if (judged && !json_is_string(json))
+		return err_problem(x->e, EBADMSG, pointer_to(x, CHECKSUM_MEMBER), "must be a string");
+	return 0;
+}
+
 static int bind_member(struct binding *x, const char *name, json_t *json)
 {
+	if (strcmp(name, CHECKSUM_MEMBER) == 0)
+		return bind_checksum(x, json);
 	const struct field *f = find_field(x, name);
 	if (f && f == x->bind->by)
 		return bind_parent(x, json);
@@ -430,7 +442,7 @@ static int check_text_size(struct binding *x)
 		texts += x->row[i].kind == VALUE_TEXT ? x->row[i].text.len : 0;
 	if (texts < LIMIT_RECORD / (2 * LIMIT_JSON_DEPTH + 2))
 		return 0;
-	struct buf text = {.limit = LIMIT_RECORD};
+	struct buf text = {.limit = record_room(x->model)};
 	record_close(&text, record_open(&text, x->model, x->row, SHOW_FILE, 0, NULL), 0);
 	bool failed = buf_failed(&text);
 	buf_release(&text);

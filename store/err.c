@@ -113,6 +113,15 @@ int err_nomem(struct err *e)
 	return err_set(e, ENOMEM, "there is not enough memory");
 }
 
+int err_checksum(struct err *e, const char *path, const char *supplied, const char *current)
+{
+	if (e->code)
+		return -e->code;
+	snprintf(e->supplied, sizeof e->supplied, "%s", supplied);
+	snprintf(e->current, sizeof e->current, "%s", current);
+	return err_set(e, EBUSY, "%.300s has changed since it was read: its checksum is another one now", path);
+}
+
 static void keep(struct err *e, const char *pointer, const char *fmt, va_list ap)
 {
 	struct problem p = {0};

@@ -19,12 +19,15 @@ struct problem {
 	int line, column; /* 1-based, bytes; 0 where unknown */
 };
 
+enum { ERR_CHECKSUM = 65 };
+
 struct err {
 	int code;       /* positive errno; 0: no error */
 	char text[512]; /* one sentence a user can act on */
 	struct problem *problems;
-	size_t nproblems; /* kept in problems */
-	size_t ntold;     /* of err_problem, kept or not */
+	size_t nproblems;                                   /* kept in problems */
+	size_t ntold;                                       /* of err_problem, kept or not */
+	char supplied[ERR_CHECKSUM], current[ERR_CHECKSUM]; /* of a record that has changed; else "" */
 };
 
 #define ERR_INIT                                                                                                       \
@@ -36,6 +39,8 @@ struct err {
 /* Sets code and sentence unless *e is filled already. Returns the negative code that stands in *e. */
 int err_set(struct err *e, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 int err_nomem(struct err *e);
+/* -EBUSY: the record at the path has the current checksum, the save was meant for the supplied one. */
+int err_checksum(struct err *e, const char *path, const char *supplied, const char *current);
 
 /*
  * Adds a problem of a document; the sentence of *e is made of the first one ("/units: is required") plus "(and N

@@ -57,6 +57,7 @@ struct relation {
 	const struct model *child;
 	const struct field *by; /* the child's reference to this model */
 	long limit;             /* shown at most */
+	bool in_checksum;       /* its member counts for the parent's checksum */
 };
 /* Part of the parent's file: written, validated, hooked and committed with it. */
 static inline bool relation_embeds(const struct relation *r)
@@ -118,6 +119,7 @@ struct model {
 	bool embedded;       /* by another model */
 	struct queue *queue; /* NULL: not a queue */
 	bool read_only, hidden;
+	bool checksum_in_file;        /* its files have a member _checksum */
 	mode_t mode, dir_mode;        /* default 0644, 0755 */
 	const struct directive *conf; /* its block, for hooks/hook.h */
 };

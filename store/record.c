@@ -42,6 +42,18 @@ void record_member(struct buf *b, const char *name, size_t before, int indent)
 	buf_add(b, ": ", indent < 0 ? 1 : 2);
 }
 
+void record_checksum(struct buf *b, const char *checksum, size_t before)
+{
+	record_member(b, CHECKSUM_MEMBER, before, 0);
+	json_write_string(b, checksum, strlen(checksum));
+}
+
+size_t record_room(const struct model *m)
+{
+	const size_t member = sizeof ",\n  : \"\"" - 1 + sizeof "\"" CHECKSUM_MEMBER "\"" - 1 + CHECKSUM_SIZE - 1;
+	return LIMIT_RECORD - 1 - (m->checksum_in_file ? member : 0);
+}
+
 void record_close(struct buf *b, size_t members, int indent)
 {
 	if (members > 0 && indent >= 0) {

@@ -68,6 +68,14 @@ size_t record_open(struct buf *b, const struct model *m, const struct value *row
 void record_member(struct buf *b, const char *name, size_t before, int indent);
 void record_close(struct buf *b, size_t members, int indent);
 
+/* The member `_checksum` that closes the file of a model with `checksum in-file`. */
+enum { CHECKSUM_SIZE = 65 }; /* 64 digits and a NUL */
+#define CHECKSUM_MEMBER "_checksum"
+void record_checksum(struct buf *b, const char *checksum, size_t before);
+/* How long the text of the other members may be, so that the file is no longer than LIMIT_RECORD, its newline included.
+ */
+size_t record_room(const struct model *m);
+
 /*
  * The file name of a key (percent-encoding of / % control bytes and a leading dot, then ".json") and back.
  * record_name: -ENAMETOOLONG over LIMIT_NAME. record_key: -ENOENT where the name is not the canonical name of a key

@@ -90,6 +90,7 @@ static const struct directive_rule rules[] = {
     {"answer", ANY_MODEL, 4, SIZE_MAX, BLOCK_NONE, true, "answer VERB... with MODEL FIELD...", NULL},
     {"embeds-many", ANY_MODEL, 3, 3, BLOCK_NONE, true, "embeds-many CHILD by FIELD", NULL},
     {"embeds-one", ANY_MODEL, 3, 3, BLOCK_NONE, true, "embeds-one CHILD by FIELD", NULL},
+    {"checksum", ANY_MODEL, 0, SIZE_MAX, BLOCK_NONE, false, "checksum [in-file] [with CHILD...]", NULL},
     {"read-only", ANY_MODEL, 0, 0, BLOCK_NONE, false, "read-only", read_flag},
     {"hidden", ANY_MODEL, 0, 0, BLOCK_NONE, false, "hidden", read_flag},
     {"mode", ANY_MODEL, 1, 1, BLOCK_NONE, false, "mode 0640", read_mode},
@@ -99,7 +100,6 @@ static const struct directive_rule rules[] = {
     {"timeout", LEVEL_QUEUE, 1, 1, BLOCK_NONE, false, "timeout 10m", read_queue_setting},
     {"attempts", LEVEL_QUEUE, 1, 1, BLOCK_NONE, false, "attempts N", read_queue_setting},
     {"backoff", LEVEL_QUEUE, 1, 1, BLOCK_NONE, false, "backoff 30s", read_queue_setting},
-    {"checksum", ANY_MODEL, LATER},
     {"history", ANY_MODEL, LATER},
     {"owner", ANY_MODEL, LATER},
     {"visible", ANY_MODEL, LATER},
@@ -214,6 +214,7 @@ static void second_pass(struct reader *r)
 	for (size_t i = 0; i < r->s->nmodels && !r->nomem; i++) {
 		r->model = &r->s->models[i];
 		read_relations(r);
+		read_checksum(r);
 		read_answers(r);
 	}
 	check_embedding(r);

@@ -287,6 +287,48 @@ void read_relations(struct reader *r)
 			read_relation(r, d, (enum relation_kind)relation_kind(d));
 }
 
+/* ---- checksums ---- */
+
+static void count_for_checksum(struct reader *r, const struct word *w)
+{
+	const struct model *m = r->model;
+	size_t i = 0;
+
+	while (i < m->nrelations && strcmp(m->relations[i].child->name, w->text) != 0)
+		i++;
+	if (i == m->nrelations)
+		conf_mistake(r->c, w, "'%s' has no relation '%s'; checksum with takes embedded and has-one children",
+			     m->name, w->text);
+	else if (m->relations[i].kind == HAS_MANY)
+		conf_mistake(r->c, w, "'%s' is a has-many list, which can't be part of a checksum", w->text);
+	else if (m->relations[i].in_checksum)
+		conf_mistake(r->c, w, "'%s' stands here already", w->text);
+	else
+		m->relations[i].in_checksum = true;
+}
+
+void read_checksum(struct reader *r)
+{
+	const struct directive *d = r->model->conf->children;
+	size_t at = 1;
+
+	while (d && strcmp(d->words[0].text, "checksum") != 0)
+		d = d->next;
+	if (!d)
+		return;
+	r->model->checksum_in_file = d->nwords > at && strcmp(d->words[at].text, "in-file") == 0;
+	at += r->model->checksum_in_file;
+	if (at == d->nwords)
+		return;
+	if (strcmp(d->words[at].text, "with") != 0)
+		conf_mistake(r->c, &d->words[at], "'%s' belongs here",
+			     at == 1 ? "in-file' or 'with CHILD" : "with CHILD");
+	else if (at + 1 == d->nwords)
+		conf_mistake(r->c, &d->words[at], "'with' needs the name of a child");
+	for (at++; at < d->nwords; at++)
+		count_for_checksum(r, &d->words[at]);
+}
+
 /* ---- embedding ---- */
 
 static const struct word *embeds_word(const struct model *m, const struct relation *relation)

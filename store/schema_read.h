@@ -72,6 +72,8 @@ void read_flag(struct reader *r, const struct directive *d);
 void keep_fields(struct reader *r, const struct directive *d);
 /* Second pass, after all fields: r->model's has-many, has-one, embeds-many and embeds-one. */
 void read_relations(struct reader *r);
+/* And what `checksum` says of them. */
+void read_checksum(struct reader *r);
 /* After the relations of all models: what is embedded must not embed what embeds it. */
 void check_embedding(struct reader *r);
 /* NULL where none has the word's name: a mistake then. */

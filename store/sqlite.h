@@ -227,8 +227,14 @@ void problem_at(struct err *e, int code, const char *field, const char *fmt, ...
 /* All keys that the statement returns in its first column. */
 int stmt_keys(struct conn *c, sqlite3_stmt *stmt, struct arena *a, struct value **keys, size_t *n, struct err *e);
 
+/* sqlite_row.c: the columns of a statement that begins with $C, and of one that goes on with $s, $M. */
+void stmt_row(sqlite3_stmt *stmt, const struct model *m, struct value *row);
+void stmt_stamp(sqlite3_stmt *stmt, const struct model *m, struct stamp *stamp);
+/* The statement stands on the row afterwards; the caller resets it. -ENOENT. */
+int row_find(struct conn *c, const struct model *m, const struct value *key, sqlite3_stmt **out, struct err *e);
+
 /* sqlite_embed.c: the member's value; what grows far beyond LIMIT_RECORD is left unfinished. */
-int embedded_show(struct conn *c, const struct relation *relation, const struct value *key, struct buf *out,
+int embedded_show(struct conn *c, const struct relation *relation, const struct value *key, int indent, struct buf *out,
 		  struct err *e);
 
 /* sqlite_text.c */

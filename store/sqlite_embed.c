@@ -10,12 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void read_row(sqlite3_stmt *stmt, const struct model *m, struct value *row)
-{
-	for (size_t i = 0; i < m->nfields; i++)
-		row[i] = column_value(stmt, (int)i);
-}
-
 /* Stands before the first record. */
 static int open_embedded(struct conn *c, const struct relation *relation, const struct value *key, sqlite3_stmt **out,
 			 struct err *e)
@@ -29,34 +23,41 @@ static int open_embedded(struct conn *c, const struct relation *relation, const 
 /* ---- as text ---- */
 
 static int show_relation(struct conn *c, const struct relation *relation, const struct value *key, struct buf *out,
-			 int depth, struct err *e);
+			 int indent, struct err *e);
 
-static int show_record(struct conn *c, const struct relation *relation, sqlite3_stmt *stmt, struct buf *out, int depth,
+static int below(int indent)
+{
+	return indent < 0 ? -1 : indent + 1;
+}
+
+static int show_record(struct conn *c, const struct relation *relation, sqlite3_stmt *stmt, struct buf *out, int indent,
 		       struct err *e)
 {
 	const struct model *m = relation->child;
 	struct value row[m->nfields];
-	read_row(stmt, m, row);
-	size_t members = record_open(out, m, row, SHOW_FILE, depth, relation->by);
+	stmt_row(stmt, m, row);
+	size_t members = record_open(out, m, row, SHOW_FILE, indent, relation->by);
 	for (size_t i = 0; i < m->nrelations; i++) {
 		if (!relation_embeds(&m->relations[i]))
 			continue;
-		record_member(out, m->relations[i].child->name, members++, depth);
-		int r = show_relation(c, &m->relations[i], &row[m->key->index], out, depth + 1, e);
+		record_member(out, m->relations[i].child->name, members++, indent);
+		int r = show_relation(c, &m->relations[i], &row[m->key->index], out, below(indent), e);
 		if (r < 0)
 			return r;
 	}
-	record_close(out, members, depth);
+	record_close(out, members, indent);
 	return 0;
 }
 
-static void line(struct buf *out, int depth)
+static void line(struct buf *out, int indent)
 {
+	if (indent < 0)
+		return;
 	buf_char(out, '\n');
-	buf_fill(out, ' ', (size_t)depth * 2);
+	buf_fill(out, ' ', (size_t)indent * 2);
 }
 
-static int show_list(struct conn *c, const struct relation *relation, sqlite3_stmt *stmt, struct buf *out, int depth,
+static int show_list(struct conn *c, const struct relation *relation, sqlite3_stmt *stmt, struct buf *out, int indent,
 		     struct err *e)
 {
 	int r;
@@ -64,39 +65,39 @@ static int show_list(struct conn *c, const struct relation *relation, sqlite3_st
 	buf_char(out, '[');
 	while ((r = stmt_step(c, stmt, e)) > 0 && out->len <= 2 * LIMIT_RECORD) {
 		buf_str(out, comma);
-		line(out, depth + 1);
-		r = show_record(c, relation, stmt, out, depth + 1, e);
+		line(out, below(indent));
+		r = show_record(c, relation, stmt, out, below(indent), e);
 		if (r < 0)
 			return r;
 		comma = ",";
 	}
 	if (*comma)
-		line(out, depth);
+		line(out, indent);
 	buf_char(out, ']');
 	return r < 0 ? r : 0;
 }
 
-/* depth: of the member. */
+/* indent: of the member's value. */
 static int show_relation(struct conn *c, const struct relation *relation, const struct value *key, struct buf *out,
-			 int depth, struct err *e)
+			 int indent, struct err *e)
 {
 	stmt_auto *stmt = NULL;
 	int r = open_embedded(c, relation, key, &stmt, e);
 	if (r < 0)
 		return r;
 	if (relation_many(relation))
-		return show_list(c, relation, stmt, out, depth, e);
+		return show_list(c, relation, stmt, out, indent, e);
 	r = stmt_step(c, stmt, e);
 	if (r > 0)
-		return show_record(c, relation, stmt, out, depth, e);
+		return show_record(c, relation, stmt, out, indent, e);
 	buf_str(out, "null");
 	return r;
 }
 
-int embedded_show(struct conn *c, const struct relation *relation, const struct value *key, struct buf *out,
+int embedded_show(struct conn *c, const struct relation *relation, const struct value *key, int indent, struct buf *out,
 		  struct err *e)
 {
-	return show_relation(c, relation, key, out, 1, e);
+	return show_relation(c, relation, key, out, indent, e);
 }
 
 /* ---- as rows ---- */

@@ -1,8 +1,8 @@
 /*
- * sqlite_row.c - reading: rows, records as text with their relations, cursors, and what a row must satisfy.
+ * sqlite_row.c - reading: rows, cursors, and what a row must satisfy.
  *
- * Every function takes a reader's snapshot or the write transaction. Records are printed straight from the columns of
- * the statement; only store_get and lists of keys copy. What a record embeds is sqlite_embed.c's.
+ * Every function takes a reader's snapshot or the write transaction. Records as text are sqlite_show.c's, what a record
+ * embeds is sqlite_embed.c's.
  */
 #include "sqlite.h"
 
@@ -16,13 +16,13 @@ static int not_found(const struct model *m, const struct value *key, struct err 
 	return err_set(e, ENOENT, "%s has no record %.100s", m->name, buf_text(&name));
 }
 
-static void read_row(sqlite3_stmt *stmt, const struct model *m, struct value *row)
+void stmt_row(sqlite3_stmt *stmt, const struct model *m, struct value *row)
 {
 	for (size_t i = 0; i < m->nfields; i++)
 		row[i] = column_value(stmt, (int)i);
 }
 
-static void read_stamp(sqlite3_stmt *stmt, const struct model *m, struct stamp *stamp)
+void stmt_stamp(sqlite3_stmt *stmt, const struct model *m, struct stamp *stamp)
 {
 	int first = (int)m->nfields;
 	if (stamp)
@@ -30,8 +30,7 @@ static void read_stamp(sqlite3_stmt *stmt, const struct model *m, struct stamp *
 					sqlite3_column_int64(stmt, first + 2)};
 }
 
-/* The statement stands on the row afterwards; the caller resets it. */
-static int find_row(struct conn *c, const struct model *m, const struct value *key, sqlite3_stmt **out, struct err *e)
+int row_find(struct conn *c, const struct model *m, const struct value *key, sqlite3_stmt **out, struct err *e)
 {
 	int r = conn_statement(c, m, ROW_GET, NULL, out, e);
 	if (r)
@@ -45,7 +44,7 @@ int store_get(struct conn *c, const struct model *m, const struct value *key, st
 	      struct stamp *stamp, struct err *e)
 {
 	stmt_auto *stmt = NULL;
-	int r = find_row(c, m, key, &stmt, e);
+	int r = row_find(c, m, key, &stmt, e);
 	if (r)
 		return r;
 	for (size_t i = 0; row && i < m->nfields; i++) {
@@ -53,7 +52,7 @@ int store_get(struct conn *c, const struct model *m, const struct value *key, st
 		if (value_copy(a, &v, &row[i]))
 			return err_nomem(e);
 	}
-	read_stamp(stmt, m, stamp);
+	stmt_stamp(stmt, m, stamp);
 	return 0;
 }
 
@@ -72,167 +71,6 @@ int store_key_of(struct conn *c, const struct model *m, int64_t serial, struct a
 		return r;
 	struct value v = column_value(stmt, 0);
 	return value_copy(a, &v, key) ? err_nomem(e) : 0;
-}
-
-/* ---- records as text ---- */
-
-static int count_children(struct conn *c, const struct relation *relation, const struct value *key, int64_t *out,
-			  struct err *e)
-{
-	stmt_auto *stmt = NULL;
-	int r = conn_statement(c, relation->child, FIELD_COUNT, relation->by, &stmt, e);
-	if (r)
-		return r;
-	bind_value(stmt, 1, key);
-	r = stmt_step(c, stmt, e);
-	*out = r > 0 ? sqlite3_column_int64(stmt, 0) : 0;
-	return r < 0 ? r : 0;
-}
-
-static void line(struct buf *out, int depth)
-{
-	buf_char(out, '\n');
-	buf_fill(out, ' ', (size_t)depth * 2);
-}
-
-static void show_child(struct buf *out, const struct relation *relation, sqlite3_stmt *stmt, int depth)
-{
-	struct value row[relation->child->nfields];
-	read_row(stmt, relation->child, row);
-	size_t members = record_open(out, relation->child, row, SHOW_FILE, depth, relation->by);
-	record_close(out, members, depth);
-}
-
-static int show_one(struct conn *c, const struct relation *relation, const struct value *key, struct buf *out,
-		    struct err *e)
-{
-	stmt_auto *stmt = NULL;
-	int r = conn_statement(c, relation->child, FIELD_SHOWN, relation->by, &stmt, e);
-	if (r)
-		return r;
-	bind_value(stmt, 1, key);
-	sqlite3_bind_int(stmt, 2, 1);
-	r = stmt_step(c, stmt, e);
-	if (r > 0)
-		show_child(out, relation, stmt, 1);
-	if (r == 0)
-		buf_str(out, "null");
-	return r < 0 ? r : 0;
-}
-
-static int show_list(struct conn *c, const struct relation *relation, const struct value *key, long limit,
-		     struct buf *out, long *shown, struct err *e)
-{
-	stmt_auto *stmt = NULL;
-	int r = conn_statement(c, relation->child, FIELD_SHOWN, relation->by, &stmt, e);
-	if (r)
-		return r;
-	bind_value(stmt, 1, key);
-	sqlite3_bind_int64(stmt, 2, limit);
-	buf_char(out, '[');
-	*shown = 0;
-	while ((r = stmt_step(c, stmt, e)) > 0) {
-		buf_str(out, (*shown)++ ? "," : "");
-		line(out, 2);
-		show_child(out, relation, stmt, 2);
-	}
-	if (*shown)
-		line(out, 1);
-	buf_char(out, ']');
-	return r;
-}
-
-/* limit: of the relation, or less where the text would become too long. Returns the number of members written. */
-static int show_many(struct conn *c, const struct relation *relation, const struct value *key, long limit,
-		     size_t before, struct buf *out, struct err *e)
-{
-	long shown;
-	int64_t total = 0;
-	int r = show_list(c, relation, key, limit, out, &shown, e);
-	if (!r && shown == limit)
-		r = count_children(c, relation, key, &total, e);
-	if (r)
-		return r;
-	if (total <= shown)
-		return 1;
-	buf_auto name = BUF_INIT;
-	buf_printf(&name, "%s_total", relation->child->name);
-	record_member(out, buf_text(&name), before + 1, 0);
-	buf_printf(out, "%lld", (long long)total);
-	return 2;
-}
-
-/* All that is embedded is shown, has-many as far as the limit allows. Returns the number of members written. */
-static int show_relation(struct conn *c, const struct relation *relation, const struct value *key, unsigned shorter,
-			 size_t members, struct buf *out, struct err *e)
-{
-	record_member(out, relation->child->name, members, 0);
-	if (relation->kind == HAS_MANY)
-		return show_many(c, relation, key, relation->limit >> shorter, members, out, e);
-	int r =
-	    relation_embeds(relation) ? embedded_show(c, relation, key, out, e) : show_one(c, relation, key, out, e);
-	return r < 0 ? r : 1;
-}
-
-/* *lists tells the most children of a list that were allowed; 0: there was nothing to shorten. */
-static int show_relations(struct conn *c, const struct model *m, const struct value *key, unsigned shorter,
-			  size_t members, struct buf *out, long *longest, struct err *e)
-{
-	*longest = 0;
-	for (size_t i = 0; i < m->nrelations; i++) {
-		const struct relation *relation = &m->relations[i];
-		long limit = relation->kind == HAS_MANY ? relation->limit >> shorter : 0;
-		int r = show_relation(c, relation, key, shorter, members, out, e);
-		if (r < 0)
-			return r;
-		members += (size_t)r;
-		*longest = limit > *longest ? limit : *longest;
-	}
-	record_close(out, members, 0);
-	buf_char(out, '\n');
-	return 0;
-}
-
-static int too_long(const struct model *m, const struct value *key, struct err *e)
-{
-	buf_auto name = BUF_INIT;
-	value_plain(&name, m->key->type, key);
-	return err_set(e, EFBIG, "%s %.100s and what it embeds have a text of more than %d bytes", m->name,
-		       buf_text(&name), LIMIT_RECORD);
-}
-
-static int show_row(struct conn *c, const struct model *m, sqlite3_stmt *stmt, const struct value *key, struct buf *out,
-		    struct err *e)
-{
-	struct value row[m->nfields];
-	size_t start = out->len, members;
-	long longest;
-	int r;
-	read_row(stmt, m, row);
-	members = record_open(out, m, row, SHOW_FILE, 0, NULL);
-	size_t fields_end = out->len;
-	for (unsigned shorter = 0;; shorter++) {
-		r = show_relations(c, m, key, shorter, members, out, &longest, e);
-		if (r || buf_failed(out) || longest == 0 || out->len - start <= LIMIT_RECORD)
-			break;
-		buf_resize(out, fields_end);
-	}
-	if (r)
-		return r;
-	if (m->embeds && out->len - start > LIMIT_RECORD)
-		return too_long(m, key, e);
-	return buf_failed(out) ? err_nomem(e) : 0;
-}
-
-int store_show(struct conn *c, const struct model *m, const struct value *key, struct buf *out, struct stamp *stamp,
-	       struct err *e)
-{
-	stmt_auto *stmt = NULL;
-	int r = find_row(c, m, key, &stmt, e);
-	if (r)
-		return r;
-	read_stamp(stmt, m, stamp);
-	return show_row(c, m, stmt, key, out, e);
 }
 
 /* ---- lists ---- */

@@ -87,6 +87,13 @@ int store_key_of(struct conn *c, const struct model *m, int64_t serial, struct a
 int store_show(struct conn *c, const struct model *m, const struct value *key, struct buf *out, struct stamp *stamp,
 	       struct err *e);
 
+/*
+ * The record's checksum: SHA-256, in lower-case digits, of what its file shows as one line with a newline at its end,
+ * without `_checksum` and those relations that mount.conf's `checksum with` does not name. -ENOENT.
+ */
+int store_checksum(struct conn *c, const struct model *m, const struct value *key, char out[CHECKSUM_SIZE],
+		   struct err *e);
+
 /* Records in order of serial (for integer keys: of the key), from the first above `after`. */
 struct cursor;
 int cursor_open(struct cursor **out, struct conn *c, const struct model *m, int64_t after, struct err *e);
