@@ -56,6 +56,7 @@ struct change {
 	bool edited;    /* by a pre_save hook: the store must check the row again */
 	bool applied;   /* its row has changed */
 	bool handled;   /* by an apply hook: the row is not changed */
+	bool dangling;  /* refers to what was not there when it was checked (saving.lenient) */
 	bool posted;    /* its post_save or post_delete hooks have run */
 	unsigned depth; /* hooks that caused it; 0: a request, or a cascade of one */
 	const struct change *cause; /* whose hook caused it; NULL: a request, or a cascade of one */
@@ -88,6 +89,12 @@ struct kept {
 	struct kept *next;
 };
 
+/* What the staged rows of one transaction that is prepared need besides their connection (staged.h). */
+struct staging {
+	struct txn *txn;     /* in which they lie; NULL: in none yet */
+	int64_t provisional; /* keys that were given for a while */
+};
+
 /* One save. */
 struct saving {
 	struct saver *saver;
@@ -104,6 +111,9 @@ struct saving {
 	struct change **index; /* of a cascade: open addressing by model and key */
 	size_t nindex, index_room;
 	struct kept *kept;
+	struct staging *staged;       /* rows are only staged, and no hook runs; NULL: they are saved */
+	bool lenient;                 /* references are judged at the end */
+	const struct change *failing; /* whose hook or reference refused the save; NULL: no one's */
 	int64_t *planned; /* by model index: above the keys given to new embedded records; NULL: there are none */
 	struct arena arena;
 };
@@ -118,6 +128,9 @@ int saving_read(struct saving *v, const struct model *m, const struct value *key
 /* Untrusted, of any key. NULL: no memory. */
 struct change *change_new(struct saving *v, const struct model *m, enum request_kind kind, const struct value *key,
 			  struct err *e);
+/* store_check of the change's row; what has a unique value may yield it. */
+int saving_check(struct saving *v, struct change *c, const struct value *old, store_yields *yields, void *data,
+		 struct err *e);
 /* The next key that no change of this saving has been given. */
 int saving_next_key(struct saving *v, const struct model *m, struct value *key, struct err *e);
 /* A row, of zeroes without `from`. NULL: no memory. */
@@ -150,6 +163,14 @@ int change_cascade(struct saving *v, size_t from, struct err *e);
 int change_resolve_child(struct saving *v, struct change *c, struct err *e);
 /* Inserts, updates or deletes the row. */
 int change_apply(struct saving *v, struct change *c, struct err *e);
+/* -EBUSY where somebody still refers to what the change has deleted, and its delete is restricted by that. */
+int change_check_free(struct saving *v, const struct change *c, struct err *e);
+/*
+ * The way of save() for one request up to its rows, which are staged on the connection. *document is the request's,
+ * with the keys that new embedded records were given: the caller's; NULL without one.
+ */
+int save_staged(struct saver *s, const struct actor *actor, const struct request *request, struct conn *conn,
+		struct staging *staging, struct outcome *outcome, json_t **document, struct arena *a, struct err *e);
 /* Carries what the hook has caused until now (save.c); for kinds whose hooks see it at once. */
 int saving_carry_caused(struct saving *v, struct err *e);
 /* True when both stand for the same step from the same stored row. */

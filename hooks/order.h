@@ -20,6 +20,9 @@ struct order {
 	int64_t recorded;         /* the first program of after_commit; 0: there is none */
 	struct outcome *outcomes;
 	struct arena *outcomes_arena;
+	struct report *report; /* NULL: nobody asks */
+	size_t *starts;        /* by request: how many changes there were before it; those that were carried out */
+	size_t carried;        /* requests that were */
 };
 
 /* Carries a change out up to its rows, with all that belongs to it. NULL: an error is in *e. */

@@ -79,6 +79,17 @@ struct outcome {
 int save(struct saver *s, const struct actor *actor, const struct request *requests, size_t n, struct outcome *outcomes,
 	 struct arena *a, struct err *e);
 
+/* The text of an answer: fields of a row, the record's file, or null. -ENOENT when the row is gone. */
+int answer_write(struct conn *c, const struct model *m, const struct outcome *outcome, struct buf *out, struct err *e);
+
+/* What several requests in one save tell besides. */
+struct report {
+	size_t failed;       /* the request that was refused; n: no single one was */
+	struct buf *answers; /* n: what each answers, or would have answered before another one was refused; empty: none */
+};
+int save_all(struct saver *s, const struct actor *actor, const struct request *requests, size_t n,
+	     struct outcome *outcomes, struct report *report, struct arena *a, struct err *e);
+
 /* True when the process belongs to a program that the save pipeline waits for: its writes to the mount get EDEADLK. */
 bool saver_waits_for(struct saver *s, pid_t pid);
 

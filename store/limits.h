@@ -29,6 +29,7 @@ enum {
 	LIMIT_HOOK_DEPTH = 16,          /* hooks that save, whose hooks save, ... */
 	LIMIT_AFTER = 8,                /* programs of after_commit at once */
 	LIMIT_CHANGES = 100000,         /* changes in one transaction */
+	LIMIT_STAGED_BYTES = 64 << 20,  /* texts in the transactions that a user prepares, each; its answers */
 	LIMIT_ENV_VALUE = 4096,         /* a field in a program's environment */
 	LIMIT_HAS_MANY = 100,           /* children shown unless `limit` says otherwise */
 	LIMIT_READERS = 16,             /* reading database connections */

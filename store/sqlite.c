@@ -198,7 +198,7 @@ sqlite3_stmt **conn_slot(struct conn *c, const struct model *m, enum statement s
 	return *model ? &(*model)[slot] : NULL;
 }
 
-static int begin_snapshot(struct conn *c, struct err *e)
+int conn_snapshot(struct conn *c, struct err *e)
 {
 	if (c->begun || c == &c->store->writer)
 		return 0;
@@ -210,7 +210,7 @@ static int begin_snapshot(struct conn *c, struct err *e)
 int conn_statement(struct conn *c, const struct model *m, enum statement statement, const struct field *f,
 		   sqlite3_stmt **out, struct err *e)
 {
-	int r = begin_snapshot(c, e);
+	int r = conn_snapshot(c, e);
 	if (r)
 		return r;
 	sqlite3_stmt **slot = conn_slot(c, m, statement, f);

@@ -104,7 +104,7 @@ struct conn {
 	sqlite3_stmt *pending[PENDING_STATEMENTS];
 	sqlite3_stmt ***models; /* by model index, then slot; NULL until used */
 	struct conn *next;      /* in the pool */
-	bool *staged;           /* by model index: its name stands for a view here (sqlite_stage.c); NULL: none does */
+	char *staged;           /* by model index: its name stands for a view here (sqlite_stage.c); NULL: none does */
 	int64_t staged_serial;  /* the last one given to a staged row */
 };
 
@@ -206,6 +206,8 @@ int conn_open(struct conn *c, struct store *s, const char *path, int flags, int 
 void conn_close(struct conn *c);
 /* Finalizes the model's statements. */
 void conn_forget(struct conn *c, const struct model *m);
+/* Begins a reader's snapshot unless it has begun. */
+int conn_snapshot(struct conn *c, struct err *e);
 int conn_exec(struct conn *c, const char *sql, struct err *e);
 int conn_control(struct conn *c, enum control control, struct err *e);
 int conn_prepare(struct conn *c, const char *sql, sqlite3_stmt **out, struct err *e);

@@ -14,6 +14,9 @@
 /* Numbers of staged rows that are not stored yet; stored ones count from 1. */
 #define FIRST_SERIAL (KEY_MAX / 2)
 
+/* Whether the model has its table and view; one that is new goes with what was staged since stage_begin. */
+enum { STAGED_NONE, STAGED_KEPT, STAGED_NEW };
+
 static const char *const table = "CREATE TEMP TABLE $G ($K $y PRIMARY KEY, ";
 static const char *const times = "rowfs_serial INTEGER, rowfs_mtime INTEGER, rowfs_ctime INTEGER, "
 				 "rowfs_gone INTEGER);\nCREATE INDEX temp.$g ON $G (rowfs_serial);\n";
@@ -94,7 +97,7 @@ int stage_prepare(struct conn *c, const struct model *m, struct err *e)
 	if (r)
 		return r;
 	conn_forget(c, m);
-	c->staged[m->index] = true;
+	c->staged[m->index] = STAGED_NEW;
 	return 0;
 }
 
@@ -102,7 +105,7 @@ static int drop(struct conn *c, const struct model *m, struct err *e)
 {
 	buf_auto sql = BUF_INIT;
 	conn_forget(c, m);
-	c->staged[m->index] = false;
+	c->staged[m->index] = STAGED_NONE;
 	sql_text(&sql, c->store, m, NULL, "DROP VIEW IF EXISTS temp.$T; DROP TABLE IF EXISTS temp.$G");
 	return buf_failed(&sql) ? err_nomem(e) : conn_exec(c, buf_text(&sql), e);
 }
@@ -121,11 +124,25 @@ int stage_discard(struct conn *c, struct err *e)
 
 int stage_begin(struct conn *c, struct err *e)
 {
-	return conn_exec(c, "SAVEPOINT rowfs_stage", e);
+	int r = conn_snapshot(c, e);
+	return r ? r : conn_exec(c, "SAVEPOINT rowfs_stage", e);
+}
+
+/* What was made since then is there no more when it is taken back. */
+static void settle_tables(struct conn *c, bool keep)
+{
+	for (size_t i = 0; c->staged && i < c->store->schema->nmodels; i++) {
+		if (c->staged[i] != STAGED_NEW)
+			continue;
+		c->staged[i] = keep ? STAGED_KEPT : STAGED_NONE;
+		if (!keep)
+			conn_forget(c, &c->store->schema->models[i]);
+	}
 }
 
 int stage_end(struct conn *c, bool keep, struct err *e)
 {
+	settle_tables(c, keep);
 	return conn_exec(c, keep ? "RELEASE rowfs_stage" : "ROLLBACK TO rowfs_stage; RELEASE rowfs_stage", e);
 }
 

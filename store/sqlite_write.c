@@ -220,7 +220,7 @@ static int run_with_key(struct txn *t, const struct model *m, enum statement sta
 	return write_row(t->conn, m, stmt, rows, e);
 }
 
-static int raise_counter(struct txn *t, const struct model *m, struct value *key, struct err *e)
+int txn_take_key(struct txn *t, const struct model *m, struct value *key, struct err *e)
 {
 	int rows = 0;
 	int r = store_next_key(t->conn, m, key, e);
@@ -238,7 +238,7 @@ int store_reserve_key(struct store *s, const struct model *m, struct value *key,
 	int r = txn_begin(s, &t, e);
 	if (r)
 		return r;
-	r = raise_counter(&t, m, &next, e);
+	r = txn_take_key(&t, m, &next, e);
 	if (r) {
 		txn_rollback(&t);
 		return r;

@@ -120,8 +120,9 @@ int store_children(struct conn *c, const struct model *child, const struct field
 int store_check(struct conn *c, const struct model *m, const struct value *old, const struct value *row, struct err *e);
 /* The same, where a unique value is free if its holder is one that the transaction is about to take it from. */
 typedef bool store_yields(void *data, const struct model *m, const struct value *key, const struct field *f);
+/* With dangling, a reference to what is not there sets it and is no problem. */
 int store_check_among(struct conn *c, const struct model *m, const struct value *old, const struct value *row,
-		      store_yields *yields, void *data, struct err *e);
+		      store_yields *yields, void *data, bool *dangling, struct err *e);
 
 /* ---- writing ---- */
 
@@ -132,13 +133,16 @@ struct txn {
 };
 
 int txn_begin(struct store *s, struct txn *t, struct err *e);
+/* While it is on, references are judged at txn_commit, and txn_delete forbids nothing. Off before the transaction ends. */
+int txn_defer_references(struct txn *t, bool on, struct err *e);
 /* Returns when the group is durable. On failure nothing of this transaction is stored. */
 int txn_commit(struct txn *t, struct err *e);
 void txn_rollback(struct txn *t);
 
 /* The key that the next create without one gets; integer keys only, else -EBADMSG. Uses up nothing. */
 int store_next_key(struct conn *c, const struct model *m, struct value *key, struct err *e);
-/* Takes the next key for good, in its own durable transaction. */
+/* Takes the next key, for good if the transaction is committed; or in its own durable transaction. */
+int txn_take_key(struct txn *t, const struct model *m, struct value *key, struct err *e);
 int store_reserve_key(struct store *s, const struct model *m, struct value *key, struct err *e);
 
 /* Key in the row; constraints that store_check should have found are mapped to the same errors. Raises the key counter.
@@ -195,7 +199,7 @@ int stage_open(struct store *s, struct conn **out, struct err *e);
 void stage_close(struct conn *c); /* NULL is fine */
 /* Ends the snapshot; what is staged stays. Nothing for a write transaction's. */
 void stage_rest(struct conn *c);
-/* Makes room for rows of the model. Before stage_begin: what happens behind it may be taken back. */
+/* Makes room for rows of the model. */
 int stage_prepare(struct conn *c, const struct model *m, struct err *e);
 int stage_begin(struct conn *c, struct err *e);
 /* Keeps what was staged since stage_begin, or takes it back. */

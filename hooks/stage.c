@@ -1,0 +1,486 @@
+/*
+ * stage.c - a transaction that is being prepared: its requests, what they make of the rows, and their one save.
+ *
+ * Steps are requests in the order in which they came. A table finds the last step of each record; a further document
+ * for the record is laid over that step's where nothing in between can tell the difference (may_compose).
+ *
+ *   OPEN --stage_commit--> COMMITTING --refused--> OPEN, or --committed--> COMMITTED; any --stage_abort--> GONE
+ *
+ * Invariants: steps do not change while COMMITTING. The connection shows the stored rows with all steps done. A step
+ * has the checksum that its record had before the first step for it.
+ */
+#include "stage.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../store/json.h"
+#include "../store/limits.h"
+#include "change.h"
+#include "compose.h"
+#include "steps.h"
+
+enum state { OPEN, COMMITTING, COMMITTED, GONE };
+
+struct stage {
+	struct saver *saver;
+	struct conn *conn;
+	struct txn txn; /* inside which it is */
+	bool inside, trusted;
+	struct staging staging;
+	pthread_mutex_t lock; /* guards what follows, and the connection */
+	enum state state;
+	bool aborted; /* while it is being committed */
+	struct steps steps;
+};
+
+/* ---- from start to end ---- */
+
+static int new_stage(struct stage **out, struct saver *s, struct err *e)
+{
+	struct stage *g = calloc(1, sizeof *g);
+	if (!g)
+		return err_nomem(e);
+	g->saver = s;
+	pthread_mutex_init(&g->lock, NULL);
+	*out = g;
+	return 0;
+}
+
+int stage_new(struct stage **out, struct saver *s, bool trusted, struct err *e)
+{
+	if (new_stage(out, s, e) < 0)
+		return -e->code;
+	(*out)->trusted = trusted;
+	return 0;
+}
+
+int stage_new_inside(struct stage **out, struct saver *s, struct txn *t, struct err *e)
+{
+	if (new_stage(out, s, e) < 0)
+		return -e->code;
+	struct stage *g = *out;
+	g->inside = g->trusted = true;
+	g->txn = *t;
+	g->conn = t->conn;
+	g->staging.txn = &g->txn;
+	return 0;
+}
+
+/* With the lock. */
+static void drop_rows(struct stage *g)
+{
+	err_auto ignored = ERR_INIT;
+	if (g->inside && g->conn)
+		stage_discard(g->conn, &ignored);
+	else
+		stage_close(g->conn);
+	g->conn = NULL;
+}
+
+/* With the lock. */
+static void drop(struct stage *g)
+{
+	g->state = GONE;
+	drop_rows(g);
+	steps_release(&g->steps);
+}
+
+void stage_abort(struct stage *g)
+{
+	pthread_mutex_lock(&g->lock);
+	if (g->state == COMMITTING)
+		g->aborted = true;
+	else
+		drop(g);
+	pthread_mutex_unlock(&g->lock);
+}
+
+void stage_free(struct stage *g)
+{
+	if (!g)
+		return;
+	stage_abort(g);
+	pthread_mutex_destroy(&g->lock);
+	free(g);
+}
+
+/* ---- reading ---- */
+
+/* The connection is opened when it is first needed: most programs never look. */
+static int connect(struct stage *g, struct err *e)
+{
+	if (g->state == GONE)
+		return err_set(e, ENOENT, "the transaction has ended");
+	return g->conn ? 0 : stage_open(g->saver->store, &g->conn, e);
+}
+
+struct conn *stage_read_begin(struct stage *g, struct err *e)
+{
+	pthread_mutex_lock(&g->lock);
+	if (connect(g, e) == 0)
+		return g->conn;
+	pthread_mutex_unlock(&g->lock);
+	return NULL;
+}
+
+void stage_read_end(struct stage *g)
+{
+	if (!g->inside)
+		stage_rest(g->conn);
+	pthread_mutex_unlock(&g->lock);
+}
+
+bool stage_committed(struct stage *g)
+{
+	pthread_mutex_lock(&g->lock);
+	bool committed = g->state == COMMITTED;
+	pthread_mutex_unlock(&g->lock);
+	return committed;
+}
+
+size_t stage_size(struct stage *g)
+{
+	pthread_mutex_lock(&g->lock);
+	size_t n = g->steps.n;
+	pthread_mutex_unlock(&g->lock);
+	return n;
+}
+
+/* ---- staging ---- */
+
+static int may_stage(const struct stage *g, struct err *e)
+{
+	if (g->state == COMMITTING)
+		return err_set(e, EBUSY, "the transaction is being committed");
+	if (g->state == COMMITTED)
+		return err_set(e, EROFS, "the transaction has been committed; make a new one");
+	return g->state == GONE ? err_set(e, ENOENT, "the transaction has ended") : 0;
+}
+
+/* What the record is before its first step; "" where there is none. */
+static int stored_checksum(struct stage *g, const struct model *m, const struct value *key, char out[CHECKSUM_SIZE],
+			   struct err *e)
+{
+	err_auto why = ERR_INIT;
+	out[0] = '\0';
+	if (g->inside || key->kind == VALUE_NULL || steps_find(&g->steps, m, key))
+		return 0;
+	struct conn *c = store_read_begin(g->saver->store, e);
+	if (!c)
+		return -e->code;
+	int result = store_checksum(c, m, key, out, &why);
+	store_read_end(c);
+	return result < 0 && result != -ENOENT ? err_set(e, -result, "%s", why.text) : 0;
+}
+
+/* A record whose file is part of another one, or has such parts, may change by a step for the other one. */
+static bool is_simple(const struct model *m)
+{
+	return !m->embeds && !m->embedded;
+}
+
+static bool may_compose(const struct stage *g, const struct step *last, const struct request *r, bool exists)
+{
+	return last && exists && (r->kind == REQUEST_PUT || r->kind == REQUEST_MERGE) && last->kind <= REQUEST_MERGE &&
+	       (is_simple(r->model) || last == steps_last(&g->steps));
+}
+
+/* The document of the later request becomes that of both. */
+static int compose(struct step *last, const struct request *r, json_t *document, json_t **out, struct err *e)
+{
+	json_t *first = NULL;
+	int result = json_read(last->text, last->len, &first, e);
+	if (result < 0)
+		return result;
+	if (r->kind == REQUEST_PUT) {
+		result = compose_put(r->model, first, document);
+		json_decref(first);
+		*out = json_incref(document);
+	} else {
+		result = compose_merge(r->model, first, last->kind == REQUEST_PUT, document);
+		*out = first;
+	}
+	return result < 0 ? err_nomem(e) : 0;
+}
+
+/* Without what it says of a version: that was looked at. */
+static int print(json_t *document, struct buf *text, struct err *e)
+{
+	json_object_del(document, CHECKSUM_MEMBER);
+	json_write(text, document, -1);
+	return buf_failed(text) ? err_nomem(e) : 0;
+}
+
+struct staged_request {
+	const struct request *request;
+	const struct outcome *outcome;
+	json_t *document;
+	char checksum[CHECKSUM_SIZE];
+	bool existed; /* in the transaction, before */
+};
+
+static int compose_step(struct stage *g, struct step *last, const struct staged_request *x, struct err *e)
+{
+	buf_auto text = BUF_INIT;
+	json_scope *both = NULL;
+	if (compose(last, x->request, x->document, &both, e) < 0 || print(both, &text, e) < 0)
+		return -e->code;
+	return steps_rewrite(&g->steps, last, x->request->kind == REQUEST_PUT ? REQUEST_PUT : last->kind, &text, e);
+}
+
+static int add_step(struct stage *g, const struct staged_request *x, struct err *e)
+{
+	buf_auto text = BUF_INIT;
+	struct request r = *x->request;
+	if (x->document && print(x->document, &text, e) < 0)
+		return -e->code;
+	r.trusted = g->trusted;
+	r.text = x->document ? buf_text(&text) : NULL;
+	r.len = text.len;
+	r.checksum = *x->checksum ? x->checksum : NULL;
+	if (r.kind <= REQUEST_MERGE) {
+		r.key = x->outcome->key;
+		r.expect = x->existed ? EXPECT_RECORD : EXPECT_NONE;
+	}
+	return steps_add(&g->steps, &r, e);
+}
+
+/* Made here and gone again, with nothing that went with it: as if it had never been. */
+static bool cancels(const struct stage *g, const struct step *last, const struct request *r)
+{
+	struct reference_iter at = {0, 0};
+	const struct model *child;
+	return last && r->kind == REQUEST_DELETE && last->kind <= REQUEST_MERGE && last->expect == EXPECT_NONE &&
+	       is_simple(r->model) && !schema_next_reference(g->saver->schema, r->model, &at, &child);
+}
+
+static int record(struct stage *g, const struct staged_request *x, struct err *e)
+{
+	const struct request *r = x->request;
+	struct step *last = steps_find(&g->steps, r->model, &x->outcome->key);
+	if (!x->outcome->changed)
+		return 0;
+	if (may_compose(g, last, r, x->existed))
+		return compose_step(g, last, x, e);
+	if (cancels(g, last, r)) {
+		steps_cancel(&g->steps, last);
+		return 0;
+	}
+	return add_step(g, x, e);
+}
+
+static int stage_locked(struct stage *g, const struct actor *actor, const struct request *request,
+			struct outcome *outcome, struct arena *a, struct err *e)
+{
+	struct request r = *request;
+	struct staged_request x = {.request = request, .outcome = outcome};
+	const struct value *key = r.kind == REQUEST_RESTORE ? &r.new_key : &r.key;
+	if (may_stage(g, e) < 0 || connect(g, e) < 0 || steps_room(&g->steps, r.len, e) < 0 ||
+	    stored_checksum(g, r.model, key, x.checksum, e) < 0)
+		return -e->code;
+	r.trusted = g->trusted;
+	int result = save_staged(g->saver, actor, &r, g->conn, &g->staging, outcome, &x.document, a, e);
+	if (result == 0) {
+		outcome->answer = NULL;
+		outcome->answer_key = outcome->key;
+		x.existed = outcome->verb != VERB_CREATE;
+		result = record(g, &x, e);
+	}
+	json_decref(x.document);
+	return result;
+}
+
+int stage_save(struct stage *g, const struct actor *actor, const struct request *request, struct outcome *outcome,
+	       struct arena *a, struct err *e)
+{
+	pthread_mutex_lock(&g->lock);
+	int result = stage_locked(g, actor, request, outcome, a, e);
+	if (!g->inside && g->conn)
+		stage_rest(g->conn);
+	pthread_mutex_unlock(&g->lock);
+	return result;
+}
+
+int stage_reserve_key(struct stage *g, const struct model *m, struct value *key, struct err *e)
+{
+	struct saving v = {.saver = g->saver, .staged = &g->staging};
+	pthread_mutex_lock(&g->lock);
+	int result = may_stage(g, e);
+	if (result == 0)
+		result = connect(g, e);
+	v.conn = g->conn;
+	if (result == 0)
+		result = saving_next_key(&v, m, key, e);
+	if (!g->inside && g->conn)
+		stage_rest(g->conn);
+	pthread_mutex_unlock(&g->lock);
+	saving_release(&v);
+	return result;
+}
+
+/* ---- the commit ---- */
+
+static const char *const methods[] = {
+    [REQUEST_PUT] = "put",   [REQUEST_MERGE] = "patch",     [REQUEST_DELETE] = "delete",
+    [REQUEST_MOVE] = "move", [REQUEST_RESTORE] = "restore", [REQUEST_EXCHANGE] = "exchange",
+};
+static const char *const done[] = {
+    [VERB_CREATE] = "created", [VERB_REPLACE] = "replaced", [VERB_PATCH] = "patched", [VERB_DELETE] = "deleted"};
+
+struct commit {
+	struct step **steps;
+	struct request *requests;
+	struct outcome *outcomes;
+	struct report report;
+	size_t n;
+	struct arena arena;
+};
+
+/* Those that are not cancelled. */
+static int collect(struct stage *g, struct commit *c, struct err *e)
+{
+	size_t n = g->steps.n;
+	c->steps = arena_alloc(&c->arena, (n + 1) * sizeof(struct step *));
+	c->requests = arena_alloc(&c->arena, (n + 1) * sizeof *c->requests);
+	c->outcomes = arena_alloc(&c->arena, (n + 1) * sizeof *c->outcomes);
+	c->report.answers = arena_alloc(&c->arena, (n + 1) * sizeof *c->report.answers);
+	if (!c->steps || !c->requests || !c->outcomes || !c->report.answers)
+		return err_nomem(e);
+	for (size_t i = 0; i < n; i++) {
+		if (g->steps.of[i]->cancelled)
+			continue;
+		c->steps[c->n] = g->steps.of[i];
+		c->requests[c->n++] = steps_request(g->steps.of[i], g->trusted);
+	}
+	return 0;
+}
+
+static void write_text(struct buf *b, const char *name, const char *text)
+{
+	buf_printf(b, ",\"%s\":", name);
+	json_write_string(b, text, strlen(text));
+}
+
+static void write_key(struct buf *b, const struct model *m, const struct value *key)
+{
+	buf_str(b, ",\"key\":");
+	value_write(b, m->key->type, key, -1);
+}
+
+/* A record's text on one line: its line breaks and what they indent stand between its members. */
+static void write_answer(struct buf *b, const struct buf *answer)
+{
+	if (answer->len == 0 || buf_failed(answer))
+		return;
+	buf_str(b, ",\"answer\":");
+	for (size_t i = 0; i < answer->len; i++) {
+		if (answer->data[i] != '\n')
+			buf_char(b, answer->data[i]);
+		else
+			while (i + 1 < answer->len && answer->data[i + 1] == ' ')
+				i++;
+	}
+}
+
+void stage_write_error(struct buf *b, const struct err *why)
+{
+	buf_str(b, ",\"error\":{\"errno\":");
+	const char *name = err_name(err_clamp(why->code));
+	json_write_string(b, name ? name : "EIO", strlen(name ? name : "EIO"));
+	write_text(b, "message", why->text);
+	buf_str(b, ",\"problems\":[");
+	for (size_t i = 0; i < why->nproblems; i++) {
+		buf_str(b, i ? ",{\"pointer\":" : "{\"pointer\":");
+		json_write_string(b, why->problems[i].pointer, strlen(why->problems[i].pointer));
+		write_text(b, "message", why->problems[i].text);
+		buf_char(b, '}');
+	}
+	buf_char(b, ']');
+	if (*why->current) {
+		write_text(b, "supplied", why->supplied);
+		write_text(b, "current", why->current);
+	}
+	buf_char(b, '}');
+}
+
+static void write_change(struct buf *b, struct commit *c, size_t i, const struct err *why)
+{
+	const struct step *step = c->steps[i];
+	const struct model *m = step->new_model ? step->new_model : step->model;
+	bool committed = why->code == 0;
+	const struct value *key = committed ? &c->outcomes[i].key : step->new_key.kind ? &step->new_key : &step->key;
+	const char *status = committed               ? done[c->outcomes[i].verb]
+			     : i == c->report.failed ? "failed"
+			     : i < c->report.failed  ? "not committed"
+						     : "skipped";
+	if (committed && !c->outcomes[i].changed)
+		status = "unchanged";
+	buf_str(b, i ? ",\n  {\"path\":" : "\n  {\"path\":");
+	const char *path = record_path(&c->arena, m, key);
+	json_write_string(b, path, strlen(path));
+	write_text(b, "method", methods[step->kind]);
+	write_text(b, "status", step->kind == REQUEST_MOVE && committed ? "moved" : status);
+	write_key(b, m, key);
+	write_answer(b, &c->report.answers[i]);
+	if (!committed && i == c->report.failed)
+		stage_write_error(b, why);
+	buf_char(b, '}');
+}
+
+static void write_report(struct buf *b, struct commit *c, const struct err *why)
+{
+	buf_str(b, why->code ? "{\"status\":\"refused\"" : "{\"status\":\"committed\"");
+	if (why->code && c->report.failed >= c->n)
+		stage_write_error(b, why);
+	buf_str(b, ",\"changes\":[");
+	for (size_t i = 0; i < c->n; i++)
+		write_change(b, c, i, why);
+	buf_str(b, c->n ? "\n]}\n" : "]}\n");
+}
+
+/* The sentence names the record, which the error of ctl does not. */
+static int refuse(struct commit *c, struct err *why, struct err *e)
+{
+	struct step *step = c->report.failed < c->n ? c->steps[c->report.failed] : NULL;
+	if (step && *why->current)
+		memcpy(step->current, why->current, sizeof step->current);
+	if (!step)
+		return err_set(e, why->code, "%s", why->text);
+	return err_set(e, why->code, "%s: %s", record_path(&c->arena, step->model, &step->key), why->text);
+}
+
+/* With the lock. What was staged is stored now, or is as it was. */
+static void settle(struct stage *g, bool committed)
+{
+	if (committed || g->aborted)
+		drop(g);
+	g->state = g->aborted ? GONE : committed ? COMMITTED : OPEN;
+}
+
+int stage_commit(struct stage *g, const struct actor *actor, struct buf *answer, struct err *e)
+{
+	struct commit c = {0};
+	err_auto why = ERR_INIT;
+	pthread_mutex_lock(&g->lock);
+	int result = may_stage(g, e);
+	if (result == 0)
+		result = collect(g, &c, e);
+	if (result == 0)
+		g->state = COMMITTING;
+	pthread_mutex_unlock(&g->lock);
+	if (result == 0) {
+		result = c.n ? save_all(g->saver, actor, c.requests, c.n, c.outcomes, &c.report, &c.arena, &why) : 0;
+		write_report(answer, &c, &why);
+		pthread_mutex_lock(&g->lock);
+		if (result < 0)
+			refuse(&c, &why, e);
+		settle(g, result == 0);
+		pthread_mutex_unlock(&g->lock);
+	}
+	for (size_t i = 0; i < c.n; i++)
+		buf_release(&c.report.answers[i]);
+	arena_release(&c.arena);
+	return result;
+}
