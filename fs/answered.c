@@ -29,7 +29,7 @@ struct answers {
 int answer_print(struct mount *m, const struct model *model, const struct outcome *outcome, struct buf *out,
 		 struct err *e)
 {
-	struct conn *c = store_read_begin(m->store, e);
+	struct conn *c = mount_read_begin(m, e);
 
 	if (!c)
 		return -e->code;

@@ -22,7 +22,7 @@ static void fill_stat(const struct mount *m, const struct model *model, const st
 static int get(struct mount *m, const struct model *model, const struct value *key, int64_t serial, struct arena *a,
 	       struct deleted *out, struct err *e)
 {
-	struct conn *c = model ? store_read_begin(m->store, e) : NULL;
+	struct conn *c = model ? mount_read_begin(m, e) : NULL;
 
 	if (!c)
 		return model ? -e->code : -ENOENT;
@@ -56,7 +56,7 @@ int deleted_list(struct listing *l, const struct node *dir, off_t off, struct er
 	arena_auto a = ARENA_INIT;
 	struct deleted *kept;
 	size_t n = 0;
-	struct conn *c = model ? store_read_begin(l->m->store, e) : NULL;
+	struct conn *c = model ? mount_read_begin(l->m, e) : NULL;
 
 	if (!c)
 		return model ? -e->code : -ENOENT;

@@ -12,6 +12,7 @@
 
 #include "answered.h"
 #include "scratch.h"
+#include "tree.h"
 
 bool handle_writes(const struct handle *h)
 {
@@ -102,7 +103,7 @@ static int set_key(struct handle *h, const struct value *key, struct err *e)
 
 static int show(struct mount *m, const struct model *model, const struct value *key, struct buf *out, struct err *e)
 {
-	struct conn *c = store_read_begin(m->store, e);
+	struct conn *c = mount_read_begin(m, e);
 
 	if (!c)
 		return -e->code;
@@ -114,7 +115,7 @@ static int show(struct mount *m, const struct model *model, const struct value *
 static int must_exist(struct mount *m, const struct model *model, const struct value *key, struct err *e)
 {
 	arena_auto a = ARENA_INIT;
-	struct conn *c = store_read_begin(m->store, e);
+	struct conn *c = mount_read_begin(m, e);
 
 	if (!c)
 		return -e->code;
@@ -181,9 +182,10 @@ int handle_open_scratch(struct mount *m, struct scratch *s, int flags, struct ha
 	return 0;
 }
 
-int handle_open_text(struct mount *m, uint64_t ino, int flags, struct buf *text, struct handle **out, struct err *e)
+int handle_open_text(struct mount *m, enum node_kind kind, uint64_t ino, int flags, struct buf *text,
+		     struct handle **out, struct err *e)
 {
-	struct handle *h = new_handle(NODE_MEMORY, ino, NULL, flags, 0);
+	struct handle *h = new_handle(kind, ino, NULL, flags, 0);
 
 	if (!h)
 		return err_nomem(e);
@@ -280,7 +282,7 @@ static int save_draft(struct mount *m, struct handle *h, const struct actor *act
 		draft_saved(&h->draft);
 		return 0;
 	}
-	rc = save(m->saver, actor, &request, 1, &outcome, &a, e);
+	rc = mount_save(m, actor, &request, &outcome, &a, e);
 	if (rc < 0) {
 		draft_refused(&h->draft, err_clamp(e->code));
 		return rc;
@@ -320,6 +322,8 @@ int handle_write(struct mount *m, struct handle *h, const struct actor *actor, c
 {
 	if (h->scratch)
 		return scratch_write(m, h->scratch, data, len, h->flags & O_APPEND ? -1 : offset, e);
+	if (tree_kind(h->kind)->write)
+		return tree_kind(h->kind)->write(m, actor, data, len, e);
 	pthread_mutex_lock(&h->lock);
 	int rc = write_draft(m, h, actor, data, len, offset, e);
 	pthread_mutex_unlock(&h->lock);
@@ -341,7 +345,7 @@ static int sync_draft(struct mount *m, struct handle *h, const struct actor *act
 
 int handle_sync(struct mount *m, struct handle *h, const struct actor *actor, struct err *e)
 {
-	if (h->scratch || !handle_writes(h))
+	if (h->scratch || !handle_writes(h) || tree_kind(h->kind)->write)
 		return 0;
 	pthread_mutex_lock(&h->lock);
 	int rc = sync_draft(m, h, actor, e);
@@ -382,6 +386,8 @@ int handle_truncate(struct mount *m, struct handle *h, int64_t size, struct err 
 
 	if (h->scratch)
 		return scratch_truncate(m, h->scratch, size, e);
+	if (tree_kind(h->kind)->write)
+		return 0;
 	pthread_mutex_lock(&h->lock);
 	h->told = false;
 	if (h->draft.mode == DRAFT_APPEND && size > 0 && size <= LIMIT_RECORD)
@@ -414,7 +420,7 @@ int64_t handle_length(struct handle *h)
 static int reserve_key(struct mount *m, struct handle *h, struct err *e)
 {
 	struct value key;
-	int rc = store_reserve_key(m->store, h->model, &key, e);
+	int rc = mount_reserve_key(m, h->model, &key, e);
 
 	if (rc < 0)
 		return rc;

@@ -8,14 +8,17 @@
  *     1<<60 | id                          a program of after_commit that waits, .after/ID.json
  *     1<<61 | serial                      a scratch file, or a record that was never saved yet, numbered in memory
  *     1<<61 | list<<56 | serial           another file in memory: NODE_REFUSED, NODE_ANSWERED
- *     1<<62 | model<<48 | serial          a record; serial is the key of an integer model (at most KEY_MAX)
- *     3<<61 | model<<48 | serial          a deleted record, by the serial of what is kept of it
+ *     3<<60 | hash                        whatever it is, inside a transaction: its number there is kept in memory
+ * while the kernel knows it (transaction.h) 1<<62 | model<<48 | serial          a record; serial is the key of an
+ * integer model (at most KEY_MAX) 3<<61 | model<<48 | serial          a deleted record, by the serial of what is kept
+ * of it
  *
  * model is the number that the store keeps for the model's name, so that it outlives changes of mount.conf.
  */
 #ifndef ROWFS_NODE_H
 #define ROWFS_NODE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "../store/limits.h"
@@ -38,6 +41,11 @@ enum node_kind {
 	NODE_ROOT_SCHEMA, /* .info/schema.json */
 	NODE_DELETED,     /* MODEL/.deleted/ */
 	NODE_AFTER,       /* .after/ */
+	NODE_TXN,         /* .txn/ */
+	NODE_RUN,         /* .txn/.run */
+	NODE_CTL,         /* .txn/NAME/ctl */
+	NODE_TXN_ANSWER,  /* .txn/NAME/answer.json */
+	NODE_INSIDE,      /* .txn/NAME/, only as a parent in view.c: inside, it is the root */
 	NODE_MADE_END,    /* kinds above are made by rowfs */
 	NODE_WAITING,     /* .after/ID.json */
 	NODE_RECORD,
@@ -81,6 +89,16 @@ static inline uint64_t node_record(unsigned model, int64_t serial)
 static inline uint64_t node_deleted(unsigned model, int64_t serial)
 {
 	return UINT64_C(3) << 61 | (uint64_t)model << KEY_BITS | ((uint64_t)serial & KEY_MAX);
+}
+
+static inline bool node_is_inside(uint64_t ino)
+{
+	return ino >> 60 == 3;
+}
+
+static inline uint64_t node_inside(uint64_t hash)
+{
+	return UINT64_C(3) << 60 | hash >> 4;
 }
 
 /* NODE_NONE for a number that stands for nothing. */

@@ -27,7 +27,7 @@ static int find_record(struct mount *m, const char *name, struct arena *a, struc
 	struct conn *c;
 	int rc;
 
-	c = store_read_begin(m->store, e);
+	c = mount_read_begin(m, e);
 	if (!c)
 		return -e->code;
 	rc = store_show(c, out->model, &out->key, &text, &stamp, e);
@@ -112,7 +112,7 @@ static int list_records_from(struct listing *l, struct cursor *cursor, const str
 
 static int list_records(struct listing *l, const struct model *model, off_t off, bool *full, struct err *e)
 {
-	struct conn *c = store_read_begin(l->m->store, e);
+	struct conn *c = mount_read_begin(l->m, e);
 	struct cursor *cursor = NULL;
 
 	if (!c)

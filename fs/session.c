@@ -25,6 +25,7 @@
 #include "ops.h"
 #include "rejected.h"
 #include "scratch.h"
+#include "transaction.h"
 
 struct options {
 	const char *conf, *mountpoint;
@@ -227,6 +228,8 @@ static int open_parts(struct mount *m, struct declared *d, struct err *e)
 		rc = store_open(&m->store, m->schema, m->read_only ? STORE_READ_ONLY : 0, e);
 	if (rc == 0)
 		rc = hooks_prepare(m->hooks, &d->conf, m->store, m->schema, e);
+	if (rc == 0)
+		rc = transactions_start(m, e);
 	if (rc == 0 && journal_new(&m->journal) < 0)
 		rc = err_nomem(e);
 	if (rc == 0)
@@ -256,6 +259,7 @@ static void close_parts(struct mount *m)
 		runner_stop(runner);
 	saver_free(m->saver);
 	handle_close_all(m);
+	transactions_stop(m);
 	scratch_release_all(m);
 	rejected_release_all(m);
 	answered_release_all(m);

@@ -7,6 +7,7 @@
 #include "deleted.h"
 #include "records.h"
 #include "rejected.h"
+#include "transaction.h"
 #include "view.h"
 #include "waiting.h"
 
@@ -21,6 +22,9 @@ static const struct kind kinds[NODE_KINDS] = {
     [NODE_CONF] = {MADE_FILE},
     [NODE_ROOT_SCHEMA] = {MADE_FILE},
     [NODE_AFTER] = {.find = waiting_find, .list = waiting_list},
+    [NODE_TXN] = {.find = transaction_find, .list = transaction_list},
+    [NODE_CTL] = {.show = transaction_show_control, .write = transaction_control},
+    [NODE_TXN_ANSWER] = {.show = transaction_show_answer},
     [NODE_WAITING] = {.show = waiting_show, .remove = waiting_remove},
 
     [NODE_MODEL] = {.find = records_find, .list = records_list},

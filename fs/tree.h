@@ -20,6 +20,8 @@ struct kind {
 	/* Of a file that is only read: its attributes, and its text is appended to out unless that is NULL. -ENOENT. */
 	int (*show)(struct mount *m, const struct node *node, const struct actor *who, struct stat *st, struct buf *out,
 		    struct err *e);
+	/* Of one that takes commands, too: the whole of each write. */
+	int (*write)(struct mount *m, const struct actor *who, const char *data, size_t len, struct err *e);
 	int (*remove)(struct mount *m, const struct node *node, const struct actor *who, struct err *e);
 };
 

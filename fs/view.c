@@ -10,6 +10,7 @@
 #include "../hooks/after.h"
 #include "../store/json.h"
 #include "../store/log.h"
+#include "tree.h"
 
 static void print_schema(struct mount *m, const struct model *model, uid_t uid, struct buf *out, struct err *e)
 {
@@ -25,7 +26,7 @@ static void print_meta(struct mount *m, const struct model *model, uid_t uid, st
 
 static int count(struct mount *m, const struct model *model, int64_t *n, struct err *e)
 {
-	struct conn *c = store_read_begin(m->store, e);
+	struct conn *c = mount_read_begin(m, e);
 
 	if (!c)
 		return -e->code;
@@ -87,6 +88,9 @@ static const struct view views[] = {
     {NODE_ANSWER, NODE_MODEL, ".answer", S_IFDIR | 0755, NULL},
     {NODE_ERRORS, NODE_ROOT, ".errors", S_IFREG | 0444, print_errors},
     {NODE_AFTER, NODE_ROOT, ".after", S_IFDIR | 0700, NULL},
+    {NODE_TXN, NODE_ROOT, ".txn", S_IFDIR | 01777, NULL},
+    {NODE_CTL, NODE_INSIDE, "ctl", S_IFREG | 0600, NULL},
+    {NODE_TXN_ANSWER, NODE_INSIDE, "answer.json", S_IFREG | 0400, NULL},
     {NODE_ROOT_INFO, NODE_ROOT, ".info", S_IFDIR | 0555, NULL},
     {NODE_STATUS, NODE_ROOT_INFO, "status", S_IFREG | 0444, print_status},
     {NODE_CONF, NODE_ROOT_INFO, "mount.conf", S_IFREG | 0444, print_conf},
@@ -125,13 +129,42 @@ static void model_stat(const struct mount *m, const struct model *model, struct 
 	mount_dir_stat(m, node_made(NODE_MODEL, mount_number(m, model)), S_IFDIR | model->dir_mode, st);
 }
 
+/* Files that come and go. */
+static int find_inside(struct mount *m, const struct view *v, const struct actor *who, struct entry *out, struct err *e)
+{
+	struct node node = {.kind = v->kind};
+	int rc = tree_kind(v->kind)->show(m, &node, who, &out->st, NULL, e);
+
+	if (rc == 0)
+		out->kind = ENTRY_SHOWN;
+	return rc == -ENOENT ? 0 : rc;
+}
+
+static bool list_inside(struct listing *l, off_t first, off_t off)
+{
+	for (size_t i = off > first ? (size_t)(off - first) : 0; view_at(NODE_INSIDE, i); i++) {
+		const struct view *v = view_at(NODE_INSIDE, i);
+		const struct actor who = {.uid = l->uid};
+		struct entry entry = {0};
+		err_auto ignored = ERR_INIT;
+
+		if (find_inside(l->m, v, &who, &entry, &ignored) == 0 && entry.kind != ENTRY_NONE &&
+		    !listing_add(l, v->name, &entry.st, first + (off_t)i + 1))
+			return false;
+	}
+	return true;
+}
+
 int view_find_in(struct mount *m, const struct node *dir, const char *name, const struct actor *who, struct arena *a,
 		 struct entry *out, struct err *e)
 {
-	const struct view *v = view_find(dir->kind, name);
+	bool inside = dir->kind == NODE_ROOT && m->transaction;
+	const struct view *v = view_find(inside ? NODE_INSIDE : dir->kind, name);
 	const struct model *model = dir->kind == NODE_ROOT ? schema_model(m->schema, name) : NULL;
 
-	(void)who, (void)a, (void)e;
+	(void)a;
+	if (v && inside)
+		return find_inside(m, v, who, out, e);
 	if (v) {
 		out->kind = ENTRY_MADE;
 		mount_dir_stat(m, node_made(v->kind, dir->model), v->mode, &out->st);
@@ -153,8 +186,10 @@ int view_list_root(struct listing *l, const struct node *dir, off_t off, struct 
 
 		model_stat(l->m, model, &st);
 		if (!model->hidden && !listing_add(l, model->name, &st, (off_t)i + LISTING_FIRST))
-			break;
+			return 0;
 	}
+	if (l->m->transaction)
+		list_inside(l, (off_t)schema->nmodels + LISTING_FIRST, off);
 	return 0;
 }
 

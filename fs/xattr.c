@@ -8,11 +8,7 @@
 #include <unistd.h>
 
 #include "scratch.h"
-
-static struct mount *mount_of(fuse_req_t req)
-{
-	return fuse_req_userdata(req);
-}
+#include "transaction.h"
 
 static void reply_xattr(fuse_req_t req, int rc, const struct buf *value, size_t size)
 {
@@ -38,7 +34,7 @@ static int record_error(struct mount *m, fuse_req_t req, fuse_ino_t ino, struct 
 	if (node.kind != NODE_RECORD || mount_key(m, &node, &a, &key, &e) < 0)
 		return -ENODATA;
 	const struct model *model = mount_model(m, node.model);
-	buf_printf(&path, "%s/", model->name);
+	buf_printf(&path, "%s%s/", transaction_path(m), model->name);
 	if (record_name(model, &key, &path) < 0 || buf_failed(&path))
 		return -ENODATA;
 	return journal_last(m->journal, fuse_req_ctx(req)->uid, buf_text(&path), out);
@@ -46,7 +42,7 @@ static int record_error(struct mount *m, fuse_req_t req, fuse_ino_t ino, struct 
 
 void xattr_get(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 {
-	struct mount *m = mount_of(req);
+	struct mount *m = mount_enter(req, &ino);
 	struct scratch *s = node_decode(ino).kind == NODE_MEMORY ? scratch_get(m, ino) : NULL;
 	buf_auto value = BUF_INIT;
 	int rc = -ENODATA;
@@ -61,7 +57,7 @@ void xattr_get(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 
 void xattr_list(fuse_req_t req, fuse_ino_t ino, size_t size)
 {
-	struct mount *m = mount_of(req);
+	struct mount *m = mount_enter(req, &ino);
 	struct scratch *s = scratch_get(m, ino);
 	buf_auto value = BUF_INIT, names = BUF_INIT;
 	int rc = 0;
@@ -74,9 +70,8 @@ void xattr_list(fuse_req_t req, fuse_ino_t ino, size_t size)
 	reply_xattr(req, rc, &names, size);
 }
 
-static int may_set_xattr(fuse_req_t req, struct scratch *s, const char *name)
+static int may_set_xattr(struct mount *m, fuse_req_t req, struct scratch *s, const char *name)
 {
-	struct mount *m = mount_of(req);
 	struct stat st;
 
 	if (m->read_only)
@@ -89,9 +84,9 @@ static int may_set_xattr(fuse_req_t req, struct scratch *s, const char *name)
 
 void xattr_set(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size, int flags)
 {
-	struct mount *m = mount_of(req);
+	struct mount *m = mount_enter(req, &ino);
 	struct scratch *s = scratch_get(m, ino);
-	int rc = may_set_xattr(req, s, name);
+	int rc = may_set_xattr(m, req, s, name);
 
 	if (rc == 0)
 		rc = scratch_setxattr(m, s, name, value, size, flags);
@@ -101,9 +96,9 @@ void xattr_set(fuse_req_t req, fuse_ino_t ino, const char *name, const char *val
 
 void xattr_remove(fuse_req_t req, fuse_ino_t ino, const char *name)
 {
-	struct mount *m = mount_of(req);
+	struct mount *m = mount_enter(req, &ino);
 	struct scratch *s = scratch_get(m, ino);
-	int rc = may_set_xattr(req, s, name);
+	int rc = may_set_xattr(m, req, s, name);
 
 	if (rc == 0)
 		rc = scratch_removexattr(m, s, name);

@@ -116,20 +116,24 @@ static int connect(struct stage *g, struct err *e)
 	return g->conn ? 0 : stage_open(g->saver->store, &g->conn, e);
 }
 
-struct conn *stage_read_begin(struct stage *g, struct err *e)
+static void end_read(void *data)
 {
-	pthread_mutex_lock(&g->lock);
-	if (connect(g, e) == 0)
-		return g->conn;
-	pthread_mutex_unlock(&g->lock);
-	return NULL;
-}
-
-void stage_read_end(struct stage *g)
-{
+	struct stage *g = data;
+	stage_on_read_end(g->conn, NULL, NULL);
 	if (!g->inside)
 		stage_rest(g->conn);
 	pthread_mutex_unlock(&g->lock);
+}
+
+struct conn *stage_read_begin(struct stage *g, struct err *e)
+{
+	pthread_mutex_lock(&g->lock);
+	if (connect(g, e) == 0) {
+		stage_on_read_end(g->conn, end_read, g);
+		return g->conn;
+	}
+	pthread_mutex_unlock(&g->lock);
+	return NULL;
 }
 
 bool stage_committed(struct stage *g)

@@ -24,9 +24,9 @@ void stage_free(struct stage *g); /* NULL is fine */
 /* Drops what is staged: from here on every function says -ENOENT. */
 void stage_abort(struct stage *g);
 
-/* For reading what the transaction sees. NULL with *e: -ENOENT when it has ended. The lock is held until the end. */
+/* As store_read_begin, ended by store_read_end, which the lock is held until. NULL with *e: -ENOENT when it has ended.
+ */
 struct conn *stage_read_begin(struct stage *g, struct err *e);
-void stage_read_end(struct stage *g);
 
 /*
  * save() of one request, staged. -EBUSY while it is being committed, -EROFS afterwards, -EFBIG over LIMIT_CHANGES or

@@ -29,6 +29,8 @@ enum {
 	LIMIT_HOOK_DEPTH = 16,          /* hooks that save, whose hooks save, ... */
 	LIMIT_AFTER = 8,                /* programs of after_commit at once */
 	LIMIT_CHANGES = 100000,         /* changes in one transaction */
+	LIMIT_TRANSACTIONS = 32,        /* that a user prepares at once */
+	LIMIT_TXN_NUMBERS = 1 << 20,    /* names that the kernel knows inside of them, together */
 	LIMIT_STAGED_BYTES = 64 << 20,  /* texts in the transactions that a user prepares, each; its answers */
 	LIMIT_ENV_VALUE = 4096,         /* a field in a program's environment */
 	LIMIT_HAS_MANY = 100,           /* children shown unless `limit` says otherwise */
@@ -43,9 +45,10 @@ enum {
 	TIMEOUT_TERM_MS = 1000,     /* between TERM and KILL */
 	TIMEOUT_CLEANUP_MS = 10000, /* between a refused save and the removal of what is believed to be half written */
 	TIMEOUT_DRAIN_MS = 10000,   /* running jobs at unmount */
-	TIMEOUT_DELETED_MS = 86400000, /* how long a deleted record is kept */
-	TIMEOUT_AGAIN_MS = 60000,      /* and how long a create of its key takes from it what no file shows */
-	POLL_FOREIGN_MS = 1000,        /* look for jobs that another program queued */
+	TIMEOUT_DELETED_MS = 86400000,    /* how long a deleted record is kept */
+	TIMEOUT_AGAIN_MS = 60000,         /* and how long a create of its key takes from it what no file shows */
+	TIMEOUT_TRANSACTION_MS = 3600000, /* a transaction that is not used, unless mount.conf says otherwise */
+	POLL_FOREIGN_MS = 1000,           /* look for jobs that another program queued */
 };
 
 /* Integer keys are 0 to KEY_MAX: an inode number holds the model and the key (fs/node.h). */

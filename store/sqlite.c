@@ -381,6 +381,10 @@ void store_read_end(struct conn *c)
 {
 	if (!c)
 		return;
+	if (c->ended) {
+		c->ended(c->ended_data);
+		return;
+	}
 	err_auto ignored = ERR_INIT;
 	struct store *s = c->store;
 	bool sound = !c->begun || conn_control(c, CONTROL_COMMIT, &ignored) == 0;

@@ -102,10 +102,12 @@ struct conn {
 	bool begun; /* a reader's snapshot has begun */
 	sqlite3_stmt *control[CONTROL_COUNT];
 	sqlite3_stmt *pending[PENDING_STATEMENTS];
-	sqlite3_stmt ***models; /* by model index, then slot; NULL until used */
-	struct conn *next;      /* in the pool */
-	char *staged;           /* by model index: its name stands for a view here (sqlite_stage.c); NULL: none does */
-	int64_t staged_serial;  /* the last one given to a staged row */
+	sqlite3_stmt ***models;    /* by model index, then slot; NULL until used */
+	struct conn *next;         /* in the pool */
+	void (*ended)(void *data); /* store_read_end does this instead; NULL: it is of the pool */
+	void *ended_data;
+	char *staged;          /* by model index: its name stands for a view here (sqlite_stage.c); NULL: none does */
+	int64_t staged_serial; /* the last one given to a staged row */
 };
 
 /* What a model's name stands for in a statement. */

@@ -44,6 +44,12 @@ static void write_tables(struct buf *b, const struct store *s, const struct mode
 
 /* ---- connections ---- */
 
+void stage_on_read_end(struct conn *c, void (*ended)(void *data), void *data)
+{
+	c->ended = ended;
+	c->ended_data = data;
+}
+
 int stage_open(struct store *s, struct conn **out, struct err *e)
 {
 	int flags = s->read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;

@@ -197,6 +197,8 @@ int store_list_deleted(struct conn *c, const struct model *m, int64_t after, uid
  */
 int stage_open(struct store *s, struct conn **out, struct err *e);
 void stage_close(struct conn *c); /* NULL is fine */
+/* store_read_end of the connection calls it: for who hands it out for reading. NULL: nobody does any more. */
+void stage_on_read_end(struct conn *c, void (*ended)(void *data), void *data);
 /* Ends the snapshot; what is staged stays. Nothing for a write transaction's. */
 void stage_rest(struct conn *c);
 /* Makes room for rows of the model. */

@@ -94,7 +94,7 @@ static const char *inside(const char *model, int64_t key)
 	struct conn *c = stage_read_begin(g, &e);
 	ck_assert_ptr_nonnull(c);
 	const char *text = show_on(c, model, value_integer(key));
-	stage_read_end(g);
+	store_read_end(c);
 	return text;
 }
 
@@ -122,7 +122,7 @@ static const char *list(const char *model)
 		value_plain(&out, m->key->type, &key);
 	}
 	cursor_close(cursor);
-	stage_read_end(g);
+	store_read_end(c);
 	return arena_copy(&s.arena, buf_text(&out), out.len);
 }
 
