@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../hooks/composite.h"
 #include "answered.h"
 #include "scratch.h"
 #include "tree.h"
@@ -196,14 +197,14 @@ int handle_open_text(struct mount *m, enum node_kind kind, uint64_t ino, int fla
 	return 0;
 }
 
-int handle_open_new(struct mount *m, const struct actor *actor, const struct model *model, uint64_t ino, int flags,
-		    struct handle **out, struct err *e)
+int handle_open_new(struct mount *m, const struct actor *actor, enum node_kind kind, const struct model *model,
+		    uint64_t ino, int flags, struct handle **out, struct err *e)
 {
-	struct handle *h = new_handle(NODE_NEW, ino, model, flags, actor->pid);
+	struct handle *h = new_handle(kind, ino, model, flags, actor->pid);
 
 	if (!h)
 		return err_nomem(e);
-	h->name = strdup(".new");
+	h->name = strdup(kind == NODE_RUN ? ".txn/.run" : ".new");
 	if (!h->name) {
 		free_handle(h);
 		return err_nomem(e);
@@ -271,6 +272,21 @@ static bool is_gone(struct mount *m, const struct handle *h)
 	return gone;
 }
 
+/* What became of the requests is read from the descriptor, also when one was refused. */
+static int run_composite(struct mount *m, struct handle *h, const struct actor *actor, struct err *e)
+{
+	buf_reset(&h->text);
+	h->answer_offset = -1;
+	int rc = composite_run(m->saver, actor, buf_text(&h->draft.text), h->draft.text.len, &h->text, e);
+
+	if (rc < 0) {
+		draft_refused(&h->draft, err_clamp(e->code));
+		return rc;
+	}
+	draft_saved(&h->draft);
+	return 0;
+}
+
 static int save_draft(struct mount *m, struct handle *h, const struct actor *actor, struct err *e)
 {
 	struct request request = save_request(h);
@@ -278,6 +294,8 @@ static int save_draft(struct mount *m, struct handle *h, const struct actor *act
 	arena_auto a = ARENA_INIT;
 	int rc;
 
+	if (h->kind == NODE_RUN)
+		return run_composite(m, h, actor, e);
 	if (is_gone(m, h)) {
 		draft_saved(&h->draft);
 		return 0;
@@ -294,7 +312,9 @@ static int save_draft(struct mount *m, struct handle *h, const struct actor *act
 /* Notes a refusal the first time it is told; repetitions have nothing new to say. */
 static void note(struct mount *m, struct handle *h, const struct actor *actor, int rc, bool repeated, struct err *e)
 {
-	if (rc < 0 && !repeated)
+	if (rc < 0 && !repeated && h->kind == NODE_RUN)
+		mount_refused(m, actor, NULL, h->name, NULL, e);
+	else if (rc < 0 && !repeated)
 		mount_refused_write(m, actor, h->model, h->name, &h->draft.text, e);
 }
 
@@ -332,6 +352,8 @@ int handle_write(struct mount *m, struct handle *h, const struct actor *actor, c
 
 static int sync_draft(struct mount *m, struct handle *h, const struct actor *actor, struct err *e)
 {
+	if (h->kind == NODE_RUN && h->text.len) /* who reads the answer need not hear it again */
+		return 0;
 	bool save_now = false, repeated = h->draft.refused != 0 || h->told;
 	int rc = draft_sync(&h->draft, &save_now, e);
 
@@ -455,7 +477,9 @@ static int read_locked(struct mount *m, struct handle *h, size_t len, int64_t of
 	if (h->kind == NODE_RECORD && handle_writes(h) && h->draft.mode != DRAFT_APPEND)
 		read_buf(&h->draft.text, len, offset, out);
 	else
-		read_buf(&h->text, len, h->kind == NODE_NEW && h->saved ? answer_offset(h, offset) : offset, out);
+		read_buf(&h->text, len,
+			 (h->kind == NODE_NEW && h->saved) || h->kind == NODE_RUN ? answer_offset(h, offset) : offset,
+			 out);
 	return buf_failed(out) ? err_nomem(e) : 0;
 }
 

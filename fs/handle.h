@@ -46,9 +46,9 @@ int handle_open_scratch(struct mount *m, struct scratch *s, int flags, struct ha
 /* A text that is only read; takes it. */
 int handle_open_text(struct mount *m, enum node_kind kind, uint64_t ino, int flags, struct buf *text,
 		     struct handle **out, struct err *e);
-/* MODEL/.new */
-int handle_open_new(struct mount *m, const struct actor *actor, const struct model *model, uint64_t ino, int flags,
-		    struct handle **out, struct err *e);
+/* MODEL/.new, or .txn/.run: what is written is a save, and the answer is read. */
+int handle_open_new(struct mount *m, const struct actor *actor, enum node_kind kind, const struct model *model,
+		    uint64_t ino, int flags, struct handle **out, struct err *e);
 void handle_close(struct mount *m, struct handle *h);
 /* At the end of the mount: after a lazy unmount or a signal the kernel does not close what is open. */
 void handle_close_all(struct mount *m);

@@ -119,7 +119,8 @@ int mount_may_change(const struct mount *m, fuse_req_t req)
 
 void mount_path(const struct mount *m, const struct model *model, const char *name, char path[MOUNT_PATH])
 {
-	snprintf(path, MOUNT_PATH, "%s%s/%s", transaction_path(m), model ? model->name : "", name ? name : "");
+	snprintf(path, MOUNT_PATH, "%s%s%s%s", transaction_path(m), model ? model->name : "", model ? "/" : "",
+		 name ? name : "");
 }
 
 void mount_reply_error(fuse_req_t req, int rc)

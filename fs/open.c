@@ -122,8 +122,8 @@ int open_node(struct mount *m, fuse_req_t req, fuse_ino_t ino, int flags, struct
 		return open_record(m, &actor, ino, &node, flags, out, e);
 	if (node.kind == NODE_MEMORY)
 		return open_memory(m, &actor, ino, flags, out, e);
-	if (node.kind == NODE_NEW)
-		return handle_open_new(m, &actor, mount_model(m, node.model), ino, flags, out, e);
+	if (node.kind == NODE_NEW || node.kind == NODE_RUN)
+		return handle_open_new(m, &actor, node.kind, mount_model(m, node.model), ino, flags, out, e);
 	return tree_kind(node.kind)->show ? open_shown(m, req, ino, flags, out, e) : -ENOENT;
 }
 

@@ -23,6 +23,7 @@ static const struct kind kinds[NODE_KINDS] = {
     [NODE_ROOT_SCHEMA] = {MADE_FILE},
     [NODE_AFTER] = {.find = waiting_find, .list = waiting_list},
     [NODE_TXN] = {.find = transaction_find, .list = transaction_list},
+    [NODE_RUN] = {MADE_FILE},
     [NODE_CTL] = {.show = transaction_show_control, .write = transaction_control},
     [NODE_TXN_ANSWER] = {.show = transaction_show_answer},
     [NODE_WAITING] = {.show = waiting_show, .remove = waiting_remove},

@@ -89,6 +89,7 @@ static const struct view views[] = {
     {NODE_ERRORS, NODE_ROOT, ".errors", S_IFREG | 0444, print_errors},
     {NODE_AFTER, NODE_ROOT, ".after", S_IFDIR | 0700, NULL},
     {NODE_TXN, NODE_ROOT, ".txn", S_IFDIR | 01777, NULL},
+    {NODE_RUN, NODE_TXN, ".run", S_IFREG | 0666, NULL},
     {NODE_CTL, NODE_INSIDE, "ctl", S_IFREG | 0600, NULL},
     {NODE_TXN_ANSWER, NODE_INSIDE, "answer.json", S_IFREG | 0400, NULL},
     {NODE_ROOT_INFO, NODE_ROOT, ".info", S_IFDIR | 0555, NULL},

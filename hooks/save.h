@@ -84,8 +84,9 @@ int answer_write(struct conn *c, const struct model *m, const struct outcome *ou
 
 /* What several requests in one save tell besides. */
 struct report {
-	size_t failed;       /* the request that was refused; n: no single one was */
-	struct buf *answers; /* n: what each answers, or would have answered before another one was refused; empty: none */
+	size_t failed; /* the request that was refused; n: no single one was */
+	struct buf
+	    *answers; /* n: what each answers, or would have answered before another one was refused; empty: none */
 };
 int save_all(struct saver *s, const struct actor *actor, const struct request *requests, size_t n,
 	     struct outcome *outcomes, struct report *report, struct arena *a, struct err *e);

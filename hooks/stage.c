@@ -19,6 +19,7 @@
 #include "../store/limits.h"
 #include "change.h"
 #include "compose.h"
+#include "report.h"
 #include "steps.h"
 
 enum state { OPEN, COMMITTING, COMMITTED, GONE };
@@ -28,6 +29,7 @@ struct stage {
 	struct conn *conn;
 	struct txn txn; /* inside which it is */
 	bool inside, trusted;
+	const char *const *methods; /* of the requests, each of which is a step; NULL: they are not kept apart */
 	struct staging staging;
 	pthread_mutex_t lock; /* guards what follows, and the connection */
 	enum state state;
@@ -104,6 +106,11 @@ void stage_free(struct stage *g)
 	stage_abort(g);
 	pthread_mutex_destroy(&g->lock);
 	free(g);
+}
+
+void stage_keep_separate(struct stage *g, const char *const *methods)
+{
+	g->methods = methods;
 }
 
 /* ---- reading ---- */
@@ -264,6 +271,8 @@ static int record(struct stage *g, const struct staged_request *x, struct err *e
 {
 	const struct request *r = x->request;
 	struct step *last = steps_find(&g->steps, r->model, &x->outcome->key);
+	if (g->methods)
+		return add_step(g, x, e);
 	if (!x->outcome->changed)
 		return 0;
 	if (may_compose(g, last, r, x->existed))
@@ -338,6 +347,7 @@ struct commit {
 	struct request *requests;
 	struct outcome *outcomes;
 	struct report report;
+	const char *const *methods;
 	size_t n;
 	struct arena arena;
 };
@@ -346,6 +356,7 @@ struct commit {
 static int collect(struct stage *g, struct commit *c, struct err *e)
 {
 	size_t n = g->steps.n;
+	c->methods = g->methods;
 	c->steps = arena_alloc(&c->arena, (n + 1) * sizeof(struct step *));
 	c->requests = arena_alloc(&c->arena, (n + 1) * sizeof *c->requests);
 	c->outcomes = arena_alloc(&c->arena, (n + 1) * sizeof *c->outcomes);
@@ -361,87 +372,37 @@ static int collect(struct stage *g, struct commit *c, struct err *e)
 	return 0;
 }
 
-static void write_text(struct buf *b, const char *name, const char *text)
+static const char *status_of(const struct commit *c, size_t i, bool committed)
 {
-	buf_printf(b, ",\"%s\":", name);
-	json_write_string(b, text, strlen(text));
-}
-
-static void write_key(struct buf *b, const struct model *m, const struct value *key)
-{
-	buf_str(b, ",\"key\":");
-	value_write(b, m->key->type, key, -1);
-}
-
-/* A record's text on one line: its line breaks and what they indent stand between its members. */
-static void write_answer(struct buf *b, const struct buf *answer)
-{
-	if (answer->len == 0 || buf_failed(answer))
-		return;
-	buf_str(b, ",\"answer\":");
-	for (size_t i = 0; i < answer->len; i++) {
-		if (answer->data[i] != '\n')
-			buf_char(b, answer->data[i]);
-		else
-			while (i + 1 < answer->len && answer->data[i + 1] == ' ')
-				i++;
-	}
-}
-
-void stage_write_error(struct buf *b, const struct err *why)
-{
-	buf_str(b, ",\"error\":{\"errno\":");
-	const char *name = err_name(err_clamp(why->code));
-	json_write_string(b, name ? name : "EIO", strlen(name ? name : "EIO"));
-	write_text(b, "message", why->text);
-	buf_str(b, ",\"problems\":[");
-	for (size_t i = 0; i < why->nproblems; i++) {
-		buf_str(b, i ? ",{\"pointer\":" : "{\"pointer\":");
-		json_write_string(b, why->problems[i].pointer, strlen(why->problems[i].pointer));
-		write_text(b, "message", why->problems[i].text);
-		buf_char(b, '}');
-	}
-	buf_char(b, ']');
-	if (*why->current) {
-		write_text(b, "supplied", why->supplied);
-		write_text(b, "current", why->current);
-	}
-	buf_char(b, '}');
+	if (!committed)
+		return i == c->report.failed ? "failed" : i < c->report.failed ? "not committed" : "skipped";
+	if (c->requests[i].kind == REQUEST_MOVE)
+		return "moved";
+	return c->outcomes[i].changed ? done[c->outcomes[i].verb] : "unchanged";
 }
 
 static void write_change(struct buf *b, struct commit *c, size_t i, const struct err *why)
 {
 	const struct step *step = c->steps[i];
-	const struct model *m = step->new_model ? step->new_model : step->model;
 	bool committed = why->code == 0;
-	const struct value *key = committed ? &c->outcomes[i].key : step->new_key.kind ? &step->new_key : &step->key;
-	const char *status = committed               ? done[c->outcomes[i].verb]
-			     : i == c->report.failed ? "failed"
-			     : i < c->report.failed  ? "not committed"
-						     : "skipped";
-	if (committed && !c->outcomes[i].changed)
-		status = "unchanged";
-	buf_str(b, i ? ",\n  {\"path\":" : "\n  {\"path\":");
-	const char *path = record_path(&c->arena, m, key);
-	json_write_string(b, path, strlen(path));
-	write_text(b, "method", methods[step->kind]);
-	write_text(b, "status", step->kind == REQUEST_MOVE && committed ? "moved" : status);
-	write_key(b, m, key);
-	write_answer(b, &c->report.answers[i]);
-	if (!committed && i == c->report.failed)
-		stage_write_error(b, why);
-	buf_char(b, '}');
+	struct report_line line = {
+	    .method = c->methods ? c->methods[i] : methods[step->kind],
+	    .status = status_of(c, i, committed),
+	    .model = step->new_model ? step->new_model : step->model,
+	    .key = step->new_key.kind == VALUE_NULL ? &step->key : &step->new_key,
+	    .answer = &c->report.answers[i],
+	    .error = !committed && i == c->report.failed ? why : NULL,
+	};
+	line.path = record_path(&c->arena, line.model, line.key);
+	report_add(b, &line);
 }
 
 static void write_report(struct buf *b, struct commit *c, const struct err *why)
 {
-	buf_str(b, why->code ? "{\"status\":\"refused\"" : "{\"status\":\"committed\"");
-	if (why->code && c->report.failed >= c->n)
-		stage_write_error(b, why);
-	buf_str(b, ",\"changes\":[");
+	report_open(b);
 	for (size_t i = 0; i < c->n; i++)
 		write_change(b, c, i, why);
-	buf_str(b, c->n ? "\n]}\n" : "]}\n");
+	report_close(b);
 }
 
 /* The sentence names the record, which the error of ctl does not. */

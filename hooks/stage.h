@@ -14,13 +14,14 @@
 #include "save.h"
 
 struct stage;
-struct staged_steps;
 
 /* A transaction of its own. trusted: for a hook (struct request). */
 int stage_new(struct stage **out, struct saver *s, bool trusted, struct err *e);
 /* One inside the write transaction, whose thread waits until stage_take or stage_end. */
 int stage_new_inside(struct stage **out, struct saver *s, struct txn *t, struct err *e);
 void stage_free(struct stage *g); /* NULL is fine */
+/* Before the first request: none becomes part of another, and they are told by these names, borrowed. */
+void stage_keep_separate(struct stage *g, const char *const *methods);
 /* Drops what is staged: from here on every function says -ENOENT. */
 void stage_abort(struct stage *g);
 
@@ -39,8 +40,7 @@ int stage_reserve_key(struct stage *g, const struct model *m, struct value *key,
 
 /*
  * One save() of all that is staged. Refused, it stays as it is and can be corrected. *answer gets a document about what
- * became of each request:
- * {"status":"committed"|"refused","changes":[{"path","method","status","key","answer"|"error"}]}
+ * became of each request (report.h).
  */
 int stage_commit(struct stage *g, const struct actor *actor, struct buf *answer, struct err *e);
 bool stage_committed(struct stage *g);

@@ -32,6 +32,7 @@ enum {
 	LIMIT_TRANSACTIONS = 32,        /* that a user prepares at once */
 	LIMIT_TXN_NUMBERS = 1 << 20,    /* names that the kernel knows inside of them, together */
 	LIMIT_STAGED_BYTES = 64 << 20,  /* texts in the transactions that a user prepares, each; its answers */
+	LIMIT_COMPOSITE = 100,          /* requests in one document for .txn/.run */
 	LIMIT_ENV_VALUE = 4096,         /* a field in a program's environment */
 	LIMIT_HAS_MANY = 100,           /* children shown unless `limit` says otherwise */
 	LIMIT_READERS = 16,             /* reading database connections */
