@@ -10,9 +10,10 @@ SANITIZE =
 BUILD_   = build
 BUILD_address,undefined = build/asan
 BUILD_thread = build/tsan
+BUILD_fuzzer = build/fuzzing
 BUILD    = $(or $(BUILD_$(SANITIZE)),build/$(SANITIZE))
 ifneq ($(SANITIZE),)
-INSTRUMENT = -fsanitize=$(SANITIZE) -fno-omit-frame-pointer
+INSTRUMENT = -fsanitize=$(SANITIZE:fuzzer=fuzzer-no-link,address,undefined) -fno-omit-frame-pointer
 ifneq ($(SANITIZE),thread)
 INSTRUMENT += -fno-sanitize-recover=undefined
 endif
@@ -39,6 +40,7 @@ TOOLS   := $(call program,tests/tool/*.c)
 PLUGINS := $(patsubst tests/plugin/%.c,$(BUILD)/plugin/%.so,$(wildcard tests/plugin/*.c))
 BENCH   := $(call object,tests/bench)
 CHECKER := $(call object,tests/checker)
+FUZZ    := $(filter-out %/driver,$(call program,tests/fuzz/*.c))
 MAN1    := $(wildcard man/*.1)
 MAN3    := $(wildcard man/*.3)
 MAN5    := $(wildcard man/*.5)
@@ -49,7 +51,7 @@ DEPS_TEST = check mandoc attr util-linux procps vim rsync python3 perl \
 	    patch unzip xxd zip zsh
 DEPS_CI   = clang shellcheck
 
-.PHONY: all help deps deps-test deps-ci run stop test test-asan test-tsan tools-table programs bench checker soak soak-checker lint install uninstall clean
+.PHONY: all help deps deps-test deps-ci run stop test test-asan test-tsan tools-table programs bench checker soak soak-checker fuzz fuzz-programs lint install uninstall clean
 .DELETE_ON_ERROR:
 
 all: $(BUILD)/rowfs
@@ -64,6 +66,7 @@ help:
 	@echo 'tools-table write tests/tools/TABLE.md anew: what some 150 programs do to records'
 	@echo 'soak       10,000 saves with hooks, then the mount tests over and over, ROUNDS=10 times'
 	@echo 'soak-checker  the checker, 1,000,000 operations over 20 seeds'
+	@echo 'fuzz       random texts for every parser, FUZZ_SECONDS=$(FUZZ_SECONDS) each; FUZZ_ONLY="conf name" chooses'
 	@echo 'lint       man pages and shell scripts'
 	@echo 'install    PREFIX=$(PREFIX), DESTDIR; uninstall takes it away'
 	@echo 'deps       install missing Debian packages (deps-test, deps-ci: what the tests and .ci/run need)'
@@ -115,7 +118,22 @@ $(BUILD)/bench: $(BENCH)
 $(BUILD)/checker: $(CHECKER)
 	$(LINK) -o $@ $^ $(LIBS)
 
-programs: $(BUILD)/rowfs $(UNIT) $(TOOLS) $(PLUGINS) $(BUILD)/checker
+# The daemon that a test can stop at a named phase (store/phase.h): what names one is compiled anew, the rest is the same.
+PHASED := $(patsubst %.c,$(BUILD)/phases/%.o,$(shell grep -l 'include.*phase\.h"' store/*.c hooks/*.c fs/*.c))
+$(BUILD)/phases/%.o: %.c
+	@mkdir -p $(@D)
+	$(COMPILE) -DROWFS_PHASES $(FUSE_CFLAGS) -c -o $@ $<
+$(BUILD)/phases/rowfs: $(BUILD)/fs/main.o $(PHASED) $(BUILD)/phases/tests/phase/phase.o $(BUILD)/libfs.a $(BUILD)/libhooks.a $(BUILD)/libstore.a
+	$(LINK) -o $@ $^ $(FUSE_LIBS) $(LIBS)
+
+# Fuzz targets: with libFuzzer, or with a driver that reads files.
+FUZZ_MAIN = $(if $(filter fuzzer,$(SANITIZE)),-fsanitize=fuzzer,$(BUILD)/tests/fuzz/driver.o)
+$(FUZZ): $(BUILD)/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/driver.o $(BUILD)/libhooks.a $(BUILD)/libstore.a
+	@mkdir -p $(@D)
+	$(LINK) -o $@ $< $(BUILD)/libhooks.a $(BUILD)/libstore.a $(FUZZ_MAIN) $(LIBS)
+
+programs: $(BUILD)/rowfs $(BUILD)/phases/rowfs $(UNIT) $(TOOLS) $(PLUGINS) $(FUZZ) $(BUILD)/checker
+fuzz-programs: $(FUZZ)
 
 # ---- using ----
 
@@ -186,6 +204,12 @@ soak-checker:
 	@$(MAKE) --no-print-directory checker OPS=50000 CHECKERFLAGS='--workers 6'
 	@$(MAKE) --no-print-directory checker OPS=50000 CHECKERFLAGS='--workers 6 --crowd'
 
+# Each target for so many seconds; what is found lies in build/fuzzing, new inputs in build/fuzzing/corpus.
+FUZZ_SECONDS = 60
+fuzz: deps-ci
+	@$(MAKE) --no-print-directory SANITIZE=fuzzer CC=clang fuzz-programs
+	@tests/fuzz/all build/fuzzing $(FUZZ_SECONDS) $(FUZZ_ONLY)
+
 ROUNDS = 10
 soak: deps-test
 	@$(MAKE) --no-print-directory programs
@@ -194,9 +218,9 @@ soak: deps-test
 
 lint:
 	mandoc -T lint -W warning $(MAN1) $(MAN3) $(MAN5)
-	if command -v shellcheck >/dev/null; then shellcheck -x -S warning tests/run tests/deps tests/tour tests/*.sh tests/*/*.sh tests/tools/page tests/tools/repository .ci/run; fi
+	if command -v shellcheck >/dev/null; then shellcheck -x -S warning tests/run tests/deps tests/tour tests/*.sh tests/*/*.sh tests/scenarios/*/*.sh tests/tools/page tests/tools/repository .ci/run; fi
 
 clean:
 	rm -rf build
 
--include $(wildcard $(BUILD)/*/*.d $(BUILD)/tests/*/*.d)
+-include $(wildcard $(BUILD)/*/*.d $(BUILD)/tests/*/*.d $(BUILD)/phases/*/*.d)

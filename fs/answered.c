@@ -26,10 +26,10 @@ struct answers {
 
 /* ---- texts ---- */
 
-int answer_print(struct mount *m, const struct model *model, const struct outcome *outcome, struct buf *out,
-		 struct err *e)
+int answer_print(struct mount *m, const struct model *model, const struct outcome *outcome, uid_t viewer,
+		 struct buf *out, struct err *e)
 {
-	struct conn *c = mount_read_begin(m, e);
+	struct conn *c = mount_read(m, viewer, e);
 
 	if (!c)
 		return -e->code;
@@ -171,7 +171,7 @@ int answered_show(struct mount *m, const struct node *node, const struct actor *
 	(void)who;
 	if (!take_copy(m, ino, &copy, &uid))
 		return -ENOENT;
-	int rc = answer_print(m, copy.model, &copy.outcome, text, e);
+	int rc = answer_print(m, copy.model, &copy.outcome, uid, text, e);
 	free(copy.texts);
 	mount_text_stat(st, ino, 0400, uid, text->len, &copy.time);
 	return rc;

@@ -10,8 +10,8 @@
 #include "dir.h"
 
 /* The text of an answer: fields of a row, the record's file, or null. -ENOENT when the row is gone. */
-int answer_print(struct mount *m, const struct model *model, const struct outcome *outcome, struct buf *out,
-		 struct err *e);
+int answer_print(struct mount *m, const struct model *model, const struct outcome *outcome, uid_t viewer,
+		 struct buf *out, struct err *e);
 
 /* Without memory for it, nothing is kept. */
 void answered_keep(struct mount *m, uid_t uid, const struct model *model, const struct outcome *outcome);

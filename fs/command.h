@@ -9,6 +9,8 @@ enum { EXIT_USAGE = 1, EXIT_SYSTEM = 2, EXIT_MOUNT = 32 };
 
 /* argv starts behind the command's word. */
 int command_check(int argc, char **argv);
+int command_init(int argc, char **argv);
+int command_graph(int argc, char **argv);
 int command_schema(int argc, char **argv);
 /* rowfs CONF MOUNTPOINT [-f] [-d] [-o OPT[,OPT...]] */
 int command_mount(int argc, char **argv);

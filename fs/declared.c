@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #include "../hooks/answer.h"
+#include "../store/describe.h"
 #include "../store/store.h"
 
 /* SQL is compiled against tables that are right by definition; whether the real ones are is found at the mount. */
@@ -25,6 +26,8 @@ int declared_read(struct declared *d, const char *path, struct err *e)
 {
 	int rc = conf_read(&d->conf, path, e);
 
+	if (rc == 0)
+		rc = describe_missing_fields(&d->conf, e);
 	if (rc == 0)
 		rc = schema_read(&d->schema, &d->conf, e);
 	size_t before = d->conf.nmistakes;

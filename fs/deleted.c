@@ -10,19 +10,18 @@
 
 static void fill_stat(const struct mount *m, const struct model *model, const struct deleted *d, struct stat *st)
 {
-	struct stamp stamp = {d->serial, d->time_ms * 1000000, d->time_ms * 1000000};
+	struct stamp stamp = {d->serial, d->time_ms * 1000000, d->time_ms * 1000000, d->uid};
 
 	mount_record_stat(m, model, &stamp, d->size, st);
 	st->st_ino = node_deleted(mount_number(m, model), d->serial);
 	st->st_mode = S_IFREG | 0400;
-	st->st_uid = d->uid;
 }
 
 /* By key, or by the serial with key NULL; -ENOENT. */
 static int get(struct mount *m, const struct model *model, const struct value *key, int64_t serial, struct arena *a,
 	       struct deleted *out, struct err *e)
 {
-	struct conn *c = model ? mount_read_begin(m, e) : NULL;
+	struct conn *c = model ? mount_read(m, VIEW_ALL, e) : NULL;
 
 	if (!c)
 		return model ? -e->code : -ENOENT;
@@ -56,7 +55,7 @@ int deleted_list(struct listing *l, const struct node *dir, off_t off, struct er
 	arena_auto a = ARENA_INIT;
 	struct deleted *kept;
 	size_t n = 0;
-	struct conn *c = model ? mount_read_begin(l->m, e) : NULL;
+	struct conn *c = model ? mount_read(l->m, VIEW_ALL, e) : NULL;
 
 	if (!c)
 		return model ? -e->code : -ENOENT;

@@ -10,9 +10,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "by.h"
 #include "transaction.h"
 #include "tree.h"
-#include "view.h"
 
 /* ---- finding a name ---- */
 
@@ -33,13 +33,7 @@ int dir_find(struct mount *m, uint64_t parent, const char *name, const struct ac
 int dir_may(const struct mount *m, fuse_req_t req, uint64_t ino, int wanted)
 {
 	struct node node = node_decode(ino);
-	const struct model *model = node.kind == NODE_MODEL ? mount_model(m, node.model) : NULL;
-	const struct view *v = view_of(node.kind);
-	struct stat st = {.st_mode = model ? S_IFDIR | model->dir_mode
-				     : v   ? v->mode
-					   : S_IFDIR | 0755,
-			  .st_uid = m->uid,
-			  .st_gid = m->gid};
+	struct stat st = {.st_mode = mount_dir_mode(m, &node), .st_uid = m->uid, .st_gid = m->gid};
 
 	if (node.kind == NODE_ROOT && m->transaction)
 		transaction_owner(m, &st);
@@ -57,8 +51,11 @@ void dir_reply_entry(struct mount *m, fuse_req_t req, const struct stat *st, boo
 		return;
 	}
 	entry.ino = entry.attr.st_ino = mount_public_ino(m, st->st_ino);
-	if (fuse_reply_entry(req, &entry) < 0) /* the caller is gone: no forget will come */
-		transaction_forget(m, entry.ino, 1);
+	if (fuse_reply_entry(req, &entry) == 0)
+		return;
+	transaction_forget(m, entry.ino, 1); /* the caller is gone: the kernel will not forget it */
+	if (!m->transaction)
+		by_forget(m, entry.ino, 1);
 }
 
 /* The directory of a transaction, whose number belongs to its inside. */
@@ -87,6 +84,8 @@ void dir_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 		rc = dir_find(m, parent, name, &who, &a, &entry, &e);
 	if (rc == 0 && entry.kind == ENTRY_NONE)
 		rc = -ENOENT;
+	if (rc == 0 && entry.kind == ENTRY_BY)
+		rc = by_hold(m, &entry);
 	if (rc < 0) {
 		mount_reply_error(req, rc);
 		return;
@@ -130,12 +129,15 @@ static int list_all(struct listing *l, fuse_ino_t ino, off_t off, struct err *e)
 
 void dir_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
 {
-	struct listing l = {
-	    .req = req, .m = mount_enter(req, &ino), .uid = fuse_req_ctx(req)->uid, .data = malloc(size), .size = size};
+	struct listing l = {.req = req,
+			    .m = mount_enter(req, &ino),
+			    .uid = fuse_req_ctx(req)->uid,
+			    .place = (struct by_place *)(uintptr_t)fi->fh,
+			    .data = malloc(size),
+			    .size = size};
 	err_auto e = ERR_INIT;
 	int rc = l.data ? list_all(&l, ino, off, &e) : -ENOMEM;
 
-	(void)fi;
 	/* What was listed before an error is shown; the error comes with the next request, which starts behind it. */
 	if (rc < 0 && l.used == 0)
 		mount_reply_error(req, rc);
@@ -148,9 +150,20 @@ void dir_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct mount *m = mount_enter(req, &ino);
 	int rc = dir_may(m, req, ino, R_OK);
+	struct by_place *place = NULL;
 
+	if (rc == 0 && node_decode(ino).kind == NODE_BY_FIELD)
+		rc = by_place_open(m, &place);
+	fi->fh = (uintptr_t)place;
 	if (rc < 0)
 		mount_reply_error(req, rc);
-	else
-		fuse_reply_open(req, fi);
+	else if (fuse_reply_open(req, fi) < 0)
+		by_place_close(m, place);
+}
+
+void dir_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	(void)ino;
+	by_place_close(fuse_req_userdata(req), (struct by_place *)(uintptr_t)fi->fh);
+	fuse_reply_err(req, 0);
 }

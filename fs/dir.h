@@ -15,6 +15,7 @@ enum entry_kind {
 	ENTRY_SCRATCH,
 	ENTRY_REJECTED, /* in .rejected */
 	ENTRY_DELETED,  /* in .deleted */
+	ENTRY_BY,       /* a directory or link in .by (by.h) */
 	ENTRY_SHOWN     /* any other file that is only read */
 };
 
@@ -24,7 +25,9 @@ struct entry {
 	bool valid;                /* of a record name: it is the canonical name of a key */
 	const struct model *model; /* whose directory; NULL: the root or a made directory */
 	struct value key;          /* of a valid record name, or ENTRY_DELETED; text in the arena */
-	struct stat st;            /* ENTRY_NONE: unset */
+	const struct field *field; /* of ENTRY_BY, with its value; text in the arena */
+	struct value value;
+	struct stat st; /* ENTRY_NONE: unset */
 };
 
 /* 0 also for ENTRY_NONE; -ENAMETOOLONG, -ENOENT where parent is no directory, or the store's errors. */
@@ -42,7 +45,8 @@ void dir_reply_entry(struct mount *m, fuse_req_t req, const struct stat *st, boo
 struct listing {
 	fuse_req_t req;
 	struct mount *m;
-	uid_t uid; /* who lists */
+	uid_t uid;              /* who lists */
+	struct by_place *place; /* of by.h */
 	char *data;
 	size_t size, used;
 };
@@ -53,6 +57,7 @@ bool listing_add(struct listing *l, const char *name, const struct stat *st, off
 
 void dir_lookup(fuse_req_t req, fuse_ino_t parent, const char *name);
 void dir_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void dir_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 /* Plain READDIR: attributes that come with names would have to be cached to be of use, and nothing is. */
 void dir_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi);
 

@@ -22,13 +22,16 @@ bool handle_writes(const struct handle *h)
 
 /* ---- opening and closing ---- */
 
-static struct handle *new_handle(enum node_kind kind, uint64_t ino, const struct model *model, int flags, pid_t pid)
+static struct handle *new_handle(enum node_kind kind, uint64_t ino, const struct model *model, int flags,
+				 const struct actor *actor)
 {
 	struct handle *h = calloc(1, sizeof(*h));
 
 	if (!h)
 		return NULL;
-	*h = (struct handle){.kind = kind, .ino = ino, .model = model, .flags = flags, .pid = pid};
+	*h = (struct handle){.kind = kind, .ino = ino, .model = model, .flags = flags};
+	if (actor)
+		h->opener = *actor;
 	pthread_mutex_init(&h->lock, NULL);
 	draft_init(&h->draft, DRAFT_IN_ORDER);
 	return h;
@@ -102,44 +105,52 @@ static int set_key(struct handle *h, const struct value *key, struct err *e)
 	return 0;
 }
 
-static int show(struct mount *m, const struct model *model, const struct value *key, struct buf *out, struct err *e)
+/* As who opened it sees the record. checksum: of the same version; NULL: it is not wanted. */
+static int show(struct mount *m, const struct handle *h, struct buf *out, char *checksum, struct err *e)
 {
-	struct conn *c = mount_read_begin(m, e);
+	struct conn *c = (checksum ? mount_read : mount_read_once)(m, h->opener.uid, e);
 
 	if (!c)
 		return -e->code;
-	int rc = store_show(c, model, key, out, NULL, e);
+	int rc = store_show(c, h->model, &h->key, out, NULL, e);
+	if (rc == 0 && checksum)
+		rc = store_checksum(c, h->model, &h->key, checksum, e);
 	store_read_end(c);
 	return rc;
 }
 
-static int must_exist(struct mount *m, const struct model *model, const struct value *key, struct err *e)
+static int must_exist(struct mount *m, const struct handle *h, struct err *e)
 {
 	arena_auto a = ARENA_INIT;
-	struct conn *c = mount_read_begin(m, e);
+	struct conn *c = mount_read_once(m, h->opener.uid, e);
 
 	if (!c)
 		return -e->code;
-	int rc = store_get(c, model, key, &a, NULL, NULL, e);
+	int rc = store_get(c, h->model, &h->key, &a, NULL, NULL, e);
 	store_read_end(c);
 	return rc;
 }
 
-/* What the descriptor starts with: nothing, the stored text, or the stored text behind which is appended. */
+/*
+ * What the descriptor starts with: nothing, the stored text, or the stored text behind which is appended. Who may read
+ * it saves what he makes of that text, and of no later one.
+ */
 static int load(struct mount *m, struct handle *h, struct err *e)
 {
+	char *base = (h->flags & O_ACCMODE) == O_RDWR ? h->base : NULL;
+
 	if (h->unsaved)
 		return 0;
 	if (handle_writes(h) && (h->flags & O_TRUNC))
-		return must_exist(m, h->model, &h->key, e);
+		return must_exist(m, h, e);
 	if (handle_writes(h) && (h->flags & O_APPEND)) {
 		draft_init(&h->draft, DRAFT_APPEND);
-		return show(m, h->model, &h->key, &h->text, e);
+		return show(m, h, &h->text, base, e);
 	}
 	if (!handle_writes(h))
-		return show(m, h->model, &h->key, &h->text, e);
+		return show(m, h, &h->text, NULL, e);
 	draft_init(&h->draft, DRAFT_ANYWHERE);
-	return show(m, h->model, &h->key, &h->draft.text, e);
+	return show(m, h, &h->draft.text, base, e);
 }
 
 /* What stat tells the process of its own draft. */
@@ -151,7 +162,7 @@ static void note_size(struct handle *h)
 int handle_open_record(struct mount *m, const struct actor *actor, const struct model *model, const struct value *key,
 		       const char *name, uint64_t ino, int flags, bool record, struct handle **out, struct err *e)
 {
-	struct handle *h = new_handle(NODE_RECORD, ino, model, flags, actor->pid);
+	struct handle *h = new_handle(NODE_RECORD, ino, model, flags, actor);
 	int rc;
 
 	if (!h)
@@ -173,7 +184,7 @@ int handle_open_record(struct mount *m, const struct actor *actor, const struct 
 
 int handle_open_scratch(struct mount *m, struct scratch *s, int flags, struct handle **out, struct err *e)
 {
-	struct handle *h = new_handle(NODE_MEMORY, s->ino, NULL, flags, 0);
+	struct handle *h = new_handle(NODE_MEMORY, s->ino, NULL, flags, NULL);
 
 	if (!h)
 		return err_nomem(e);
@@ -186,7 +197,7 @@ int handle_open_scratch(struct mount *m, struct scratch *s, int flags, struct ha
 int handle_open_text(struct mount *m, enum node_kind kind, uint64_t ino, int flags, struct buf *text,
 		     struct handle **out, struct err *e)
 {
-	struct handle *h = new_handle(kind, ino, NULL, flags, 0);
+	struct handle *h = new_handle(kind, ino, NULL, flags, NULL);
 
 	if (!h)
 		return err_nomem(e);
@@ -200,7 +211,7 @@ int handle_open_text(struct mount *m, enum node_kind kind, uint64_t ino, int fla
 int handle_open_new(struct mount *m, const struct actor *actor, enum node_kind kind, const struct model *model,
 		    uint64_t ino, int flags, struct handle **out, struct err *e)
 {
-	struct handle *h = new_handle(kind, ino, model, flags, actor->pid);
+	struct handle *h = new_handle(kind, ino, model, flags, actor);
 
 	if (!h)
 		return err_nomem(e);
@@ -222,7 +233,9 @@ static struct request save_request(const struct handle *h)
 			    .model = h->model,
 			    .key = h->key,
 			    .text = buf_text(&h->draft.text),
-			    .len = h->draft.text.len};
+			    .len = h->draft.text.len,
+			    .checksum = *h->base ? h->base : NULL,
+			    .judged = true}; /* else the draft would not ask for a save */
 
 	if (h->kind == NODE_NEW)
 		r.key = h->saved ? h->key : value_null();
@@ -240,7 +253,7 @@ static void load_answer(struct mount *m, struct handle *h, const struct outcome 
 
 	buf_reset(&h->text);
 	h->answer_offset = -1;
-	if (answer_print(m, h->model, outcome, &h->text, &e) == 0)
+	if (answer_print(m, h->model, outcome, h->opener.uid, &h->text, &e) == 0)
 		return;
 	buf_reset(&h->text);
 	buf_str(&h->text, "null\n");
@@ -250,6 +263,8 @@ static int after_save(struct mount *m, struct handle *h, const struct outcome *o
 {
 	draft_saved(&h->draft);
 	h->saved = true;
+	if (*h->base)
+		memcpy(h->base, outcome->checksum, sizeof(h->base));
 	pthread_mutex_lock(&m->lock);
 	h->unsaved = false;
 	pthread_mutex_unlock(&m->lock);
@@ -285,6 +300,18 @@ static int run_composite(struct mount *m, struct handle *h, const struct actor *
 	}
 	draft_saved(&h->draft);
 	return 0;
+}
+
+/*
+ * What a descriptor may do is decided by who opened it: a program with more rights that writes to it, as its standard
+ * output for example, does not lend them.
+ */
+static struct actor as_opener(const struct handle *h, const struct actor *writer)
+{
+	struct actor actor = h->opener;
+
+	actor.pid = writer->pid;
+	return actor;
 }
 
 static int save_draft(struct mount *m, struct handle *h, const struct actor *actor, struct err *e)
@@ -337,15 +364,17 @@ static int write_draft(struct mount *m, struct handle *h, const struct actor *ac
 	return rc;
 }
 
-int handle_write(struct mount *m, struct handle *h, const struct actor *actor, const char *data, size_t len,
+int handle_write(struct mount *m, struct handle *h, const struct actor *writer, const char *data, size_t len,
 		 int64_t offset, struct err *e)
 {
+	struct actor actor = as_opener(h, writer);
+
 	if (h->scratch)
 		return scratch_write(m, h->scratch, data, len, h->flags & O_APPEND ? -1 : offset, e);
 	if (tree_kind(h->kind)->write)
-		return tree_kind(h->kind)->write(m, actor, data, len, e);
+		return tree_kind(h->kind)->write(m, &actor, data, len, e);
 	pthread_mutex_lock(&h->lock);
-	int rc = write_draft(m, h, actor, data, len, offset, e);
+	int rc = write_draft(m, h, &actor, data, len, offset, e);
 	pthread_mutex_unlock(&h->lock);
 	return rc;
 }
@@ -365,12 +394,14 @@ static int sync_draft(struct mount *m, struct handle *h, const struct actor *act
 	return rc;
 }
 
-int handle_sync(struct mount *m, struct handle *h, const struct actor *actor, struct err *e)
+int handle_sync(struct mount *m, struct handle *h, const struct actor *writer, struct err *e)
 {
+	struct actor actor = as_opener(h, writer);
+
 	if (h->scratch || !handle_writes(h) || tree_kind(h->kind)->write)
 		return 0;
 	pthread_mutex_lock(&h->lock);
-	int rc = sync_draft(m, h, actor, e);
+	int rc = sync_draft(m, h, &actor, e);
 	pthread_mutex_unlock(&h->lock);
 	return rc;
 }
@@ -382,7 +413,7 @@ static int truncate_appended(struct mount *m, struct handle *h, int64_t size, st
 	int rc;
 
 	draft_init(&whole, DRAFT_ANYWHERE);
-	rc = show(m, h->model, &h->key, &whole.text, e);
+	rc = show(m, h, &whole.text, NULL, e);
 	if (rc == -ENOENT) {
 		err_release(e);
 		rc = 0;

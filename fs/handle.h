@@ -19,21 +19,23 @@ struct handle {
 	enum node_kind kind;         /* NODE_RECORD (saved or not), NODE_MEMORY (scratch), or made by rowfs */
 	uint64_t ino;
 	const struct model *model;
-	struct value key; /* NODE_RECORD; VALUE_NULL for .new until it was saved */
-	char *key_text;   /* memory of a text key */
-	char *name;       /* in the model's directory, for messages */
-	int flags;        /* of open(2) */
-	pid_t pid;        /* of the thread that opened it */
-	bool unsaved;     /* no record had the name when it was opened; mount.lock */
-	bool saved;       /* a save went through */
-	bool told;        /* the draft as it stands is incomplete, and .errors says so */
-	bool gone;        /* the unsaved name was removed; mount.lock */
+	struct value key;    /* NODE_RECORD; VALUE_NULL for .new until it was saved */
+	char *key_text;      /* memory of a text key */
+	char *name;          /* in the model's directory, for messages */
+	int flags;           /* of open(2) */
+	struct actor opener; /* as whom it reads and saves, whoever else has the descriptor; pid is its thread */
+	bool unsaved;        /* no record had the name when it was opened; mount.lock */
+	bool saved;          /* a save went through */
+	bool told;           /* the draft as it stands is incomplete, and .errors says so */
+	bool gone;           /* the unsaved name was removed; mount.lock */
 	struct scratch *scratch;
 	pthread_mutex_t lock;
-	struct draft draft;    /* where open for writing */
-	struct buf text;       /* what reads see, pinned at the open; a draft's reads see the draft */
-	_Atomic int64_t size;  /* of the draft; -1 when a save has taken all of it */
-	int64_t answer_offset; /* .new: where the answer starts; -1 until it is read */
+	struct draft draft;       /* where open for writing */
+	struct buf text;          /* what reads see, pinned at the open; a draft's reads see the draft */
+	_Atomic int64_t size;     /* of the draft; -1 when a save has taken all of it */
+	char base[CHECKSUM_SIZE]; /* of the record that the draft began as, where it was opened to be read too; else ""
+				   */
+	int64_t answer_offset;    /* .new: where the answer starts; -1 until it is read */
 };
 
 bool handle_writes(const struct handle *h);
@@ -53,7 +55,8 @@ void handle_close(struct mount *m, struct handle *h);
 /* At the end of the mount: after a lazy unmount or a signal the kernel does not close what is open. */
 void handle_close_all(struct mount *m);
 
-int handle_write(struct mount *m, struct handle *h, const struct actor *actor, const char *data, size_t len,
+/* The writer, who need not be who opened it, is told of by its pid. */
+int handle_write(struct mount *m, struct handle *h, const struct actor *writer, const char *data, size_t len,
 		 int64_t offset, struct err *e);
 /* Appends up to len bytes from offset to out. */
 int handle_read(struct mount *m, struct handle *h, size_t len, int64_t offset, struct buf *out, struct err *e);
@@ -61,7 +64,7 @@ int handle_truncate(struct mount *m, struct handle *h, int64_t size, struct err 
 /* How much there is to read: of what was pinned, or of the draft; -1 for what the handle does not know. */
 int64_t handle_length(struct handle *h);
 /* fsync and close. */
-int handle_sync(struct mount *m, struct handle *h, const struct actor *actor, struct err *e);
+int handle_sync(struct mount *m, struct handle *h, const struct actor *writer, struct err *e);
 
 /* ---- names that are open for writing; mount.lock is taken ---- */
 
@@ -71,12 +74,16 @@ struct open_name {
 	struct value key; /* text in the arena */
 	char *name;       /* in the arena */
 	bool named;       /* the name leads to it; else what it stood for is gone */
+	uid_t uid;        /* who opened it */
 };
-/* A name that was never saved, or with name NULL any by number; false where there is none. */
-bool handle_find(struct mount *m, const struct model *model, const char *name, uint64_t ino, struct arena *a,
-		 struct open_name *out);
+/*
+ * A name that was never saved, or with name NULL any by number; false where there is none. In a model with owners it is
+ * there for who opened it, root and who mounted.
+ */
+bool handle_find(struct mount *m, const struct model *model, const char *name, uint64_t ino, uid_t viewer,
+		 struct arena *a, struct open_name *out);
 /* The name goes, its descriptors stay and will save nothing. */
-bool handle_remove_unsaved(struct mount *m, const struct model *model, const char *name);
+bool handle_remove_unsaved(struct mount *m, const struct model *model, const char *name, uid_t viewer);
 /* The size of the process's newest draft of the record that holds unsaved bytes; -1 without one. */
 int64_t handle_draft_size(struct mount *m, const struct model *model, const struct value *key, pid_t pid);
 

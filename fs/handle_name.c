@@ -12,30 +12,42 @@ static bool is_unsaved(const struct handle *h)
 	return h->kind == NODE_RECORD && h->unsaved && !h->gone;
 }
 
-static struct handle *find_open(struct handle *head, const struct model *model, const char *name, uint64_t ino)
+static bool is_for(const struct mount *m, const struct handle *h, uid_t viewer)
+{
+	return !h->model->owned || h->opener.uid == viewer || store_sees_all(m->store, viewer);
+}
+
+static bool has_name(const struct handle *h, const struct model *model, const char *name)
+{
+	return is_unsaved(h) && h->model == model && strcmp(h->name, name) == 0;
+}
+
+static struct handle *find_open(const struct mount *m, struct handle *head, const struct model *model, const char *name,
+				uint64_t ino, uid_t viewer)
 {
 	struct handle *h = head;
 
-	while (h && !(name ? is_unsaved(h) && h->model == model && strcmp(h->name, name) == 0
-			   : h->kind == NODE_RECORD && h->ino == ino))
+	while (h &&
+	       !((name ? has_name(h, model, name) : h->kind == NODE_RECORD && h->ino == ino) && is_for(m, h, viewer)))
 		h = h->next;
 	return h;
 }
 
-bool handle_find(struct mount *m, const struct model *model, const char *name, uint64_t ino, struct arena *a,
-		 struct open_name *out)
+bool handle_find(struct mount *m, const struct model *model, const char *name, uint64_t ino, uid_t viewer,
+		 struct arena *a, struct open_name *out)
 {
 	bool found;
 
 	pthread_mutex_lock(&m->lock);
-	struct handle *h = find_open(m->handles, model, name, ino);
+	struct handle *h = find_open(m, m->handles, model, name, ino, viewer);
 	if (!h && !name)
-		h = find_open(m->others, NULL, NULL, ino);
+		h = find_open(m, m->others, NULL, NULL, ino, viewer);
 	found = h != NULL;
 	if (h) {
 		*out = (struct open_name){.ino = h->ino,
 					  .model = h->model,
 					  .named = is_unsaved(h),
+					  .uid = h->opener.uid,
 					  .name = arena_copy(a, h->name, strlen(h->name))};
 		found = out->name && value_copy(a, &h->key, &out->key) == 0;
 	}
@@ -43,13 +55,13 @@ bool handle_find(struct mount *m, const struct model *model, const char *name, u
 	return found;
 }
 
-bool handle_remove_unsaved(struct mount *m, const struct model *model, const char *name)
+bool handle_remove_unsaved(struct mount *m, const struct model *model, const char *name, uid_t viewer)
 {
 	bool found = false;
 
 	pthread_mutex_lock(&m->lock);
 	for (struct handle *h = m->handles; h; h = h->next)
-		if (is_unsaved(h) && h->model == model && strcmp(h->name, name) == 0)
+		if (has_name(h, model, name) && is_for(m, h, viewer))
 			h->gone = found = true;
 	pthread_mutex_unlock(&m->lock);
 	return found;
@@ -73,7 +85,7 @@ int64_t handle_draft_size(struct mount *m, const struct model *model, const stru
 	pthread_mutex_lock(&m->lock);
 	for (struct handle *h = m->handles; h && size < 0; h = h->next)
 		if (h->size >= 0 && h->model == model && h->kind == NODE_RECORD && !h->gone &&
-		    value_equal(&h->key, key) && same_process(h->pid, pid))
+		    value_equal(&h->key, key) && same_process(h->opener.pid, pid))
 			size = h->size;
 	pthread_mutex_unlock(&m->lock);
 	return size;

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../hooks/graph.h"
+#include "../store/describe.h"
 #include "../store/log.h"
 #include "../store/store.h"
 #include "command.h"
@@ -12,7 +14,9 @@
 
 static const char usage[] = "usage: rowfs CONF MOUNTPOINT [-f] [-d] [-o OPT[,OPT...]]\n"
 			    "       rowfs check [--sql] CONF\n"
+			    "       rowfs init sqlite:FILE\n"
 			    "       rowfs schema CONF [MODEL]\n"
+			    "       rowfs graph CONF\n"
 			    "       rowfs -h | --help, -V | --version\n"
 			    "\n"
 			    "Mounts the database that CONF declares on the directory MOUNTPOINT.\n"
@@ -116,12 +120,44 @@ int command_schema(int argc, char **argv)
 	return 0;
 }
 
+int command_init(int argc, char **argv)
+{
+	static const char sqlite[] = "sqlite:";
+	struct err e = ERR_INIT;
+
+	if (argc != 1)
+		return fputs(usage, stderr), EXIT_USAGE;
+	if (strncmp(argv[0], sqlite, strlen(sqlite)) != 0)
+		return fprintf(stderr, "rowfs: '%s' is no database; it is written sqlite:FILE\n", argv[0]), EXIT_USAGE;
+	int rc = describe_database(argv[0] + strlen(sqlite), stdout, &e);
+	if (rc < 0)
+		command_complain(&e);
+	err_release(&e);
+	return rc < 0 ? EXIT_SYSTEM : 0;
+}
+
+int command_graph(int argc, char **argv)
+{
+	declared_auto d = DECLARED_INIT;
+	buf_auto out = BUF_INIT;
+	int rc;
+
+	if (argc != 1)
+		return fputs(usage, stderr), EXIT_USAGE;
+	rc = read_declared(&d, argv[0]);
+	if (rc)
+		return rc;
+	hooks_graph(&out, &d.hooks, &d.schema);
+	fputs(buf_text(&out), stdout);
+	return buf_failed(&out) ? EXIT_SYSTEM : 0;
+}
+
 static const struct {
 	const char *word;
 	int (*run)(int argc, char **argv);
 } commands[] = {
-    {"check", command_check}, {"schema", command_schema}, {"-h", command_help},
-    {"--help", command_help}, {"-V", command_version},    {"--version", command_version},
+    {"check", command_check}, {"init", command_init},   {"schema", command_schema}, {"graph", command_graph},
+    {"-h", command_help},     {"--help", command_help}, {"-V", command_version},    {"--version", command_version},
 };
 
 int main(int argc, char **argv)

@@ -43,11 +43,6 @@ int64_t mount_next_serial(struct mount *m)
 
 /* ---- inside of a transaction ---- */
 
-struct conn *mount_read_begin(struct mount *m, struct err *e)
-{
-	return m->stage ? stage_read_begin(m->stage, e) : store_read_begin(m->store, e);
-}
-
 int mount_save(struct mount *m, const struct actor *actor, const struct request *request, struct outcome *outcome,
 	       struct arena *a, struct err *e)
 {
@@ -63,13 +58,6 @@ int mount_reserve_key(struct mount *m, const struct model *model, struct value *
 
 /* ---- who may ---- */
 
-struct actor mount_actor(fuse_req_t req)
-{
-	const struct fuse_ctx *ctx = fuse_req_ctx(req);
-
-	return (struct actor){.uid = ctx->uid, .gid = ctx->gid, .pid = ctx->pid};
-}
-
 static bool in_group(fuse_req_t req, gid_t gid)
 {
 	gid_t groups[256];
@@ -82,6 +70,15 @@ static bool in_group(fuse_req_t req, gid_t gid)
 		if (groups[i] == gid)
 			return true;
 	return false;
+}
+
+struct actor mount_actor(fuse_req_t req)
+{
+	const struct fuse_ctx *ctx = fuse_req_ctx(req);
+	const struct mount *m = fuse_req_userdata(req);
+
+	return (struct actor){
+	    .uid = ctx->uid, .gid = ctx->gid, .pid = ctx->pid, .in_group = m->asks_group && in_group(req, m->gid)};
 }
 
 int mount_may(fuse_req_t req, const struct stat *st, int wanted)
@@ -100,10 +97,23 @@ int mount_may(fuse_req_t req, const struct stat *st, int wanted)
 	return (unsigned)wanted & ~(granted & 7) ? -EACCES : 0;
 }
 
-int mount_may_read(const struct mount *m, fuse_req_t req, const struct node *node)
+struct conn *mount_read(struct mount *m, uid_t viewer, struct err *e)
+{
+	return m->stage ? stage_read_begin(m->stage, viewer, e) : store_read_as(m->store, viewer, e);
+}
+
+struct conn *mount_read_once(struct mount *m, uid_t viewer, struct err *e)
+{
+	return m->stage ? stage_read_begin(m->stage, viewer, e) : store_read_once(m->store, viewer, e);
+}
+
+int mount_may_read_deleted(const struct mount *m, fuse_req_t req, const struct node *node)
 {
 	const struct model *model = mount_model(m, node->model);
 	struct stat st = {.st_mode = S_IFREG | (model ? model->mode : 0), .st_uid = m->uid, .st_gid = m->gid};
+
+	if (model && model->owned)
+		st.st_uid = fuse_req_ctx(req)->uid;
 
 	return mount_may(req, &st, R_OK);
 }
@@ -202,10 +212,15 @@ void mount_text_stat(struct stat *st, uint64_t ino, mode_t mode, uid_t uid, size
 	mount_stat_size(st, size);
 }
 
+static bool is_by(enum node_kind kind)
+{
+	return kind == NODE_BY || kind == NODE_BY_FIELD || kind == NODE_BY_VALUE;
+}
+
 void mount_dir_stat(const struct mount *m, uint64_t ino, mode_t mode, struct stat *st)
 {
 	struct node node = node_decode(ino);
-	const struct model *model = node.kind == NODE_MODEL ? mount_model(m, node.model) : NULL;
+	const struct model *model = node.kind == NODE_MODEL || is_by(node.kind) ? mount_model(m, node.model) : NULL;
 	int64_t ns = m->changed[model ? model->index : m->schema->nmodels];
 
 	*st = (struct stat){.st_ino = ino,
@@ -224,24 +239,44 @@ mode_t mount_record_mode(const struct model *model)
 	return S_IFREG | (model->mode & (model->read_only ? 0555 : 0777));
 }
 
+mode_t mount_new_mode(const struct model *model)
+{
+	mode_t write = model->dir_mode & 0222;
+
+	return S_IFREG | write | write << 1;
+}
+
 void mount_record_stat(const struct mount *m, const struct model *model, const struct stamp *stamp, size_t size,
 		       struct stat *st)
 {
 	*st = (struct stat){.st_ino = mount_record_ino(m, model, stamp->serial),
 			    .st_mode = mount_record_mode(model),
 			    .st_nlink = 1,
-			    .st_uid = m->uid,
+			    .st_uid = stamp->owner,
 			    .st_gid = m->gid};
 	stat_times(st, stamp->mtime_ns, stamp->ctime_ns);
 	mount_stat_size(st, size);
 }
 
-static int record_stat(struct mount *m, const struct model *model, const struct value *key, struct stat *st,
-		       struct err *e)
+mode_t mount_dir_mode(const struct mount *m, const struct node *node)
+{
+	const struct model *model = node->kind == NODE_MODEL || is_by(node->kind) ? mount_model(m, node->model) : NULL;
+	const struct view *v = view_of(node->kind);
+
+	if (!model)
+		return v ? v->mode : S_IFDIR | 0755;
+	if (node->kind == NODE_MODEL)
+		return S_IFDIR | model->dir_mode;
+	mode_t readers = model->owned ? 0444 : model->mode & 0444;
+	return S_IFDIR | (model->dir_mode & (readers | readers >> 1 | readers >> 2));
+}
+
+static int record_stat(struct mount *m, const struct model *model, const struct value *key, uid_t viewer,
+		       struct stat *st, struct err *e)
 {
 	buf_auto text = BUF_INIT;
 	struct stamp stamp;
-	struct conn *c = mount_read_begin(m, e);
+	struct conn *c = mount_read_once(m, viewer, e);
 
 	if (!c)
 		return -e->code;
@@ -262,7 +297,8 @@ int mount_key(struct mount *m, const struct node *node, struct arena *a, struct 
 		*key = value_integer(node->serial);
 		return 0;
 	}
-	struct conn *c = mount_read_begin(m, e);
+	struct conn *c =
+	    mount_read_once(m, VIEW_ALL, e); /* whoever reads the record learns whether it is there for him */
 	if (!c)
 		return -e->code;
 	int rc = store_key_of(c, model, node->serial, a, key, e);
@@ -284,11 +320,13 @@ static int stat_open(struct mount *m, uint64_t ino, const struct open_name *name
 {
 	mount_dir_stat(m, ino, mount_record_mode(name->model), st);
 	st->st_nlink = name->named;
+	if (name->model->owned)
+		st->st_uid = name->uid;
 	return 0;
 }
 
-static int stat_record_node(struct mount *m, uint64_t ino, const struct node *node, pid_t pid, struct stat *st,
-			    struct err *e)
+static int stat_record_node(struct mount *m, uint64_t ino, const struct node *node, const struct actor *who,
+			    struct stat *st, struct err *e)
 {
 	const struct model *model = mount_model(m, node->model);
 	arena_auto a = ARENA_INIT;
@@ -298,18 +336,18 @@ static int stat_record_node(struct mount *m, uint64_t ino, const struct node *no
 
 	rc = mount_key(m, node, &a, &key, e);
 	if (rc == 0)
-		rc = record_stat(m, model, &key, st, e);
-	if (rc == -ENOENT && handle_find(m, NULL, NULL, ino, &a, &name)) {
+		rc = record_stat(m, model, &key, who->uid, st, e);
+	if (rc == -ENOENT && handle_find(m, NULL, NULL, ino, who->uid, &a, &name)) {
 		err_release(e);
 		key = name.key;
 		rc = stat_open(m, ino, &name, st);
 	}
 	if (rc == 0)
-		stat_draft(m, model, &key, pid, st);
+		stat_draft(m, model, &key, who->pid, st);
 	return rc;
 }
 
-static int stat_memory_node(struct mount *m, uint64_t ino, pid_t pid, struct stat *st, struct err *e)
+static int stat_memory_node(struct mount *m, uint64_t ino, const struct actor *who, struct stat *st, struct err *e)
 {
 	struct scratch *s = scratch_get(m, ino);
 	arena_auto a = ARENA_INIT;
@@ -321,26 +359,23 @@ static int stat_memory_node(struct mount *m, uint64_t ino, pid_t pid, struct sta
 		scratch_put(m, s);
 		return 0;
 	}
-	if (!handle_find(m, NULL, NULL, ino, &a, &name))
+	if (!handle_find(m, NULL, NULL, ino, who->uid, &a, &name))
 		return -ENOENT;
-	rc = record_stat(m, name.model, &name.key, st, e);
+	rc = record_stat(m, name.model, &name.key, who->uid, st, e);
 	if (rc == -ENOENT) {
 		err_release(e);
 		rc = stat_open(m, ino, &name, st);
 	}
 	if (rc == 0)
-		stat_draft(m, name.model, &name.key, pid, st);
+		stat_draft(m, name.model, &name.key, who->pid, st);
 	return rc;
 }
 
 static int stat_directory(struct mount *m, uint64_t ino, const struct node *node, struct stat *st)
 {
-	const struct view *v = view_of(node->kind);
-	const struct model *model = mount_model(m, node->model);
-
-	if (node->model && !model)
+	if (node->model && !mount_model(m, node->model))
 		return -ENOENT;
-	mount_dir_stat(m, ino, v ? v->mode : S_IFDIR | (model ? model->dir_mode : 0755), st);
+	mount_dir_stat(m, ino, mount_dir_mode(m, node), st);
 	return 0;
 }
 
@@ -356,6 +391,6 @@ int mount_stat(struct mount *m, uint64_t ino, const struct actor *who, struct st
 	if (kind->find)
 		return stat_directory(m, ino, &node, st);
 	if (node.kind == NODE_RECORD)
-		return stat_record_node(m, ino, &node, who->pid, st, e);
-	return node.kind == NODE_MEMORY ? stat_memory_node(m, ino, who->pid, st, e) : -ENOENT;
+		return stat_record_node(m, ino, &node, who, st, e);
+	return node.kind == NODE_MEMORY ? stat_memory_node(m, ino, who, st, e) : -ENOENT;
 }

@@ -28,6 +28,8 @@ struct answers;
 struct stage;
 struct transaction;
 struct transactions;
+struct by_table;
+struct by_place;
 
 /*
  * A transaction that is being prepared (transaction.h) is a mount inside the mount: what it shows and where a save in
@@ -48,6 +50,8 @@ struct mount {
 	bool read_only;
 	uid_t uid; /* who mounted: owner of what has no other */
 	gid_t gid;
+	bool
+	    asks_group; /* some model lets the group write what belongs to a user, and not all others, or the reverse */
 	struct timespec started;        /* CLOCK_MONOTONIC */
 	_Atomic int64_t *changed;       /* by model index: st_mtime of its directory, ns since 1970 */
 	void (*ready)(struct mount *m); /* called once, when the kernel has said hello */
@@ -60,6 +64,8 @@ struct mount {
 	struct scratch_name *scratch_names;
 	struct rejected *rejected;
 	struct answers *answers;
+	struct by_table *by;
+	struct by_place *by_places;
 	int64_t next_memory; /* next serial of a NODE_MEMORY */
 };
 
@@ -74,18 +80,22 @@ struct mount *mount_enter(fuse_req_t req, fuse_ino_t *ino);
 /* What the kernel knows as the number of something in m: in a transaction no other's. */
 uint64_t mount_public_ino(const struct mount *m, uint64_t ino);
 
-/* Where reads and saves go: the store, or the transaction that is being prepared. Ends with store_read_end. */
-struct conn *mount_read_begin(struct mount *m, struct err *e);
+/* Where saves go: to the store, or into the transaction that is being prepared. */
 int mount_save(struct mount *m, const struct actor *actor, const struct request *request, struct outcome *outcome,
 	       struct arena *a, struct err *e);
 int mount_reserve_key(struct mount *m, const struct model *model, struct value *key, struct err *e);
 
 /* Who asks. */
 struct actor mount_actor(fuse_req_t req);
+/* The only way in which fs/ reads: as the user sees it (store_read_as), and
+ * as the transaction sees it. tests/layers.sh checks that. */
+struct conn *mount_read(struct mount *m, uid_t viewer, struct err *e);
+/* The same for a single call (store_read_once). */
+struct conn *mount_read_once(struct mount *m, uid_t viewer, struct err *e);
 /* 0 or -EACCES: whether the caller has the permissions (of R_OK, W_OK, X_OK) on something with these attributes. */
 int mount_may(fuse_req_t req, const struct stat *st, int wanted);
-/* 0 or -EACCES: whether the caller may read records of the node's model, deleted ones and copies of them included. */
-int mount_may_read(const struct mount *m, fuse_req_t req, const struct node *node);
+/* 0 or -EACCES: whether the caller may read, of the node's model, deleted records that are his. */
+int mount_may_read_deleted(const struct mount *m, fuse_req_t req, const struct node *node);
 /* 0, -EROFS, or -EDEADLK for a process of a hook that the save pipeline waits for. */
 int mount_may_change(const struct mount *m, fuse_req_t req);
 
@@ -122,6 +132,10 @@ void mount_stat_size(struct stat *st, size_t size);
 /* Of what rowfs makes. A model's directory changed when a commit last touched its rows. */
 void mount_dir_stat(const struct mount *m, uint64_t ino, mode_t mode, struct stat *st);
 mode_t mount_record_mode(const struct model *model);
+/* MODEL/.new: whoever may write the directory may write it, and read it, which takes a key for good. */
+mode_t mount_new_mode(const struct model *model);
+/* Of a directory. Who may not read records finds nothing by their values. */
+mode_t mount_dir_mode(const struct mount *m, const struct node *node);
 /* A record's attributes from its stamp and the size of its text. */
 void mount_record_stat(const struct mount *m, const struct model *model, const struct stamp *stamp, size_t size,
 		       struct stat *st);

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "by.h"
 #include "handle.h"
 #include "scratch.h"
 #include "transaction.h"
@@ -67,7 +68,7 @@ static int unlink_record(struct mount *m, const struct actor *actor, const struc
 			       end->name);
 	int rc = name_save(m, actor, &request, NULL, end, a, e);
 	if (rc == 0)
-		handle_remove_unsaved(m, end->entry.model, end->name);
+		handle_remove_unsaved(m, end->entry.model, end->name, actor->uid);
 	return rc;
 }
 
@@ -88,9 +89,9 @@ static int unlink_entry(struct mount *m, const struct actor *actor, const struct
 	case ENTRY_RECORD:
 		return unlink_record(m, actor, end, a, e);
 	case ENTRY_UNSAVED:
-		return handle_remove_unsaved(m, end->entry.model, end->name) ? 0 : -ENOENT;
+		return handle_remove_unsaved(m, end->entry.model, end->name, actor->uid) ? 0 : -ENOENT;
 	case ENTRY_SCRATCH:
-		return scratch_unlink(m, end->entry.model, end->name);
+		return scratch_unlink(m, end->entry.model, end->name, actor->uid);
 	default:
 		return unlink_shown(m, actor, end, e);
 	}
@@ -146,13 +147,20 @@ void name_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const c
 		dir_reply_entry(m, req, &st, false);
 }
 
+/* A scratch link, or one that rowfs makes. */
 void name_readlink(fuse_req_t req, fuse_ino_t ino)
 {
 	struct mount *m = mount_enter(req, &ino);
-	struct scratch *s = scratch_get(m, ino);
+	struct node node = node_decode(ino);
+	struct actor actor = mount_actor(req);
+	struct scratch *s = node.kind == NODE_MEMORY ? scratch_get(m, ino) : NULL;
 	buf_auto target = BUF_INIT;
+	err_auto e = ERR_INIT;
+	struct stat st;
 	int rc = s ? scratch_content(m, s, &target) : -ENOENT;
 
+	if (node.kind == NODE_BY_LINK)
+		rc = by_show_link(m, &node, &actor, &st, &target, &e);
 	scratch_put(m, s);
 	if (rc < 0)
 		mount_reply_error(req, rc);

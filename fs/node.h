@@ -5,13 +5,15 @@
  *
  *     1                                   the root
  *     1<<32 | kind<<16 | model            a directory or file that rowfs makes (MODEL/, MODEL/.new, .errors, ...)
+ *     1<<40 | field<<16 | model            MODEL/.by/FIELD/
  *     1<<60 | id                          a program of after_commit that waits, .after/ID.json
  *     1<<61 | serial                      a scratch file, or a record that was never saved yet, numbered in memory
  *     1<<61 | list<<56 | serial           another file in memory: NODE_REFUSED, NODE_ANSWERED
- *     3<<60 | hash                        whatever it is, inside a transaction: its number there is kept in memory
- * while the kernel knows it (transaction.h) 1<<62 | model<<48 | serial          a record; serial is the key of an
- * integer model (at most KEY_MAX) 3<<61 | model<<48 | serial          a deleted record, by the serial of what is kept
- * of it
+ *     3<<60 | hash                        whatever it is, inside a transaction (transaction.h), kept in memory likewise
+ *     1<<62 | model<<48 | serial          a record; serial is the key of an integer model (at most KEY_MAX)
+ *     3<<61 | model<<48 | serial          a deleted record, by the serial of what is kept of it
+ *     1<<63 | model<<49 | hash            MODEL/.by/FIELD/VALUE/, kept in memory while the kernel has it (by.h)
+ *     3<<62 | model<<49 | hash            a link in it, the same
  *
  * model is the number that the store keeps for the model's name, so that it outlives changes of mount.conf.
  */
@@ -19,6 +21,7 @@
 #define ROWFS_NODE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "../store/limits.h"
@@ -46,7 +49,11 @@ enum node_kind {
 	NODE_CTL,         /* .txn/NAME/ctl */
 	NODE_TXN_ANSWER,  /* .txn/NAME/answer.json */
 	NODE_INSIDE,      /* .txn/NAME/, only as a parent in view.c: inside, it is the root */
+	NODE_BY,          /* MODEL/.by/ */
 	NODE_MADE_END,    /* kinds above are made by rowfs */
+	NODE_BY_FIELD,    /* MODEL/.by/FIELD/; serial is the field's index */
+	NODE_BY_VALUE,    /* MODEL/.by/FIELD/VALUE/; serial is a hash */
+	NODE_BY_LINK,     /* MODEL/.by/FIELD/VALUE/KEY.json; the same */
 	NODE_WAITING,     /* .after/ID.json */
 	NODE_RECORD,
 	NODE_KEPT,     /* MODEL/.deleted/KEY.json */
@@ -68,6 +75,19 @@ struct node {
 static inline uint64_t node_made(enum node_kind kind, unsigned model)
 {
 	return UINT64_C(1) << 32 | (uint64_t)kind << 16 | model;
+}
+
+static inline uint64_t node_by_field(unsigned model, size_t field)
+{
+	return UINT64_C(1) << 40 | (uint64_t)field << 16 | model;
+}
+
+/* kind: NODE_BY_VALUE or NODE_BY_LINK. */
+#define NODE_HASH_BITS 49
+static inline uint64_t node_by(enum node_kind kind, unsigned model, uint64_t hash)
+{
+	return UINT64_C(1) << 63 | (uint64_t)(kind == NODE_BY_LINK) << 62 | (uint64_t)model << NODE_HASH_BITS |
+	       (hash & ((UINT64_C(1) << NODE_HASH_BITS) - 1));
 }
 
 static inline uint64_t node_waiting(int64_t id)
@@ -106,6 +126,10 @@ static inline struct node node_decode(uint64_t ino)
 {
 	if (ino == NODE_ROOT_INO)
 		return (struct node){NODE_ROOT, 0, 0};
+	if (ino >> 63)
+		return (struct node){ino >> 62 == 3 ? NODE_BY_LINK : NODE_BY_VALUE,
+				     (unsigned)(ino >> NODE_HASH_BITS & ((1u << NODE_MODEL_BITS) - 1)),
+				     (int64_t)(ino & ((UINT64_C(1) << NODE_HASH_BITS) - 1))};
 	if (ino >> 62 == 1)
 		return (struct node){ino >> 61 == 2 ? NODE_RECORD : NODE_KEPT,
 				     (unsigned)(ino >> KEY_BITS & ((1u << NODE_MODEL_BITS) - 1)),
@@ -115,6 +139,8 @@ static inline struct node node_decode(uint64_t ino)
 				     (int64_t)(ino & ((UINT64_C(1) << 56) - 1))};
 	if (ino >> 60 == 1)
 		return (struct node){NODE_WAITING, 0, (int64_t)(ino & ((UINT64_C(1) << 60) - 1))};
+	if (ino >> 40 == 1)
+		return (struct node){NODE_BY_FIELD, (unsigned)(ino & 0xffff), (int64_t)(ino >> 16 & 0xffff)};
 	if (ino >> 32 == 1 && (ino >> 16 & 0xffff) < NODE_MADE_END)
 		return (struct node){(enum node_kind)(ino >> 16 & 0xffff), (unsigned)(ino & 0xffff), 0};
 	return (struct node){NODE_NONE, 0, 0};

@@ -42,7 +42,7 @@ static int open_record(struct mount *m, const struct actor *actor, fuse_ino_t in
 		rc = record_name(model, &key, &name);
 	if (rc == 0)
 		rc = handle_open_record(m, actor, model, &key, buf_text(&name), ino, flags, true, out, e);
-	if (rc != -ENOENT || !handle_find(m, NULL, NULL, ino, &a, &unsaved) || !unsaved.named)
+	if (rc != -ENOENT || !handle_find(m, NULL, NULL, ino, actor->uid, &a, &unsaved) || !unsaved.named)
 		return rc;
 	err_release(e);
 	return handle_open_record(m, actor, unsaved.model, &unsaved.key, unsaved.name, ino, flags, false, out, e);
@@ -73,7 +73,7 @@ static int open_memory(struct mount *m, const struct actor *actor, fuse_ino_t in
 
 	if (s)
 		return open_scratch(m, s, flags, out, e);
-	if (!handle_find(m, NULL, NULL, ino, &a, &name))
+	if (!handle_find(m, NULL, NULL, ino, actor->uid, &a, &name))
 		return -ENOENT;
 	int rc = handle_open_record(m, actor, name.model, &name.key, name.name, ino, flags, true, out, e);
 	if (rc != -ENOENT)
@@ -82,7 +82,28 @@ static int open_memory(struct mount *m, const struct actor *actor, fuse_ino_t in
 	return handle_open_record(m, actor, name.model, &name.key, name.name, ino, flags, false, out, e);
 }
 
-/* Attributes that decide who may open; a record's are its model's, and need no look at the row. */
+/* A record that is not there for the user has none but his own open name: open_record tells. */
+static int record_owner(struct mount *m, const struct node *node, uid_t viewer, uid_t *owner, struct err *e)
+{
+	arena_auto a = ARENA_INIT;
+	struct value key;
+	struct stamp stamp;
+	int rc = mount_key(m, node, &a, &key, e);
+	struct conn *c = rc == 0 ? mount_read(m, viewer, e) : NULL;
+
+	*owner = viewer;
+	if (c)
+		rc = store_get(c, mount_model(m, node->model), &key, &a, NULL, &stamp, e);
+	store_read_end(c);
+	if (rc == 0 && c)
+		*owner = stamp.owner;
+	if (rc == -ENOENT)
+		err_release(e);
+	return rc == -ENOENT ? 0 : -e->code;
+}
+
+/* Attributes that decide who may open; a record's are its model's, and where it has no owner need no look at the row.
+ */
 static int open_attributes(struct mount *m, fuse_ino_t ino, const struct node *node, const struct actor *who,
 			   struct stat *st, struct err *e)
 {
@@ -91,7 +112,7 @@ static int open_attributes(struct mount *m, fuse_ino_t ino, const struct node *n
 	if (!model)
 		return mount_stat(m, ino, who, st, e);
 	*st = (struct stat){.st_mode = mount_record_mode(model), .st_uid = m->uid, .st_gid = m->gid};
-	return 0;
+	return model->owned ? record_owner(m, node, who->uid, &st->st_uid, e) : 0;
 }
 
 static bool model_is_frozen(const struct mount *m, const struct node *node)
@@ -111,7 +132,7 @@ int open_node(struct mount *m, fuse_req_t req, fuse_ino_t ino, int flags, struct
 	if (rc == 0)
 		rc = mount_may(req, &st, wanted_by(flags));
 	if (rc == 0 && node.kind == NODE_KEPT)
-		rc = mount_may_read(m, req, &node);
+		rc = mount_may_read_deleted(m, req, &node);
 	if (rc == 0 && ((flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC)))
 		rc = mount_may_change(m, req);
 	if (rc < 0)

@@ -14,6 +14,8 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "../store/phase.h"
+#include "by.h"
 #include "dir.h"
 #include "handle.h"
 #include "name.h"
@@ -186,7 +188,7 @@ static void op_statfs(fuse_req_t req, fuse_ino_t ino)
 		st.f_bavail = disk.f_bavail;
 		st.f_ffree = st.f_favail = disk.f_ffree;
 	}
-	c = mount_read_begin(m, &e);
+	c = mount_read(m, fuse_req_ctx(req)->uid, &e);
 	for (size_t i = 0; c && i < m->schema->nmodels; i++)
 		if (store_count(c, &m->schema->models[i], &n, &e) == 0)
 			st.f_files += (fsfilcnt_t)n;
@@ -267,10 +269,12 @@ static void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t si
 	err_auto e = ERR_INIT;
 	int rc = handle_write(mount_enter(req, &ino), handle_of(fi), &actor, data, size, off, &e);
 
+	phase("unanswered");
 	if (rc < 0)
 		reply(req, rc, &e);
 	else
 		fuse_reply_write(req, size);
+	phase("answered");
 }
 
 static void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
@@ -299,17 +303,25 @@ static void op_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync, struct fus
 	fuse_reply_err(req, 0); /* what is seen is durable already */
 }
 
-/* Numbers are computed, but for those inside transactions. */
+/* Most numbers are computed: nothing is kept for the kernel's references. */
+static void forget(struct mount *m, fuse_ino_t ino, uint64_t nlookup)
+{
+	if (node_is_inside(ino))
+		transaction_forget(m, ino, nlookup);
+	else
+		by_forget(m, ino, nlookup);
+}
+
 static void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t nlookup)
 {
-	transaction_forget(fuse_req_userdata(req), ino, nlookup);
+	forget(fuse_req_userdata(req), ino, nlookup);
 	fuse_reply_none(req);
 }
 
 static void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets)
 {
 	for (size_t i = 0; i < count; i++)
-		transaction_forget(fuse_req_userdata(req), forgets[i].ino, forgets[i].nlookup);
+		forget(fuse_req_userdata(req), forgets[i].ino, forgets[i].nlookup);
 	fuse_reply_none(req);
 }
 
@@ -331,6 +343,7 @@ const struct fuse_lowlevel_ops ops_table = {
     .release = op_release,
     .opendir = dir_open,
     .readdir = dir_read,
+    .releasedir = dir_release,
     .fsyncdir = op_fsyncdir,
     .unlink = name_unlink,
     .rename = rename_name,

@@ -19,7 +19,8 @@
 
 /* ---- finding a name ---- */
 
-static int find_record(struct mount *m, const char *name, struct arena *a, struct entry *out, struct err *e)
+static int find_record(struct mount *m, const char *name, uid_t viewer, struct arena *a, struct entry *out,
+		       struct err *e)
 {
 	buf_auto text = BUF_INIT;
 	struct open_name open_name;
@@ -27,7 +28,7 @@ static int find_record(struct mount *m, const char *name, struct arena *a, struc
 	struct conn *c;
 	int rc;
 
-	c = mount_read_begin(m, e);
+	c = mount_read_once(m, viewer, e);
 	if (!c)
 		return -e->code;
 	rc = store_show(c, out->model, &out->key, &text, &stamp, e);
@@ -40,16 +41,18 @@ static int find_record(struct mount *m, const char *name, struct arena *a, struc
 	if (rc != -ENOENT)
 		return rc;
 	err_release(e);
-	if (handle_find(m, out->model, name, 0, a, &open_name)) {
+	if (handle_find(m, out->model, name, 0, viewer, a, &open_name)) {
 		out->kind = ENTRY_UNSAVED;
 		mount_dir_stat(m, open_name.ino, mount_record_mode(out->model), &out->st);
+		if (out->model->owned)
+			out->st.st_uid = open_name.uid;
 	}
 	return 0;
 }
 
-static void find_scratch(struct mount *m, const char *name, struct entry *out)
+static void find_scratch(struct mount *m, const char *name, uid_t viewer, struct entry *out)
 {
-	struct scratch *s = scratch_find(m, out->model, name);
+	struct scratch *s = scratch_find(m, out->model, name, viewer);
 
 	if (!s)
 		return;
@@ -71,7 +74,7 @@ int records_find(struct mount *m, const struct node *dir, const char *name, cons
 		return view_find_in(m, dir, name, who, a, out, e);
 	out->record_name = record_is_name(name);
 	if (!out->record_name) {
-		find_scratch(m, name, out);
+		find_scratch(m, name, who->uid, out);
 		return 0;
 	}
 	rc = record_key(out->model, name, a, &out->key);
@@ -79,7 +82,7 @@ int records_find(struct mount *m, const struct node *dir, const char *name, cons
 	if (rc == -ENOENT)
 		return 0;
 	if (rc == 0)
-		rc = find_record(m, name, a, out, e);
+		rc = find_record(m, name, who->uid, a, out, e);
 	size =
 	    rc == 0 && out->kind != ENTRY_NONE && who->pid ? handle_draft_size(m, out->model, &out->key, who->pid) : -1;
 	if (size >= 0)
@@ -112,7 +115,7 @@ static int list_records_from(struct listing *l, struct cursor *cursor, const str
 
 static int list_records(struct listing *l, const struct model *model, off_t off, bool *full, struct err *e)
 {
-	struct conn *c = mount_read_begin(l->m, e);
+	struct conn *c = mount_read(l->m, l->uid, e);
 	struct cursor *cursor = NULL;
 
 	if (!c)
@@ -131,7 +134,7 @@ static void list_scratch(struct listing *l, const struct model *model, off_t off
 	buf_auto name = BUF_INIT;
 	struct stat st;
 
-	while (scratch_next(l->m, model, &after, &name, &st)) {
+	while (scratch_next(l->m, model, l->uid, &after, &name, &st)) {
 		if (!listing_add(l, buf_text(&name), &st, OFFSET_SCRATCH + after))
 			return;
 		buf_reset(&name);

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "by.h"
 #include "handle.h"
 #include "name.h"
 #include "rejected.h"
@@ -30,12 +31,14 @@ struct move {
 
 /* ---- rename and link: what stands at the source, and what the target's name is ---- */
 
-static int save_text(struct move *v, const struct buf *text, struct err *e)
+/* checksum: of the version that the text is to replace; NULL: any. */
+static int save_text(struct move *v, const struct buf *text, const char *checksum, struct err *e)
 {
 	struct request request = {.kind = REQUEST_PUT,
 				  .model = v->to.entry.model,
 				  .key = v->to.entry.key,
-				  .expect = v->noreplace ? EXPECT_NONE : EXPECT_ANY};
+				  .expect = v->noreplace ? EXPECT_NONE : EXPECT_ANY,
+				  .checksum = checksum};
 
 	return name_save(v->m, &v->actor, &request, text, &v->to, &v->arena, e);
 }
@@ -62,7 +65,7 @@ static int save_rejected(struct move *v, struct err *e)
 	int rc = show_source(v, &st, &text, e);
 
 	if (rc == 0)
-		rc = save_text(v, &text, e);
+		rc = save_text(v, &text, NULL, e);
 	if (rc == 0 && !v->keep)
 		rejected_drop(v->m, v->actor.uid, v->from.entry.model, v->from.name);
 	return rc;
@@ -83,18 +86,19 @@ static int copy_rejected(struct move *v, struct err *e)
 
 static int save_scratch(struct move *v, struct err *e)
 {
-	struct scratch *s = scratch_find(v->m, v->from.entry.model, v->from.name);
-	buf_auto text = BUF_INIT;
+	struct scratch *s = scratch_find(v->m, v->from.entry.model, v->from.name, v->actor.uid);
+	buf_auto text = BUF_INIT, checksum = BUF_INIT;
 	int rc;
 
 	if (!s)
 		return -ENOENT;
-	rc = scratch_content(v->m, s, &text);
+	bool versioned = scratch_getxattr(v->m, s, CHECKSUM_XATTR, &checksum) == 0;
+	rc = buf_failed(&checksum) ? -ENOMEM : scratch_content(v->m, s, &text);
 	if (rc == 0)
-		rc = save_text(v, &text, e);
+		rc = save_text(v, &text, versioned ? buf_text(&checksum) : NULL, e);
 	scratch_set_error(v->m, s, rc < 0 ? e->text : NULL);
 	if (rc == 0 && !v->keep)
-		scratch_unlink(v->m, v->from.entry.model, v->from.name);
+		scratch_unlink(v->m, v->from.entry.model, v->from.name, v->actor.uid);
 	scratch_put(v->m, s);
 	return rc;
 }
@@ -103,9 +107,9 @@ static int rename_scratch(struct move *v, struct err *e)
 {
 	if (!v->keep)
 		return scratch_rename(v->m, v->from.entry.model, v->from.name, v->to.entry.model, v->to.name,
-				      v->noreplace);
-	struct scratch *s = scratch_find(v->m, v->from.entry.model, v->from.name);
-	int rc = s ? scratch_link(v->m, s, v->to.entry.model, v->to.name, e) : -ENOENT;
+				      v->actor.uid, v->noreplace);
+	struct scratch *s = scratch_find(v->m, v->from.entry.model, v->from.name, v->actor.uid);
+	int rc = s ? scratch_link(v->m, s, v->to.entry.model, v->to.name, v->actor.uid, e) : -ENOENT;
 	if (rc == 0)
 		scratch_stat(v->m, s, &v->made);
 	scratch_put(v->m, s);
@@ -114,7 +118,7 @@ static int rename_scratch(struct move *v, struct err *e)
 
 static int read_record(struct move *v, const struct end *record, struct buf *text, struct err *e)
 {
-	struct conn *c = v->may_read ? mount_read_begin(v->m, e) : NULL;
+	struct conn *c = v->may_read ? mount_read(v->m, v->actor.uid, e) : NULL;
 
 	if (!c)
 		return v->may_read ? -e->code : -EACCES;
@@ -145,7 +149,7 @@ static int move_record(struct move *v, struct err *e)
 		request.new_model = v->to.entry.model;
 	int rc = v->keep ? -EPERM : name_save(v->m, &v->actor, &request, NULL, &v->to, &v->arena, e);
 	if (rc == 0)
-		handle_remove_unsaved(v->m, v->from.entry.model, v->from.name);
+		handle_remove_unsaved(v->m, v->from.entry.model, v->from.name, v->actor.uid);
 	return rc;
 }
 
@@ -200,6 +204,7 @@ static move_function *const moves[][2] = {
     [ENTRY_SCRATCH] = {rename_scratch, save_scratch},
     [ENTRY_REJECTED] = {copy_rejected, save_rejected},
     [ENTRY_DELETED] = {copy_deleted, restore_deleted},
+    [ENTRY_BY] = {made_source, made_source},
     [ENTRY_SHOWN] = {made_source, made_source},
 };
 
@@ -228,7 +233,7 @@ static int exchange_texts(struct move *v, const struct end *file, const struct e
 {
 	struct request request = {
 	    .kind = REQUEST_PUT, .model = record->entry.model, .key = record->entry.key, .expect = EXPECT_RECORD};
-	struct scratch *s = scratch_find(v->m, file->entry.model, file->name);
+	struct scratch *s = scratch_find(v->m, file->entry.model, file->name, v->actor.uid);
 	buf_auto text = BUF_INIT, before = BUF_INIT;
 	int rc = s ? scratch_content(v->m, s, &text) : -ENOENT;
 
@@ -261,7 +266,8 @@ static int exchange(struct move *v, struct err *e)
 	if (from == ENTRY_RECORD && to == ENTRY_SCRATCH)
 		return exchange_texts(v, &v->to, &v->from, e);
 	if (from == ENTRY_SCRATCH && to == ENTRY_SCRATCH)
-		return scratch_exchange(v->m, v->from.entry.model, v->from.name, v->to.entry.model, v->to.name);
+		return scratch_exchange(v->m, v->from.entry.model, v->from.name, v->to.entry.model, v->to.name,
+					v->actor.uid);
 	return -EPERM;
 }
 
@@ -302,9 +308,12 @@ static int find_ends(struct move *v, fuse_req_t req, struct err *e)
 		rc = dir_find(v->m, v->from.parent, v->from.name, &nobody, &v->arena, &v->from.entry, e);
 	if (rc < 0)
 		return rc;
-	struct node node = node_decode((v->from.entry.kind == ENTRY_SCRATCH ? &v->to : &v->from)->entry.st.st_ino);
-	v->may_read = mount_may_read(v->m, req, &node) == 0;
-	return 0;
+	const struct stat *copied = &(v->from.entry.kind == ENTRY_SCRATCH ? &v->to : &v->from)->entry.st;
+	struct node node = node_decode(copied->st_ino);
+	v->may_read =
+	    (node.kind == NODE_KEPT ? mount_may_read_deleted(v->m, req, &node) : mount_may(req, copied, R_OK)) == 0;
+	bool shows = v->from.entry.kind == ENTRY_SCRATCH && v->to.entry.record_name; /* what only its owner may read */
+	return shows ? mount_may(req, &v->from.entry.st, R_OK) : 0;
 }
 
 void rename_name(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_parent, const char *new_name,
@@ -318,10 +327,14 @@ void rename_name(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t
 			 .noreplace = flags & RENAME_NOREPLACE,
 			 .exchange = flags & RENAME_EXCHANGE};
 	err_auto e = ERR_INIT;
-	int rc = flags & RENAME_WHITEOUT ? -EOPNOTSUPP : from != to ? -EPERM : find_ends(&v, req, &e);
+	bool by = !to->transaction && node_decode(new_parent).kind == NODE_BY_VALUE;
+	int rc = flags & RENAME_WHITEOUT || (by && v.exchange) ? -EOPNOTSUPP
+		 : from != to				       ? -EPERM
+		 : by					       ? 0
+							       : find_ends(&v, req, &e);
 
 	if (rc == 0)
-		rc = carry_out(&v, &e);
+		rc = by ? by_move(req, parent, name, new_parent, new_name, &e) : carry_out(&v, &e);
 	arena_release(&v.arena);
 	mount_reply_error(req, rc);
 }

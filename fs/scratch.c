@@ -13,19 +13,25 @@
 
 #include "../store/log.h"
 
+/* In a model with owners each user has names of his own: nobody sees, takes or waits at another's temporary file. */
+static bool is_there(const struct scratch_name *n, const struct model *model, uid_t viewer)
+{
+	return n->model == model && (!model->owned || n->uid == viewer);
+}
+
 /* Where the name hangs; of a name that is not there, the list's end. */
-static struct scratch_name **find_at(struct mount *m, const struct model *model, const char *name)
+static struct scratch_name **find_at(struct mount *m, const struct model *model, const char *name, uid_t viewer)
 {
 	struct scratch_name **at = &m->scratch_names;
 
-	while (*at && ((*at)->model != model || strcmp((*at)->name, name) != 0))
+	while (*at && (!is_there(*at, model, viewer) || strcmp((*at)->name, name) != 0))
 		at = &(*at)->next;
 	return at;
 }
 
-static struct scratch *by_name(struct mount *m, const struct model *model, const char *name)
+static struct scratch *by_name(struct mount *m, const struct model *model, const char *name, uid_t viewer)
 {
-	struct scratch_name *n = *find_at(m, model, name);
+	struct scratch_name *n = *find_at(m, model, name, viewer);
 
 	return n ? n->scratch : NULL;
 }
@@ -57,13 +63,13 @@ static void drop_if_unused(struct mount *m, struct scratch *s)
 	free_scratch(s);
 }
 
-static int add_name(struct mount *m, struct scratch *s, const struct model *model, const char *name)
+static int add_name(struct mount *m, struct scratch *s, const struct model *model, const char *name, uid_t uid)
 {
 	struct scratch_name *n = calloc(1, sizeof(*n));
 
 	if (!n)
 		return -ENOMEM;
-	*n = (struct scratch_name){m->scratch_names, s, model, m->next_memory++, strdup(name)};
+	*n = (struct scratch_name){m->scratch_names, s, model, uid, m->next_memory++, strdup(name)};
 	if (!n->name) {
 		free(n);
 		return -ENOMEM;
@@ -119,7 +125,7 @@ static struct scratch *add(struct mount *m, const struct model *model, const cha
 		return NULL;
 	s->ino = node_memory(NODE_MEMORY, m->next_memory++);
 	s->st = (struct stat){.st_mode = mode, .st_uid = uid, .st_gid = gid, .st_blksize = 4096};
-	if (add_name(m, s, model, name) < 0) {
+	if (add_name(m, s, model, name, uid) < 0) {
 		free(s);
 		return NULL;
 	}
@@ -141,7 +147,7 @@ static int create_locked(struct mount *m, const struct model *model, const char 
 		return err_set(e, ENAMETOOLONG, "A name has at most %d bytes", LIMIT_NAME);
 	if (digits_only(name))
 		return err_set(e, EACCES, "A name of digits only is kept for nobody; records are KEY.json");
-	if (by_name(m, model, name))
+	if (by_name(m, model, name, uid))
 		return err_set(e, EEXIST, "%s/%s exists", model->name, name);
 	rc = within_limits(m, uid, 1, 0, e);
 	if (rc < 0)
@@ -170,7 +176,7 @@ static void fill_stat(const struct scratch *s, struct stat *st)
 static int copy_locked(struct mount *m, const struct model *model, const char *name, const struct stat *like,
 		       const struct actor *who, const struct buf *text, bool replace, struct stat *st, struct err *e)
 {
-	struct scratch *s = by_name(m, model, name), *made;
+	struct scratch *s = by_name(m, model, name, who->uid), *made;
 	int rc = within_limits(m, who->uid, 1, text->len, e);
 
 	if (rc < 0)
@@ -178,7 +184,7 @@ static int copy_locked(struct mount *m, const struct model *model, const char *n
 	if (s && !replace)
 		return err_set(e, EEXIST, "%s/%s exists", model->name, name);
 	if (s)
-		take_name(m, find_at(m, model, name));
+		take_name(m, find_at(m, model, name, who->uid));
 	rc = create_locked(m, model, name, like->st_mode, who->uid, who->gid, &made, e);
 	if (rc < 0)
 		return rc;
@@ -188,7 +194,7 @@ static int copy_locked(struct mount *m, const struct model *model, const char *n
 	fill_stat(made, st);
 	if (!buf_failed(&made->data))
 		return 0;
-	take_name(m, find_at(m, model, name));
+	take_name(m, find_at(m, model, name, who->uid));
 	return err_nomem(e);
 }
 
@@ -201,10 +207,10 @@ int scratch_copy(struct mount *m, const struct model *model, const char *name, c
 	return rc;
 }
 
-struct scratch *scratch_find(struct mount *m, const struct model *model, const char *name)
+struct scratch *scratch_find(struct mount *m, const struct model *model, const char *name, uid_t viewer)
 {
 	pthread_mutex_lock(&m->lock);
-	struct scratch *s = by_name(m, model, name);
+	struct scratch *s = by_name(m, model, name, viewer);
 	if (s)
 		s->opens++;
 	pthread_mutex_unlock(&m->lock);
@@ -241,12 +247,12 @@ void scratch_stat(struct mount *m, struct scratch *s, struct stat *st)
 	pthread_mutex_unlock(&m->lock);
 }
 
-int scratch_unlink(struct mount *m, const struct model *model, const char *name)
+int scratch_unlink(struct mount *m, const struct model *model, const char *name, uid_t uid)
 {
 	int rc = -ENOENT;
 
 	pthread_mutex_lock(&m->lock);
-	struct scratch_name **at = find_at(m, model, name);
+	struct scratch_name **at = find_at(m, model, name, uid);
 	if (*at) {
 		take_name(m, at);
 		rc = 0;
@@ -255,22 +261,24 @@ int scratch_unlink(struct mount *m, const struct model *model, const char *name)
 	return rc;
 }
 
-static int link_locked(struct mount *m, struct scratch *s, const struct model *model, const char *name, struct err *e)
+static int link_locked(struct mount *m, struct scratch *s, const struct model *model, const char *name, uid_t uid,
+		       struct err *e)
 {
 	if (digits_only(name))
 		return -EACCES;
 	if (s->st.st_nlink == 0)
 		return -ENOENT;
-	if (*find_at(m, model, name))
+	if (*find_at(m, model, name, uid))
 		return -EEXIST;
 	int rc = within_limits(m, s->st.st_uid, 1, 0, e);
-	return rc < 0 ? rc : add_name(m, s, model, name);
+	return rc < 0 ? rc : add_name(m, s, model, name, uid);
 }
 
-int scratch_link(struct mount *m, struct scratch *s, const struct model *model, const char *name, struct err *e)
+int scratch_link(struct mount *m, struct scratch *s, const struct model *model, const char *name, uid_t uid,
+		 struct err *e)
 {
 	pthread_mutex_lock(&m->lock);
-	int rc = link_locked(m, s, model, name, e);
+	int rc = link_locked(m, s, model, name, uid, e);
 	pthread_mutex_unlock(&m->lock);
 	return rc;
 }
@@ -291,9 +299,10 @@ const struct model *scratch_any_name(struct mount *m, struct scratch *s, struct 
 
 /* Two names of one file stay both, as rename(2) has it. */
 static int rename_locked(struct mount *m, const struct model *from_model, const char *from, const struct model *model,
-			 const char *name, bool noreplace)
+			 const char *name, uid_t uid, bool noreplace)
 {
-	struct scratch_name **at = find_at(m, model, name), *there = *at, *moved = *find_at(m, from_model, from);
+	struct scratch_name **at = find_at(m, model, name, uid), *there = *at;
+	struct scratch_name *moved = *find_at(m, from_model, from, uid);
 	char *copy;
 
 	if (!moved || (there && there->scratch == moved->scratch))
@@ -310,28 +319,29 @@ static int rename_locked(struct mount *m, const struct model *from_model, const 
 	free(moved->name);
 	moved->name = copy;
 	moved->model = model;
+	moved->uid = uid;
 	clock_gettime(CLOCK_REALTIME, &moved->scratch->st.st_ctim);
 	return 0;
 }
 
 int scratch_rename(struct mount *m, const struct model *from_model, const char *from, const struct model *model,
-		   const char *name, bool noreplace)
+		   const char *name, uid_t uid, bool noreplace)
 {
 	if (strlen(name) > LIMIT_NAME)
 		return -ENAMETOOLONG;
 	if (digits_only(name))
 		return -EACCES;
 	pthread_mutex_lock(&m->lock);
-	int rc = rename_locked(m, from_model, from, model, name, noreplace);
+	int rc = rename_locked(m, from_model, from, model, name, uid, noreplace);
 	pthread_mutex_unlock(&m->lock);
 	return rc;
 }
 
 int scratch_exchange(struct mount *m, const struct model *model, const char *name, const struct model *other_model,
-		     const char *other)
+		     const char *other, uid_t uid)
 {
 	pthread_mutex_lock(&m->lock);
-	struct scratch_name *a = *find_at(m, model, name), *b = *find_at(m, other_model, other);
+	struct scratch_name *a = *find_at(m, model, name, uid), *b = *find_at(m, other_model, other, uid);
 	if (a && b) {
 		struct scratch *s = a->scratch;
 		a->scratch = b->scratch;
@@ -539,13 +549,14 @@ int scratch_listxattr(struct mount *m, struct scratch *s, struct buf *out)
 	return buf_failed(out) ? -ENOMEM : 0;
 }
 
-bool scratch_next(struct mount *m, const struct model *model, int64_t *serial, struct buf *name, struct stat *st)
+bool scratch_next(struct mount *m, const struct model *model, uid_t viewer, int64_t *serial, struct buf *name,
+		  struct stat *st)
 {
 	const struct scratch_name *best = NULL;
 
 	pthread_mutex_lock(&m->lock);
 	for (const struct scratch_name *n = m->scratch_names; n; n = n->next) /* newest first */
-		if (n->model == model && n->serial > *serial)
+		if (is_there(n, model, viewer) && n->serial > *serial)
 			best = n;
 	if (best) {
 		buf_str(name, best->name);

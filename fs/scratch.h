@@ -22,6 +22,7 @@ struct scratch_name {
 	struct scratch_name *next;
 	struct scratch *scratch;
 	const struct model *model;
+	uid_t uid;      /* who gave it */
 	int64_t serial; /* place in listings; never used again */
 	char *name;
 };
@@ -44,21 +45,22 @@ int scratch_copy(struct mount *m, const struct model *model, const char *name, c
 		 const struct actor *who, const struct buf *text, bool replace, struct stat *st, struct err *e);
 
 /* Finds by name or number and opens it; NULL: none. scratch_put closes. */
-struct scratch *scratch_find(struct mount *m, const struct model *model, const char *name);
+struct scratch *scratch_find(struct mount *m, const struct model *model, const char *name, uid_t viewer);
 struct scratch *scratch_get(struct mount *m, uint64_t ino);
 void scratch_put(struct mount *m, struct scratch *s);
 
 void scratch_stat(struct mount *m, struct scratch *s, struct stat *st);
 /* Takes the name away; -ENOENT. */
-int scratch_unlink(struct mount *m, const struct model *model, const char *name);
+int scratch_unlink(struct mount *m, const struct model *model, const char *name, uid_t uid);
 /* To another name, replacing what is there unless noreplace (-EEXIST); -ENOENT. */
 int scratch_rename(struct mount *m, const struct model *from_model, const char *from, const struct model *model,
-		   const char *name, bool noreplace);
+		   const char *name, uid_t uid, bool noreplace);
 /* Each gets the other's name; -ENOENT. */
 int scratch_exchange(struct mount *m, const struct model *model, const char *name, const struct model *other_model,
-		     const char *other);
+		     const char *other, uid_t uid);
 /* One more name for the file; -EEXIST, -ENOSPC, -ENOENT when its last name is gone. */
-int scratch_link(struct mount *m, struct scratch *s, const struct model *model, const char *name, struct err *e);
+int scratch_link(struct mount *m, struct scratch *s, const struct model *model, const char *name, uid_t uid,
+		 struct err *e);
 /* One of the file's names, copied into out; NULL: it has none. */
 const struct model *scratch_any_name(struct mount *m, struct scratch *s, struct buf *out);
 
@@ -78,7 +80,8 @@ int scratch_listxattr(struct mount *m, struct scratch *s, struct buf *out);
 
 /* The next name in the model's directory above *serial, which is set: copied into name, with attributes. False: none.
  */
-bool scratch_next(struct mount *m, const struct model *model, int64_t *serial, struct buf *name, struct stat *st);
+bool scratch_next(struct mount *m, const struct model *model, uid_t viewer, int64_t *serial, struct buf *name,
+		  struct stat *st);
 /* At unmount: their names go to the log. */
 void scratch_release_all(struct mount *m);
 

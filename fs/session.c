@@ -18,6 +18,7 @@
 #include "../hooks/program.h"
 #include "../store/log.h"
 #include "answered.h"
+#include "by.h"
 #include "command.h"
 #include "declared.h"
 #include "handle.h"
@@ -25,6 +26,7 @@
 #include "ops.h"
 #include "rejected.h"
 #include "scratch.h"
+#include "stale.h"
 #include "transaction.h"
 
 struct options {
@@ -263,6 +265,7 @@ static void close_parts(struct mount *m)
 	scratch_release_all(m);
 	rejected_release_all(m);
 	answered_release_all(m);
+	by_release_all(m);
 	journal_free(m->journal);
 	store_close(m->store);
 	free((void *)m->changed);
@@ -357,6 +360,7 @@ static int run_session(struct mount *m, struct fuse_session *session)
 		return EXIT_SYSTEM;
 	}
 	rc = serve(session);
+	store_ending(m->store);
 	log_info("unmounting %s", m->directory);
 	return rc;
 }
@@ -383,6 +387,17 @@ static void keep_memory_small(void)
 	mallopt(M_TRIM_THRESHOLD, 256 << 10);
 }
 
+static bool asks_group(const struct schema *s)
+{
+	bool asks = false;
+
+	for (size_t i = 0; i < s->nmodels; i++) {
+		const struct model *m = &s->models[i];
+		asks |= m->owned && !(m->mode & S_IWGRP) != !(m->mode & S_IWOTH);
+	}
+	return asks;
+}
+
 static int run_mount(struct options *o, struct declared *d, const char *directory, int ready_fd)
 {
 	err_auto e = ERR_INIT;
@@ -393,6 +408,7 @@ static int run_mount(struct options *o, struct declared *d, const char *director
 			  .read_only = o->read_only,
 			  .uid = geteuid(),
 			  .gid = getegid(),
+			  .asks_group = asks_group(&d->schema),
 			  .ready = mount_is_ready,
 			  .ready_fd = ready_fd,
 			  .next_memory = 1};
@@ -418,9 +434,10 @@ static int run_mount(struct options *o, struct declared *d, const char *director
 
 static char *mountpoint_path(const char *mountpoint)
 {
-	char *path = realpath(mountpoint, NULL);
 	struct stat st;
 
+	stale_release(mountpoint);
+	char *path = realpath(mountpoint, NULL);
 	if (path && (stat(path, &st) < 0 || !S_ISDIR(st.st_mode))) {
 		free(path);
 		path = NULL;

@@ -4,6 +4,7 @@
 #include "tree.h"
 
 #include "answered.h"
+#include "by.h"
 #include "deleted.h"
 #include "records.h"
 #include "rejected.h"
@@ -38,6 +39,10 @@ static const struct kind kinds[NODE_KINDS] = {
     [NODE_REFUSED] = {.show = rejected_show, .remove = rejected_remove},
     [NODE_ANSWER] = {.find = answered_find, .list = answered_list},
     [NODE_ANSWERED] = {.show = answered_show},
+    [NODE_BY] = {.find = by_find_field, .list = by_list_fields},
+    [NODE_BY_FIELD] = {.find = by_find_value, .list = by_list_values},
+    [NODE_BY_VALUE] = {.find = by_find_link, .list = by_list_links},
+    [NODE_BY_LINK] = {.show = by_show_link},
     [NODE_DELETED] = {.find = deleted_find, .list = deleted_list, .own = true},
     [NODE_KEPT] = {.show = deleted_show, .remove = deleted_remove},
 };

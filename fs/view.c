@@ -24,9 +24,9 @@ static void print_meta(struct mount *m, const struct model *model, uid_t uid, st
 	schema_meta(out, model);
 }
 
-static int count(struct mount *m, const struct model *model, int64_t *n, struct err *e)
+static int count(struct mount *m, const struct model *model, uid_t viewer, int64_t *n, struct err *e)
 {
-	struct conn *c = mount_read_begin(m, e);
+	struct conn *c = mount_read(m, viewer, e);
 
 	if (!c)
 		return -e->code;
@@ -39,8 +39,7 @@ static void print_count(struct mount *m, const struct model *model, uid_t uid, s
 {
 	int64_t n;
 
-	(void)uid;
-	if (count(m, model, &n, e) == 0)
+	if (count(m, model, uid, &n, e) == 0)
 		buf_printf(out, "%" PRId64 "\n", n);
 }
 
@@ -63,7 +62,7 @@ static void print_status(struct mount *m, const struct model *model, uid_t uid, 
 		const struct model *each = &m->schema->models[i];
 		int64_t n;
 
-		if (count(m, each, &n, e) < 0)
+		if (count(m, each, uid, &n, e) < 0)
 			return;
 		buf_printf(out, "%s %s: %" PRId64 " %s\n", each->queue ? "queue" : "model", each->name, n,
 			   n == 1 ? "record" : "records");
@@ -78,9 +77,10 @@ static void print_conf(struct mount *m, const struct model *model, uid_t uid, st
 }
 
 static const struct view views[] = {
-    {NODE_NEW, NODE_MODEL, ".new", S_IFREG | 0644, NULL},
+    {NODE_NEW, NODE_MODEL, ".new", S_IFREG, NULL},
     {NODE_INFO, NODE_MODEL, ".info", S_IFDIR | 0555, NULL},
     {NODE_DELETED, NODE_MODEL, ".deleted", S_IFDIR | 01777, NULL},
+    {NODE_BY, NODE_MODEL, ".by", S_IFDIR | 0755, NULL},
     {NODE_SCHEMA, NODE_INFO, "schema.json", S_IFREG | 0444, print_schema},
     {NODE_META, NODE_INFO, "meta.json", S_IFREG | 0444, print_meta},
     {NODE_COUNT, NODE_INFO, "count", S_IFREG | 0444, print_count},
@@ -156,6 +156,11 @@ static bool list_inside(struct listing *l, off_t first, off_t off)
 	return true;
 }
 
+static mode_t mode_of(const struct mount *m, const struct view *v, unsigned model)
+{
+	return v->kind == NODE_NEW && mount_model(m, model) ? mount_new_mode(mount_model(m, model)) : v->mode;
+}
+
 int view_find_in(struct mount *m, const struct node *dir, const char *name, const struct actor *who, struct arena *a,
 		 struct entry *out, struct err *e)
 {
@@ -166,9 +171,13 @@ int view_find_in(struct mount *m, const struct node *dir, const char *name, cons
 	(void)a;
 	if (v && inside)
 		return find_inside(m, v, who, out, e);
+	if (v && v->kind == NODE_BY && m->transaction) /* links there would lead out of it */
+		return 0;
 	if (v) {
 		out->kind = ENTRY_MADE;
-		mount_dir_stat(m, node_made(v->kind, dir->model), v->mode, &out->st);
+		struct node node = {.kind = v->kind, .model = dir->model};
+		mode_t mode = S_ISDIR(v->mode) ? mount_dir_mode(m, &node) : mode_of(m, v, dir->model);
+		mount_dir_stat(m, node_made(v->kind, dir->model), mode, &out->st);
 	} else if (model && !model->hidden) {
 		out->kind = ENTRY_MADE;
 		model_stat(m, model, &out->st);
@@ -222,7 +231,7 @@ int view_show(struct mount *m, const struct node *node, const struct actor *who,
 		v->print(m, model, who->uid, text, e);
 	if (e->code)
 		return -e->code;
-	mount_dir_stat(m, node_made(node->kind, node->model), v->mode, st);
+	mount_dir_stat(m, node_made(node->kind, node->model), mode_of(m, v, node->model), st);
 	mount_stat_size(st, text->len);
 	return buf_failed(text) ? err_nomem(e) : 0;
 }

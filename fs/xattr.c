@@ -1,5 +1,5 @@
 /*
- * xattr.c - extended attributes: a scratch file has any of `user.`, a record user.rowfs.error.
+ * xattr.c - extended attributes: a scratch file has any of `user.`, a record those of the table.
  */
 #include "xattr.h"
 
@@ -22,22 +22,103 @@ static void reply_xattr(fuse_req_t req, int rc, const struct buf *value, size_t 
 		fuse_reply_buf(req, buf_text(value), value->len);
 }
 
-/* user.rowfs.error of a record: the sentence of its last refusal, until a save goes through. */
-static int record_error(struct mount *m, fuse_req_t req, fuse_ino_t ino, struct buf *out)
+/* A record whose attributes are asked for; the key's text lies in the arena. */
+struct asked {
+	struct mount *m;
+	fuse_req_t req;
+	fuse_ino_t ino;
+	const struct model *model;
+	struct value key;
+	struct arena arena;
+};
+
+/* The sentence of its last refusal, until a save goes through. */
+static int record_error(struct asked *x, struct buf *out)
+{
+	buf_auto path = BUF_INIT;
+
+	buf_printf(&path, "%s%s/", transaction_path(x->m), x->model->name);
+	if (record_name(x->model, &x->key, &path) < 0 || buf_failed(&path))
+		return -ENODATA;
+	return journal_last(x->m->journal, fuse_req_ctx(x->req)->uid, buf_text(&path), out);
+}
+
+/* It tells who guesses the content that he is right: only for those who may read it. */
+static int record_sum(struct asked *x, struct buf *out)
+{
+	const struct actor who = {.uid = fuse_req_ctx(x->req)->uid};
+	char sum[CHECKSUM_SIZE];
+	err_auto e = ERR_INIT;
+	struct stat st;
+
+	if (mount_stat(x->m, x->ino, &who, &st, &e) < 0)
+		return -ENODATA;
+	if (mount_may(x->req, &st, R_OK) < 0)
+		return -EACCES;
+	struct conn *c = mount_read(x->m, who.uid, &e);
+	int rc = c ? store_checksum(c, x->model, &x->key, sum, &e) : -e.code;
+	store_read_end(c);
+	if (rc == 0)
+		buf_str(out, sum);
+	return rc == -ENOENT ? -ENODATA : rc;
+}
+
+static const struct {
+	const char *name;
+	int (*get)(struct asked *x, struct buf *out); /* -ENODATA where the record has none */
+} attributes[] = {
+    {"user.rowfs.error", record_error},
+    {CHECKSUM_XATTR, record_sum},
+};
+enum { ATTRIBUTES = sizeof(attributes) / sizeof(attributes[0]) };
+
+static bool find_asked(struct asked *x, fuse_ino_t ino)
+{
+	err_auto e = ERR_INIT;
+
+	struct node node = node_decode(ino);
+
+	x->ino = ino;
+	x->model = node.kind == NODE_RECORD ? mount_model(x->m, node.model) : NULL;
+	return x->model && mount_key(x->m, &node, &x->arena, &x->key, &e) == 0;
+}
+
+static int get_of_record(struct mount *m, fuse_req_t req, fuse_ino_t ino, const char *name, struct buf *out)
+{
+	struct asked x = {.m = m, .req = req};
+	int rc = -ENODATA;
+
+	for (size_t i = 0; i < ATTRIBUTES; i++)
+		if (strcmp(attributes[i].name, name) == 0 && find_asked(&x, ino))
+			rc = attributes[i].get(&x, out);
+	arena_release(&x.arena);
+	return rc;
+}
+
+static void list_of_record(struct mount *m, fuse_req_t req, fuse_ino_t ino, struct buf *out)
+{
+	struct asked x = {.m = m, .req = req};
+	bool found = find_asked(&x, ino);
+	buf_auto value = BUF_INIT;
+
+	for (size_t i = 0; found && i < ATTRIBUTES; i++) {
+		buf_reset(&value);
+		if (attributes[i].get(&x, &value) == 0)
+			buf_add(out, attributes[i].name, strlen(attributes[i].name) + 1);
+	}
+	arena_release(&x.arena);
+}
+
+/* 0, or -ENOENT for a record that is not there for who asks. */
+static int must_see(struct mount *m, fuse_req_t req, fuse_ino_t ino)
 {
 	struct node node = node_decode(ino);
-	buf_auto path = BUF_INIT;
-	arena_auto a = ARENA_INIT;
+	const struct model *model = node.kind == NODE_RECORD ? mount_model(m, node.model) : NULL;
+	const struct actor who = {.uid = fuse_req_ctx(req)->uid};
 	err_auto e = ERR_INIT;
-	struct value key;
+	struct stat st;
 
-	if (node.kind != NODE_RECORD || mount_key(m, &node, &a, &key, &e) < 0)
-		return -ENODATA;
-	const struct model *model = mount_model(m, node.model);
-	buf_printf(&path, "%s%s/", transaction_path(m), model->name);
-	if (record_name(model, &key, &path) < 0 || buf_failed(&path))
-		return -ENODATA;
-	return journal_last(m->journal, fuse_req_ctx(req)->uid, buf_text(&path), out);
+	return model && model->restricted ? mount_stat(m, ino, &who, &st, &e) : 0;
 }
 
 void xattr_get(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
@@ -45,12 +126,10 @@ void xattr_get(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 	struct mount *m = mount_enter(req, &ino);
 	struct scratch *s = node_decode(ino).kind == NODE_MEMORY ? scratch_get(m, ino) : NULL;
 	buf_auto value = BUF_INIT;
-	int rc = -ENODATA;
+	int rc = s ? scratch_getxattr(m, s, name, &value) : must_see(m, req, ino);
 
-	if (s)
-		rc = scratch_getxattr(m, s, name, &value);
-	else if (strcmp(name, "user.rowfs.error") == 0)
-		rc = record_error(m, req, ino, &value);
+	if (!s && rc == 0)
+		rc = get_of_record(m, req, ino, name, &value);
 	scratch_put(m, s);
 	reply_xattr(req, rc, &value, size);
 }
@@ -59,13 +138,11 @@ void xattr_list(fuse_req_t req, fuse_ino_t ino, size_t size)
 {
 	struct mount *m = mount_enter(req, &ino);
 	struct scratch *s = scratch_get(m, ino);
-	buf_auto value = BUF_INIT, names = BUF_INIT;
-	int rc = 0;
+	buf_auto names = BUF_INIT;
+	int rc = s ? scratch_listxattr(m, s, &names) : must_see(m, req, ino);
 
-	if (s)
-		rc = scratch_listxattr(m, s, &names);
-	else if (record_error(m, req, ino, &value) == 0)
-		buf_add(&names, "user.rowfs.error", sizeof("user.rowfs.error"));
+	if (!s && rc == 0)
+		list_of_record(m, req, ino, &names);
 	scratch_put(m, s);
 	reply_xattr(req, rc, &names, size);
 }

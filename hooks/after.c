@@ -19,6 +19,7 @@
 
 #include "../store/limits.h"
 #include "../store/log.h"
+#include "../store/phase.h"
 #include "act.h"
 #include "after.h"
 #include "after_hooks.h"
@@ -198,8 +199,10 @@ static void carry_out(struct run *r)
 	err_auto why = ERR_INIT;
 	struct program p;
 	struct program_result result = {.status = -1};
+	phase("after-starts");
 	if (prepare(r, &p, &why) == 0 && program_run(&p, &result, &why) == 0)
 		program_verdict(&p, &result, &why);
+	phase("after-ran");
 	bool asked = result.status == STATUS_AGAIN && !result.timed_out && !result.too_much;
 	if (result.stopped)
 		log_info("%s: %s was ended because the mount ends; it runs again with the next", r->pending.path,
@@ -208,6 +211,7 @@ static void carry_out(struct run *r)
 		fail(r, program_name(&p), asked, &why);
 	else
 		settle(r, true);
+	phase("after-settled");
 	program_result_release(&result);
 }
 

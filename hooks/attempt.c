@@ -13,6 +13,7 @@
 #include "../store/json.h"
 #include "../store/limits.h"
 #include "../store/log.h"
+#include "../store/phase.h"
 #include "act.h"
 #include "attempt.h"
 #include "event.h"
@@ -273,8 +274,11 @@ void attempt_run(struct attempt *a)
 {
 	struct program_result r;
 	err_auto why = ERR_INIT;
+	phase("job-claimed");
 	run_program(a, &r, &why);
+	phase("job-ran");
 	write_back(a, &r, &why);
+	phase("job-finished");
 	program_result_release(&r);
 }
 
@@ -298,6 +302,7 @@ int attempt_claim(struct attempt *a, struct err *e)
 	buf_auto patch = BUF_INIT;
 	const struct model *queue = a->queue;
 	a->number = job_integer(a, QUEUE_ATTEMPTS, 0) + 1;
+	phase("job-found");
 	add_member(&patch, queue, QUEUE_STATUS, "\"running\"");
 	add_integer(&patch, queue, QUEUE_ATTEMPTS, a->number);
 	add_time(&patch, queue, QUEUE_STARTED_AT, 0);

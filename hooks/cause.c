@@ -16,7 +16,7 @@ int cause(struct saving *v, struct change *by, struct change *c, struct err *e)
 		return err_set(e, EPROTO,
 			       "hooks save records, whose hooks save records, more than %d deep, the last in %s",
 			       LIMIT_HOOK_DEPTH, c->model->name);
-	c->trusted = true;
+	c->trusted = c->exempt = true;
 	c->depth = by->depth + 1;
 	c->cause = by;
 	if (!v->caused)

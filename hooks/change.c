@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "../store/limits.h"
+#include "access.h"
 #include "change.h"
 #include "deleted.h"
 #include "staged.h"
@@ -120,6 +121,9 @@ static int check_expect(struct saving *v, const struct change *c, struct err *e)
 		return err_set(e, ENOENT, "%s does not exist", record_path(&v->arena, c->model, &c->key));
 	if (c->expect == EXPECT_NONE && c->old)
 		return err_set(e, EEXIST, "%s exists already", record_path(&v->arena, c->model, &c->key));
+	if (c->where && (!c->old || !value_equal(&c->old[c->where->index], &c->was)))
+		return err_set(e, ENOENT, "%s has another %s by now", record_path(&v->arena, c->model, &c->key),
+			       c->where->name);
 	return 0;
 }
 
@@ -220,6 +224,8 @@ static int resolve_document(struct saving *v, struct change *c, struct err *e)
 		c->row = row;
 		result = settle_key(v, c, e);
 	}
+	if (result == 0)
+		result = access_incoming(v, c, e);
 	if (c->model->embeds && (result == 0 || e->nproblems))
 		result = tree_resolve(v, c, e);
 	if (result < 0)
@@ -236,6 +242,8 @@ static int resolve_key_change(struct saving *v, struct change *c, struct err *e)
 	if (!c->row)
 		return err_nomem(e);
 	c->row[c->model->key->index] = c->new_key;
+	if (access_incoming(v, c, e) < 0)
+		return -e->code;
 	if (c->model->embeds && tree_read(v, c, e) < 0)
 		return -e->code;
 	return saving_check(v, c, c->old, NULL, NULL, e);
@@ -246,6 +254,8 @@ int change_resolve(struct saving *v, struct change *c, struct err *e)
 	if (c->model->read_only)
 		return err_set(e, EROFS, "%s is read-only", c->model->name);
 	int result = c->key.kind == VALUE_NULL ? 0 : saving_read(v, c->model, &c->key, &c->old, e);
+	if (result == 0)
+		result = access_stored(v, c, e);
 	if (result == 0)
 		result = check_expect(v, c, e);
 	if (result == 0)
@@ -338,7 +348,7 @@ static int add_child(struct saving *v, const struct model *child, const struct v
 	struct change *c = change_new(v, child, kind, key, e);
 	if (!c)
 		return -ENOMEM;
-	c->trusted = true;
+	c->trusted = c->exempt = true;
 	c->depth = depth;
 	int result = index_put(v, c, e);
 	return result < 0 ? result : change_add(v, c, e);
@@ -353,7 +363,7 @@ static int add_embedded(struct saving *v, struct change *parent, struct err *e)
 		struct change *known = *index_place(v, c->model, &c->key);
 		if (known && known->kind == REQUEST_DELETE)
 			continue;
-		c->trusted = true;
+		c->trusted = c->exempt = true;
 		result = index_put(v, c, e);
 		if (result == 0)
 			result = change_add(v, c, e);
@@ -480,7 +490,10 @@ static int say_referred(struct saving *v, const struct change *c, struct err *wh
 	while ((by = schema_next_reference(v->saver->schema, c->model, &at, &child))) {
 		struct value *keys;
 		size_t n = 0;
-		if (store_children(v->conn, child, by, &c->key, &v->arena, &keys, &n, why) < 0 || n == 0)
+		uid_t before = store_view_as(v->conn, access_viewer(v, c));
+		int result = store_children(v->conn, child, by, &c->key, &v->arena, &keys, &n, why);
+		store_view_as(v->conn, before);
+		if (result < 0 || n == 0)
 			continue;
 		if (n == 1)
 			return err_set(e, EBUSY, "%s is referred to by %s", path, record_path(&v->arena, child, keys));

@@ -51,14 +51,19 @@ struct change {
 	enum request_kind kind; /* at most REQUEST_DELETE */
 	enum verb verb;         /* known once it is resolved */
 	enum expect expect;
+	const struct field *where; /* as in the request */
+	struct value was;
 	bool trusted;
-	bool changed;   /* there is something to do; false: equal content, or a child that has left its parent */
-	bool edited;    /* by a pre_save hook: the store must check the row again */
-	bool applied;   /* its row has changed */
-	bool handled;   /* by an apply hook: the row is not changed */
-	bool dangling;  /* refers to what was not there when it was checked (saving.lenient) */
-	bool posted;    /* its post_save or post_delete hooks have run */
-	unsigned depth; /* hooks that caused it; 0: a request, or a cascade of one */
+	bool exempt;     /* from what access.h asks: a hook, a cascade or the job runner does it for the actor */
+	bool makes_room; /* for a record that comes to its name */
+	bool unowned;    /* the document names no owner */
+	bool changed;    /* there is something to do; false: equal content, or a child that has left its parent */
+	bool edited;     /* by a pre_save hook: the store must check the row again */
+	bool applied;    /* its row has changed */
+	bool handled;    /* by an apply hook: the row is not changed */
+	bool dangling;   /* refers to what was not there when it was checked (saving.lenient) */
+	bool posted;     /* its post_save or post_delete hooks have run */
+	unsigned depth;  /* hooks that caused it; 0: a request, or a cascade of one */
 	const struct change *cause; /* whose hook caused it; NULL: a request, or a cascade of one */
 	const char *checksum;       /* that the stored record must have; NULL: any */
 	const json_t *document;     /* NULL for a delete, a key change and a reference set to null */
@@ -77,6 +82,7 @@ struct change {
 	struct family stored;   /* what it embeds, as stored */
 	struct family children; /* the same and new ones, by relation in the order of the document, then what goes */
 	bool has_tree;          /* they have been read */
+	bool numbered;          /* its key was the next one */
 
 	const char *origin;    /* "hooks/count: tracks/3.json", for messages; NULL: none */
 	struct change *caused; /* by its hooks that have run before the transaction */

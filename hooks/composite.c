@@ -181,7 +181,7 @@ static int show(struct composite *c, struct part *p, struct err *e)
 {
 	if (p->method->kind == REQUEST_DELETE)
 		return 0;
-	struct conn *conn = stage_read_begin(c->stage, e);
+	struct conn *conn = stage_read_begin(c->stage, c->actor->uid, e);
 	if (!conn)
 		return -e->code;
 	int result = store_show(conn, p->model, &p->key, &p->answer, NULL, e);

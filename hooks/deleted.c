@@ -8,6 +8,7 @@
 
 #include "../store/json.h"
 #include "../store/limits.h"
+#include "access.h"
 #include "deleted.h"
 #include "staged.h"
 
@@ -15,7 +16,13 @@ int deleted_keep(struct saving *v, const struct change *c, struct err *e)
 {
 	if (c->verb != VERB_DELETE || !c->changed || v->staged)
 		return 0;
-	return txn_keep_deleted(&v->txn, c->model, &c->key, v->actor->uid, e);
+	uid_t keeper, before;
+	if (access_keeper(v, c, &keeper, e) < 0)
+		return -e->code;
+	before = store_view_as(v->conn, keeper);
+	int result = txn_keep_deleted(&v->txn, c->model, &c->key, keeper, e);
+	store_view_as(v->conn, before);
+	return result;
 }
 
 /* All that is kept, as one document. NULL on failure. */

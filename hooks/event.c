@@ -207,9 +207,9 @@ int event_read(struct event_object *event, struct actor *actor, const struct sch
 	    .model = name ? schema_model(s, name) : NULL,
 	    .actor = actor,
 	};
-	*actor = (struct actor){(uid_t)json_integer_value(json_object_get(who, "uid")),
-				(gid_t)json_integer_value(json_object_get(who, "gid")),
-				(pid_t)json_integer_value(json_object_get(who, "pid"))};
+	*actor = (struct actor){.uid = (uid_t)json_integer_value(json_object_get(who, "uid")),
+				.gid = (gid_t)json_integer_value(json_object_get(who, "gid")),
+				.pid = (pid_t)json_integer_value(json_object_get(who, "pid"))};
 	if (!event->model || event->verb == VERB_COUNT)
 		return err_set(e, EIO, "the recorded event can't be read");
 	if (read_row(event->model, json_object_get(json, "old"), a, &old) < 0 ||

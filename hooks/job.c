@@ -268,7 +268,7 @@ int runner_start(struct runner **out, struct saver *s, struct err *e)
 	pthread_cond_init(&r->changed, &monotonic);
 	pthread_condattr_destroy(&monotonic);
 	r->saver = s;
-	r->actor = (struct actor){geteuid(), getegid(), 0};
+	r->actor = (struct actor){.uid = geteuid(), .gid = getegid()};
 	r->dirty = true;
 	r->wake_fd = eventfd(0, EFD_CLOEXEC);
 	int result = r->wake_fd < 0 ? err_set(e, EIO, "no event descriptor: %s", strerror(errno)) : recover_all(r, e);

@@ -192,8 +192,8 @@ int journal_last(struct journal *j, uid_t uid, const char *path, struct buf *out
 void journal_settle(struct journal *j, const char *path)
 {
 	pthread_mutex_lock(&j->lock);
-	for (size_t i = 0; i < LIMIT_ERRORS; i++)
-		if (j->entries[i].path && strcmp(j->entries[i].path, path) == 0)
+	for (size_t i = 0; i < LIMIT_ERRORS && i < j->next; i++) /* mostly none: each save comes here */
+		if (!j->entries[i].settled && strcmp(j->entries[i].path, path) == 0)
 			j->entries[i].settled = true;
 	pthread_mutex_unlock(&j->lock);
 }

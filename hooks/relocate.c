@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 
+#include "access.h"
 #include "deleted.h"
 #include "order.h"
 #include "tree.h"
@@ -13,8 +14,11 @@ static int replace_target(struct order *o, const struct request *r, struct err *
 {
 	struct saving *v = &o->v;
 	struct stamp stamp;
-	if (store_get(v->conn, r->model, &r->new_key, &v->arena, NULL, &stamp, e) < 0 ||
-	    order_carry(o, change_new(v, r->model, REQUEST_DELETE, &r->new_key, e), e) < 0)
+	struct change *c = change_new(v, r->model, REQUEST_DELETE, &r->new_key, e);
+	if (!c || store_get(v->conn, r->model, &r->new_key, &v->arena, NULL, &stamp, e) < 0)
+		return -e->code;
+	c->makes_room = true;
+	if (order_carry(o, c, e) < 0)
 		return -e->code;
 	return v->staged ? 0 : txn_keep_stamp(&v->txn, r->model, &r->new_key, &stamp, e);
 }
@@ -56,17 +60,19 @@ static int move_record(struct order *o, const struct request *r, struct change *
 		return -e->code;
 	if (!row)
 		return err_set(e, ENOENT, "%s does not exist", record_path(&v->arena, r->model, &r->key));
+	struct change *gone = change_new(v, r->model, REQUEST_DELETE, &r->key, e);
 	struct change *c = *result = change_new(v, r->new_model, REQUEST_PUT, &r->new_key, e);
-	if (!c || !(c->document = tree_document(v, r->model, &r->key, row, e)))
+	if (!gone || !c)
+		return -e->code;
+	gone->old = row;
+	if (access_stored(v, gone, e) < 0 || !(c->document = tree_document(v, r->model, &r->key, row, e)))
 		return -e->code;
 	c->expect = r->expect;
-	c->trusted = r->trusted;
+	c->trusted = c->exempt = r->trusted;
 	if (order_carry(o, c, e) < 0)
 		return -e->code;
-	struct change *source = change_new(v, r->model, REQUEST_DELETE, &r->key, e);
-	if (source)
-		source->checksum = r->checksum;
-	return order_carry(o, source, e);
+	gone->checksum = r->checksum;
+	return order_carry(o, gone, e);
 }
 
 /* A deleted record comes back, and what was kept of it goes. */

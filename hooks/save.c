@@ -14,6 +14,8 @@
 
 #include "../store/json.h"
 #include "../store/limits.h"
+#include "access.h"
+#include "../store/phase.h"
 #include "act.h"
 #include "after.h"
 #include "answer.h"
@@ -42,13 +44,15 @@ static int parse(struct order *o, struct err *e)
 		o->at = &o->requests[i];
 		if (!o->at->text || o->at->kind >= REQUEST_DELETE)
 			continue;
-		int result = json_read(o->at->text, o->at->len, &o->documents[i], e);
+		int result =
+		    (o->at->judged ? json_read_judged : json_read)(o->at->text, o->at->len, &o->documents[i], e);
 		if (result == 0)
 			result = saving_keep(&o->v, o->documents[i], e);
 		if (result < 0)
 			return result;
 	}
 	o->carried = o->n;
+	phase("parsed");
 	return 0;
 }
 
@@ -59,7 +63,9 @@ static struct change *change_of_request(struct order *o, size_t i, struct err *e
 	if (!c)
 		return NULL;
 	c->expect = r->expect;
-	c->trusted = r->trusted;
+	c->where = r->where;
+	c->was = r->was;
+	c->trusted = c->exempt = r->trusted;
 	c->checksum = o->n == 1 ? r->checksum : NULL; /* of several, see check_versions */
 	c->document = o->documents[i];
 	return c;
@@ -203,6 +209,7 @@ static int run_early(struct order *o, struct err *e)
 	o->results[0] = o->early = c;
 	o->planned = v->planned;
 	v->planned = NULL;
+	phase("programs");
 	return 0;
 }
 
@@ -228,12 +235,13 @@ static int begin(struct saving *v, struct err *e)
 	int result = txn_begin(v->saver->store, &v->txn, e);
 	v->open = result == 0;
 	v->conn = v->open ? v->txn.conn : NULL;
+	phase("begun");
 	return result == 0 && v->lenient ? txn_defer_references(&v->txn, true, e) : result;
 }
 
 int order_prepare(struct saving *v, struct change *c, struct err *e)
 {
-	if (pre_hooks(v, c, e) < 0)
+	if (pre_hooks(v, c, e) < 0 || access_settled(v, c, e) < 0)
 		return -e->code;
 	for (size_t i = 0; i < c->children.n; i++) {
 		struct change *child = c->children.of[i];
@@ -276,7 +284,9 @@ int order_prepare_deletes(struct saving *v, size_t from, size_t *first, struct e
 /* What hooks have caused meanwhile stands among the others and is done. */
 static int apply_once(struct saving *v, struct change *c, struct err *e)
 {
-	return c->changed && !c->applied && !c->handled ? apply(v, c, e) : 0;
+	int result = c->changed && !c->applied && !c->handled ? apply(v, c, e) : 0;
+	phase("row");
+	return result;
 }
 
 int order_apply(struct saving *v, size_t from, size_t first, size_t to, struct err *e)
@@ -357,6 +367,7 @@ static int carry_requests(struct order *o, struct err *e)
 	}
 	o->at = o->n == 1 ? o->requests : NULL;
 	o->carried = o->n;
+	phase("rows");
 	return 0;
 }
 
@@ -365,6 +376,7 @@ static int carry_requests(struct order *o, struct err *e)
 /* Both may cause further changes, which come behind and have their own turn. */
 static int finish_changes(struct saving *v, struct err *e)
 {
+	phase("post");
 	for (size_t committed = 0, enqueued = 0; enqueued < v->n;) {
 		for (; committed < v->n; committed++)
 			if (v->changes[committed]->changed &&
@@ -406,6 +418,7 @@ static int check_references(struct order *o, struct err *e)
 static int record_after(struct order *o, struct err *e)
 {
 	struct saving *v = &o->v;
+	phase("finished");
 	for (size_t i = 0; i < v->n; i++) {
 		const struct change *c = v->changes[i];
 		const struct hook *h;
@@ -432,7 +445,9 @@ static int commit(struct order *o, struct err *e)
 	if (record_after(o, e) < 0)
 		return -e->code;
 	o->v.open = false;
+	phase("recorded");
 	int result = txn_commit(&o->v.txn, e);
+	phase("durable");
 	if (result == 0 && o->recorded)
 		after_wake(o->v.saver->after);
 	return result;

@@ -19,7 +19,8 @@
 struct actor {
 	uid_t uid;
 	gid_t gid;
-	pid_t pid; /* 0: the daemon itself */
+	pid_t pid;     /* 0: the daemon itself */
+	bool in_group; /* of the mount; set only where a mode makes a difference of it */
 };
 
 struct saver; /* the schema, its hooks, the store: what a mount saves with */
@@ -50,9 +51,12 @@ struct request {
 	enum expect expect; /* of the key; for MOVE and RESTORE of the new key */
 	const char *text;
 	size_t len;
+	bool judged; /* json_scan has called all of the text complete */
 	const struct model *new_model;
 	struct value new_key;
-	bool trusted; /* the job runner: read-only fields may be set, hooks run */
+	const struct field *where; /* of PUT and MERGE: only while it has the value `was`, else ENOENT; NULL: always */
+	struct value was;
+	bool trusted; /* the job runner: read-only fields may be set, owners are not asked, hooks run */
 	/*
 	 * What store_checksum said of the record when it was read: where it has another one now, -EBUSY, found inside
 	 * the transaction. Not looked at where there is no record (expect says whether that may be). Of the record of

@@ -126,17 +126,17 @@ static int connect(struct stage *g, struct err *e)
 static void end_read(void *data)
 {
 	struct stage *g = data;
-	stage_on_read_end(g->conn, NULL, NULL);
+	stage_hand_out(g->conn, VIEW_ALL, NULL, NULL);
 	if (!g->inside)
 		stage_rest(g->conn);
 	pthread_mutex_unlock(&g->lock);
 }
 
-struct conn *stage_read_begin(struct stage *g, struct err *e)
+struct conn *stage_read_begin(struct stage *g, uid_t viewer, struct err *e)
 {
 	pthread_mutex_lock(&g->lock);
 	if (connect(g, e) == 0) {
-		stage_on_read_end(g->conn, end_read, g);
+		stage_hand_out(g->conn, viewer, end_read, g);
 		return g->conn;
 	}
 	pthread_mutex_unlock(&g->lock);

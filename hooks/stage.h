@@ -25,9 +25,9 @@ void stage_keep_separate(struct stage *g, const char *const *methods);
 /* Drops what is staged: from here on every function says -ENOENT. */
 void stage_abort(struct stage *g);
 
-/* As store_read_begin, ended by store_read_end, which the lock is held until. NULL with *e: -ENOENT when it has ended.
+/* As store_read_as, ended by store_read_end, which the lock is held until. NULL with *e: -ENOENT when it has ended.
  */
-struct conn *stage_read_begin(struct stage *g, struct err *e);
+struct conn *stage_read_begin(struct stage *g, uid_t viewer, struct err *e);
 
 /*
  * save() of one request, staged. -EBUSY while it is being committed, -EROFS afterwards, -EFBIG over LIMIT_CHANGES or

@@ -9,6 +9,7 @@
 
 #include "../store/json.h"
 #include "../store/limits.h"
+#include "access.h"
 #include "staged.h"
 #include "tree.h"
 
@@ -38,6 +39,7 @@ struct change *tree_child(struct saving *v, struct change *parent, const struct 
 	c->relation = relation;
 	c->parent = parent;
 	c->trusted = parent->trusted;
+	c->exempt = parent->exempt;
 	c->depth = parent->depth;
 	c->verb = old ? VERB_REPLACE : VERB_CREATE;
 	c->old = c->row = old;
@@ -129,6 +131,7 @@ static int settle_child(struct saving *v, struct change *c, struct err *e)
 	int result = 0;
 	if (!c->old) {
 		c->row[c->relation->by->index] = *change_key(c->parent);
+		c->numbered |= key->kind == VALUE_NULL;
 		if (key->kind == VALUE_NULL)
 			result = v->staged ? staged_child_key(v, c, key, e) : saving_next_key(v, c->model, key, e);
 		c->key = *key;
@@ -194,13 +197,21 @@ bool tree_same(const struct change *a, const struct change *b)
 	return same;
 }
 
+/* A key that was the next one may have been reserved meanwhile, without a record. */
+static bool key_is_free(struct saving *v, const struct change *c)
+{
+	struct value *taken = NULL, next;
+	err_auto why = ERR_INIT;
+	if (saving_read(v, c->model, &c->key, &taken, &why) < 0 || taken)
+		return false;
+	return !c->numbered || (store_next_key(v->conn, c->model, &next, &why) == 0 && c->key.integer >= next.integer);
+}
+
 bool tree_fits(struct saving *v, const struct change *c)
 {
 	for (size_t i = 0; i < c->children.n; i++) {
 		const struct change *child = c->children.of[i];
-		struct value *taken = NULL;
-		err_auto why = ERR_INIT;
-		if (!child->old && (saving_read(v, child->model, &child->key, &taken, &why) < 0 || taken))
+		if (!child->old && !key_is_free(v, child))
 			return false;
 		if (!tree_fits(v, child))
 			return false;
@@ -273,13 +284,22 @@ static int check_size(struct change *top, struct err *e)
 }
 
 /* A row that only has other parts than before is not judged again. */
-int change_check(struct saving *v, struct change *c, struct err *e)
+static int check(struct saving *v, struct change *c, struct err *e)
 {
 	bool same = c->relation || (c->model->embeds && c->old && row_equal(c->model, c->old, c->row));
 	int result = same ? 0 : saving_check(v, c, c->old, NULL, NULL, e);
 	if ((!c->model->embeds && !c->relation) || (result < 0 && e->nproblems == 0))
 		return result;
 	return check_rows(v, c, e) < 0 ? -e->code : check_size(top_of(c), e);
+}
+
+/* A reference to a record that is not there for the actor leads nowhere. */
+int change_check(struct saving *v, struct change *c, struct err *e)
+{
+	uid_t before = store_view_as(v->conn, access_viewer(v, c));
+	int result = check(v, c, e);
+	store_view_as(v->conn, before);
+	return result;
 }
 
 static int check_parent(struct saving *v, const struct model *parent, const struct value *key, struct err *e)

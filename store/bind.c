@@ -23,9 +23,10 @@ struct binding {
 	struct value *row;
 	struct arena *arena;
 	struct err *e;
-	bool *given;        /* by field index */
-	size_t next;        /* the field that comes next when members stand in declared order */
-	struct buf pointer; /* of the member at hand */
+	bool *given;         /* by field index */
+	size_t next;         /* the field that comes next when members stand in declared order */
+	struct buf pointer;  /* of the member at hand */
+	const char *pointed; /* its name, while that is all that the pointer is for */
 };
 
 /* ---- pointers ---- */
@@ -46,6 +47,9 @@ static void point(struct binding *x, const char *token)
 /* The member's pointer; good until the next call. */
 static const char *pointer_to(struct binding *x, const char *name)
 {
+	if (x->pointed == name)
+		return buf_text(&x->pointer);
+	x->pointed = name;
 	buf_reset(&x->pointer);
 	buf_str(&x->pointer, x->bind->pointer ? x->bind->pointer : "");
 	point(x, name);
@@ -54,7 +58,9 @@ static const char *pointer_to(struct binding *x, const char *name)
 
 static const char *pointer_to_entry(struct binding *x, const char *name, size_t index)
 {
+	x->pointed = NULL;
 	pointer_to(x, name);
+	x->pointed = NULL;
 	buf_printf(&x->pointer, "/%zu", index);
 	return buf_text(&x->pointer);
 }

@@ -11,7 +11,7 @@
 
 #include "buf.h"
 
-enum { FIRST_CAP = 64 };
+enum { FIRST_CAP = 256 };
 
 static bool fail(struct buf *b)
 {
@@ -19,7 +19,7 @@ static bool fail(struct buf *b)
 	return false;
 }
 
-bool buf_reserve(struct buf *b, size_t n)
+bool buf_grow(struct buf *b, size_t n)
 {
 	if (b->failed)
 		return false;
@@ -31,6 +31,8 @@ bool buf_reserve(struct buf *b, size_t n)
 	size_t cap = b->cap ? b->cap : FIRST_CAP;
 	while (cap < need)
 		cap = cap > SIZE_MAX / 2 ? need : cap * 2;
+	if (b->limit && cap > b->limit + 1)
+		cap = b->limit + 1;
 	char *data = realloc(b->data, cap);
 	if (!data)
 		return fail(b);
@@ -52,11 +54,6 @@ void buf_add(struct buf *b, const void *data, size_t len)
 void buf_str(struct buf *b, const char *s)
 {
 	buf_add(b, s, strlen(s));
-}
-
-void buf_char(struct buf *b, char c)
-{
-	buf_add(b, &c, 1);
 }
 
 void buf_fill(struct buf *b, char c, size_t n)

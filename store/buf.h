@@ -27,11 +27,22 @@ struct buf {
 
 void buf_add(struct buf *b, const void *data, size_t len);
 void buf_str(struct buf *b, const char *s);
-void buf_char(struct buf *b, char c);
 void buf_fill(struct buf *b, char c, size_t n);
 void buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Makes room for n more bytes; false when that fails. */
-bool buf_reserve(struct buf *b, size_t n);
+bool buf_grow(struct buf *b, size_t n);
+/* What has room is within the limit: buf_grow sees to that. */
+static inline bool buf_reserve(struct buf *b, size_t n)
+{
+	return (!b->failed && n < b->cap - b->len) || buf_grow(b, n);
+}
+static inline void buf_char(struct buf *b, char c)
+{
+	if (!buf_reserve(b, 1))
+		return;
+	b->data[b->len++] = c;
+	b->data[b->len] = '\0';
+}
 /* Sets the length, filling with NUL bytes when it grows. */
 void buf_resize(struct buf *b, size_t len);
 void buf_reset(struct buf *b);   /* empty, memory kept */

@@ -368,6 +368,36 @@ int conf_parse(struct conf *c, const char *path, const char *text, size_t len, s
 	return p.nomem ? err_nomem(e) : 0;
 }
 
+static void place_words(struct directive *d, const struct word *at)
+{
+	for (; d; d = d->next) {
+		for (size_t i = 0; i < d->nwords; i++) {
+			d->words[i].line = at->line;
+			d->words[i].column = at->column;
+			d->words[i].length = at->length;
+		}
+		place_words(d->children, at);
+	}
+}
+
+int conf_insert(struct conf *c, const struct word *at, const char *text, size_t len, struct directive **out,
+		struct err *e)
+{
+	struct directive *own = c->directives;
+	char *copy = arena_copy(&c->arena, text, len);
+	if (!copy)
+		return err_nomem(e);
+	struct parser p = {.c = c, .at = copy, .end = copy + len, .line_start = copy, .line = 1};
+	c->directives = NULL;
+	parse(&p);
+	*out = c->directives;
+	c->directives = own;
+	place_words(*out, at);
+	buf_release(&p.scratch);
+	free(p.words);
+	return p.nomem ? err_nomem(e) : 0;
+}
+
 static int read_all(int fd, const char *path, struct buf *b, struct err *e)
 {
 	char chunk[8192];

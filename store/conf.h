@@ -64,6 +64,10 @@ int conf_read(struct conf *c, const char *path, struct err *e);
 int conf_parse(struct conf *c, const char *path, const char *text, size_t len, struct err *e);
 void conf_release(struct conf *c);
 
+/* Directives that rowfs has written itself: *out lies in the conf's arena, all its words stand at the place of `at`. */
+int conf_insert(struct conf *c, const struct word *at, const char *text, size_t len, struct directive **out,
+		struct err *e);
+
 /* Adds a mistake at the word (NULL: line 1, column 1). */
 void conf_mistake(struct conf *c, const struct word *at, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /*

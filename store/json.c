@@ -1,10 +1,9 @@
 /*
  * json.c - reads documents strictly and prints JSON byte for byte as jq 1.6 does.
  *
- * json_scan judges the text first, so that every mistake has its line and column and jansson (2.14, which lets a NUL
- * byte behind a number and 2048 levels pass) only sees what is right but for doubled members and numbers out of range.
- * json_locate stands in locate.c. snprintf and strtod work in the same locale and the decimal point is skipped over, so
- * the locale doesn't matter.
+ * json_scan judges the text first, so that every mistake has its line and column and json_parse (parse.c) only sees
+ * what is right but for doubled members and numbers out of range. json_locate stands in locate.c. snprintf and strtod
+ * work in the same locale and the decimal point is skipped over, so the locale doesn't matter.
  */
 #include <errno.h>
 #include <float.h>
@@ -46,56 +45,34 @@ static int scan_all(const char *text, size_t len, struct err *e)
 	return mistake(e, s.line, s.column, why);
 }
 
-/* Where the token that ends before `end` begins: a string in valid JSON, or a number. */
-static size_t token_start(const char *text, size_t end)
+/* What json_scan doesn't look for. */
+static int parse_mistake(const char *text, size_t where, const char *why, struct err *e)
 {
-	size_t at = end;
-	if (at > 0 && text[at - 1] == '"') {
-		size_t backslashes;
-		at--;
-		do {
-			at--;
-			for (backslashes = 0; backslashes < at && text[at - backslashes - 1] == '\\'; backslashes++)
-				;
-		} while (at > 0 && (text[at] != '"' || backslashes % 2 == 1));
-		return at;
-	}
-	while (at > 0 && strchr("+-.eE0123456789", text[at - 1]))
-		at--;
-	return at;
-}
-
-/* What only jansson finds in a text that json_scan takes. Without memory it calls the text wrong in many ways. */
-static int jansson_mistake(const char *text, size_t len, const json_error_t *error, struct err *e)
-{
-	size_t end = error->position < 0 ? 0 : (size_t)error->position;
-	enum json_error_code code = json_error_code(error);
 	int line = 1, column = 1;
-	if (code != json_error_duplicate_key && code != json_error_numeric_overflow)
-		return err_nomem(e);
-	size_t start = token_start(text, end < len ? end : len);
-	for (size_t i = 0; i < start; i++) {
+	for (size_t i = 0; i < where; i++) {
 		column = text[i] == '\n' ? 1 : column + 1;
 		line += text[i] == '\n';
 	}
-	return mistake(e, line, column,
-		       code == json_error_duplicate_key ? "a member of this name stands before"
-							: "this number is out of range");
+	return mistake(e, line, column, why);
+}
+
+int json_read_judged(const char *text, size_t len, json_t **out, struct err *e)
+{
+	const char *why;
+	size_t where;
+	if (len > LIMIT_RECORD)
+		return err_problem(e, EFBIG, "", "the text has more than %d bytes", LIMIT_RECORD);
+	json_t *json = json_parse(text, &where, &why);
+	if (!json)
+		return why ? parse_mistake(text, where, why, e) : err_nomem(e);
+	*out = json;
+	return 0;
 }
 
 int json_read(const char *text, size_t len, json_t **out, struct err *e)
 {
-	json_error_t error;
-	if (len > LIMIT_RECORD)
-		return err_problem(e, EFBIG, "", "the text has more than %d bytes", LIMIT_RECORD);
-	int rc = scan_all(text, len, e);
-	if (rc)
-		return rc;
-	json_t *json = json_loadb(text, len, JSON_REJECT_DUPLICATES, &error);
-	if (!json)
-		return jansson_mistake(text, len, &error, e);
-	*out = json;
-	return 0;
+	int rc = len > LIMIT_RECORD ? 0 : scan_all(text, len, e);
+	return rc ? rc : json_read_judged(text, len, out, e);
 }
 
 /* ---- writing ---- */
@@ -107,20 +84,21 @@ static const char escapes[256] = {
     'u',          'u', 'u', 'u', 'u',          'u', 'u', 'u', ['"'] = '"', ['\\'] = '\\', [0x7f] = 'u',
 };
 
+/* ASCII that needs no change. */
+static const bool is_plain[256] = {[' ' ... '!'] = true, ['#' ... '['] = true, [']' ... '~'] = true};
+
 /* Bytes at text that need no change: plain ASCII and valid UTF-8. */
 static size_t unescaped(const char *text, size_t len)
 {
 	size_t at = 0;
-	while (at < len) {
-		unsigned char c = (unsigned char)text[at];
-		if (escapes[c])
-			break;
-		size_t n = c < 0x80 ? 1 : utf8_sequence(text + at, len - at);
+	for (;;) {
+		while (at < len && is_plain[(unsigned char)text[at]])
+			at++;
+		size_t n = at < len && !escapes[(unsigned char)text[at]] ? utf8_sequence(text + at, len - at) : 0;
 		if (n == 0)
-			break;
+			return at;
 		at += n;
 	}
-	return at;
 }
 
 static void write_escape(struct buf *b, unsigned char c)

@@ -61,6 +61,15 @@ size_t json_scan(struct json_scan *s, const char *text, size_t len);
  * *out is the caller's.
  */
 int json_read(const char *text, size_t len, json_t **out, struct err *e);
+/* The same where json_scan has called all of the text complete. */
+int json_read_judged(const char *text, size_t len, json_t **out, struct err *e);
+
+/*
+ * The tree of a text that json_scan calls complete; it need not end with NUL. NULL where a member's name stands twice
+ * or a number is out of range: *why says which and *where is the offset of the name or number. *why is NULL when there
+ * is no memory.
+ */
+json_t *json_parse(const char *text, size_t *where, const char **why);
 
 /* Fills line and column of every problem in *e from the text; a missing member gets those of the object it should be
  * in. */

@@ -11,6 +11,7 @@
 #include "json.h"
 #include "limits.h"
 #include "model.h"
+#include "record.h"
 
 static const char dialect[] = "https://json-schema.org/draft/2020-12/schema";
 static const char time_pattern[] = "^([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\\.[0-9]{1,9})?)?$";
@@ -183,6 +184,16 @@ static bool is_needed(const struct model *m, const struct field *f)
 	       !f->hidden && !f->unshown;
 }
 
+/* A file may say which version it is meant for, whether its model shows it or not. */
+static json_t *checksum_of(struct draft *d, const struct model *m)
+{
+	json_t *property = json_object();
+	set_type(d, property, "string", false);
+	if (!m->checksum_in_file)
+		set(d, property, "writeOnly", json_true());
+	return property;
+}
+
 /* by: the reference to the parent, which an embedded record may leave out. */
 static json_t *document_of(struct draft *d, const struct model *m, const struct field *by)
 {
@@ -199,6 +210,8 @@ static json_t *document_of(struct draft *d, const struct model *m, const struct 
 	}
 	for (size_t i = 0; i < m->nrelations; i++)
 		set_relation(d, properties, &m->relations[i]);
+	if (!by)
+		set(d, properties, CHECKSUM_MEMBER, checksum_of(d, m));
 	set(d, schema, "properties", properties);
 	set(d, schema, "required", needed);
 	set(d, schema, "additionalProperties", json_false());

@@ -38,6 +38,7 @@ enum {
 	LIMIT_READERS = 16,             /* reading database connections */
 	LIMIT_THREADS = 500,            /* threads that serve requests; a save that waits keeps one */
 	LIMIT_GROUP = 64,               /* saves that share one commit */
+	LIMIT_KEY_BLOCK = 64,           /* keys that are reserved by one commit */
 
 	TIMEOUT_BUSY_MS = 5000,     /* database locked by another program */
 	TIMEOUT_HOOK_MS = 5000,     /* program before the commit */
@@ -46,6 +47,8 @@ enum {
 	TIMEOUT_TERM_MS = 1000,     /* between TERM and KILL */
 	TIMEOUT_CLEANUP_MS = 10000, /* between a refused save and the removal of what is believed to be half written */
 	TIMEOUT_DRAIN_MS = 10000,   /* running jobs at unmount */
+	TIMEOUT_HELD_MS = 1000,     /* a mount waits for another of its database to end */
+	TIMEOUT_ENDING_MS = 30000,  /* the same for one that only waits for its jobs and programs */
 	TIMEOUT_DELETED_MS = 86400000,    /* how long a deleted record is kept */
 	TIMEOUT_AGAIN_MS = 60000,         /* and how long a create of its key takes from it what no file shows */
 	TIMEOUT_TRANSACTION_MS = 3600000, /* a transaction that is not used, unless mount.conf says otherwise */

@@ -46,6 +46,15 @@ static bool is_embedded(const struct relation *r)
 	return r->kind == EMBEDS_MANY || r->kind == EMBEDS_ONE;
 }
 
+static json_t *checksum_input(struct meta *x)
+{
+	json_t *member = json_object();
+
+	set(x, member, "type", json_string("string"));
+	set(x, member, "required", json_false());
+	return member;
+}
+
 static json_t *input_of(struct meta *x, enum verb verb)
 {
 	json_t *input = json_object();
@@ -71,6 +80,8 @@ static json_t *input_of(struct meta *x, enum verb verb)
 		set(x, member, "model", json_string(r->child->name));
 		set(x, input, r->child->name, member);
 	}
+	if (verb != VERB_CREATE)
+		set(x, input, CHECKSUM_MEMBER, checksum_input(x));
 	return input;
 }
 
@@ -84,6 +95,8 @@ static json_t *shown_fields(struct meta *x)
 		if (!(i && f == x->model->key) && field_in_file(f))
 			add(x, fields, json_string(f->name));
 	}
+	if (x->model->checksum_in_file)
+		add(x, fields, json_string(CHECKSUM_MEMBER));
 	return fields;
 }
 
@@ -144,6 +157,19 @@ static json_t *relations_of(struct meta *x)
 	return all;
 }
 
+static json_t *checksum_of(struct meta *x)
+{
+	json_t *checksum = json_object(), *with = json_array();
+
+	for (size_t i = 0; i < x->model->nrelations; i++)
+		if (x->model->relations[i].in_checksum)
+			add(x, with, json_string(x->model->relations[i].child->name));
+	set(x, checksum, "xattr", json_string(CHECKSUM_XATTR));
+	set(x, checksum, "member", x->model->checksum_in_file ? json_string(CHECKSUM_MEMBER) : json_null());
+	set(x, checksum, "with", with);
+	return checksum;
+}
+
 void schema_meta(struct buf *b, const struct model *m)
 {
 	struct meta x = {.model = m};
@@ -153,6 +179,7 @@ void schema_meta(struct buf *b, const struct model *m)
 	set(&x, top, "key", json_string(m->key->name));
 	set(&x, top, "verbs", verbs_of(&x));
 	set(&x, top, "relations", relations_of(&x));
+	set(&x, top, "checksum", checksum_of(&x));
 	if (x.failed) {
 		b->failed = true;
 		return;

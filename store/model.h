@@ -104,6 +104,18 @@ struct answer {
 	const struct word *where; /* the model's word */
 };
 
+/* Whose a record is. */
+struct parent {
+	const struct model *model;
+	const struct field *by; /* of the embedded model: its reference to this one */
+};
+struct ownership {
+	const struct field *field;     /* `owner FIELD`; NULL: there is none, or it follows its parent */
+	const struct field *uid_field; /* of the model that it refers to; NULL: the field is the uid itself */
+	struct parent *parents;        /* that embed the model: its records belong to whom theirs belong to */
+	size_t nparents;
+};
+
 struct model {
 	const char *name; /* of the directory */
 	const char *table;
@@ -119,8 +131,11 @@ struct model {
 	bool embedded;       /* by another model */
 	struct queue *queue; /* NULL: not a queue */
 	bool read_only, hidden;
-	bool checksum_in_file;        /* its files have a member _checksum */
-	mode_t mode, dir_mode;        /* default 0644, 0755 */
+	bool checksum_in_file; /* its files have a member _checksum */
+	struct ownership ownership;
+	bool owned;                   /* `owner`, or part of a model that has it */
+	bool restricted;              /* `visible owner`, or part of a model that has it: others don't see it */
+	mode_t mode, dir_mode;        /* default 0644, and 0777 with an owner, else 0755 */
 	const struct directive *conf; /* its block, for hooks/hook.h */
 };
 
@@ -170,6 +185,12 @@ const struct answer *model_answer(const struct model *m, unsigned verb);
 static inline bool field_in_file(const struct field *f)
 {
 	return !f->write_only && !f->hidden && !f->unshown;
+}
+/* The model's table has an index over it, made with the table or beside it. */
+static inline bool field_indexed(const struct model *m, const struct field *f)
+{
+	bool of_owner = m->restricted && f == m->ownership.field;
+	return f != m->key && (f->unique || f->references || of_owner || (f->words && field_in_file(f)));
 }
 
 /* The model's meta.json: what each verb takes and answers. */

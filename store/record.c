@@ -196,3 +196,57 @@ int record_key(const struct model *m, const char *name, struct arena *a, struct 
 	*key = value;
 	return 0;
 }
+
+/* ---- values as names ---- */
+
+static const char null_name[] = ".null", empty_name[] = ".empty";
+
+static bool is_word_of(const struct field *f, const char *text)
+{
+	for (size_t i = 0; i < f->nwords; i++)
+		if (strcmp(f->words[i], text) == 0)
+			return true;
+	return !f->words;
+}
+
+int record_value_name(const struct field *f, const struct value *v, struct buf *out)
+{
+	size_t start = out->len;
+	buf_auto text = BUF_INIT;
+	value_plain(&text, f->type, v);
+	if (buf_failed(&text))
+		return -ENOMEM;
+	if (v->kind == VALUE_NULL)
+		buf_str(out, null_name);
+	else if (text.len == 0)
+		buf_str(out, empty_name);
+	else if (memchr(text.data, '\0', text.len) || !utf8_valid(text.data, text.len, NULL))
+		return -ENOENT;
+	else
+		encode(out, text.data, text.len);
+	if (buf_failed(out))
+		return -ENOMEM;
+	return out->len - start > LIMIT_NAME ? name_too_long(out, start) : 0;
+}
+
+int record_value(const struct field *f, const char *name, struct arena *a, struct value *out)
+{
+	char text[LIMIT_NAME + 1];
+	buf_auto again = BUF_INIT;
+	size_t len = strlen(name);
+	bool empty = strcmp(name, empty_name) == 0;
+	if (len > LIMIT_NAME)
+		return -ENAMETOOLONG;
+	if (strcmp(name, null_name) == 0) {
+		*out = value_null();
+		return f->required ? -ENOENT : 0;
+	}
+	ptrdiff_t n = empty ? 0 : decode(name, len, text);
+	if (n < 0 || (n == 0 && !empty))
+		return -ENOENT;
+	text[n] = '\0';
+	if (!is_word_of(f, text) || value_from_text(f->type, text, (size_t)n, a, out) < 0)
+		return -ENOENT;
+	int rc = record_value_name(f, out, &again);
+	return rc < 0 ? rc : strcmp(buf_text(&again), name) == 0 ? 0 : -ENOENT;
+}

@@ -71,6 +71,7 @@ void record_close(struct buf *b, size_t members, int indent);
 /* The member `_checksum` that closes the file of a model with `checksum in-file`. */
 enum { CHECKSUM_SIZE = 65 }; /* 64 digits and a NUL */
 #define CHECKSUM_MEMBER "_checksum"
+#define CHECKSUM_XATTR  "user.rowfs.checksum" /* of every record; of a scratch file: of the version it may replace */
 void record_checksum(struct buf *b, const char *checksum, size_t before);
 /* How long the text of the other members may be, so that the file is no longer than LIMIT_RECORD, its newline included.
  */
@@ -83,6 +84,12 @@ size_t record_room(const struct model *m);
  * see record_is_name.
  */
 bool record_is_name(const char *name);
+/*
+ * The same for a value of a field as the name of a directory, without ".json"; null is .null, an empty text .empty.
+ * -ENOENT also for what the field can't have: an enum's other words, a stored value of another type.
+ */
+int record_value_name(const struct field *f, const struct value *v, struct buf *out);
+int record_value(const struct field *f, const char *name, struct arena *a, struct value *out);
 int record_name(const struct model *m, const struct value *key, struct buf *out);
 int record_key(const struct model *m, const char *name, struct arena *a, struct value *key);
 

@@ -327,13 +327,15 @@ static step *const steps[LEX_COUNT] = {
     [LEX_POWER] = on_number,
 };
 
+/* ASCII that stands for itself in a string. */
+static const bool is_plain[256] = {[' ' ... '!'] = true, ['#' ... '['] = true, [']' ... 0x7f] = true};
+
 /* Plain characters of a string, or blanks where no token is open: what can be passed without looking at the state. */
 static size_t plain_run(const struct json_scan *s, const char *text, size_t len)
 {
 	size_t n = 0;
 	if ((s->lexer & ~IN_KEY) == LEX_STRING && !s->high)
-		while (n < len && (unsigned char)text[n] >= 0x20 && (unsigned char)text[n] < 0x80 && text[n] != '"' &&
-		       text[n] != '\\')
+		while (n < len && is_plain[(unsigned char)text[n]])
 			n++;
 	else if (s->lexer <= LEX_END)
 		while (n < len && text[n] == ' ')

@@ -2,7 +2,8 @@
  * schema.c - what the directives of mount.conf mean: the grammar, and the two passes that read it.
  *
  * The table `rules` is the grammar: where each directive may stand, how many words it takes, what reads it. Models are
- * read by schema_model.c, fields by schema_field.c, what a queue has besides by schema_queue.c, `on` by hooks/hook.c.
+ * read by schema_model.c, fields by schema_field.c, what a queue has besides by schema_queue.c, whose records are by
+ * schema_owner.c, `on` by hooks/hook.c.
  */
 #include <stdint.h>
 #include <string.h>
@@ -106,14 +107,14 @@ static const struct directive_rule rules[] = {
     {"hidden", ANY_MODEL, 0, 0, BLOCK_NONE, false, "hidden", read_flag},
     {"mode", ANY_MODEL, 1, 1, BLOCK_NONE, false, "mode 0640", read_mode},
     {"dir-mode", ANY_MODEL, 1, 1, BLOCK_NONE, false, "dir-mode 0750", read_mode},
+    {"owner", ANY_MODEL, 1, 2, BLOCK_NONE, false, "owner FIELD [UID-FIELD]", NULL},
+    {"visible", ANY_MODEL, 1, 1, BLOCK_NONE, false, "visible all|owner", NULL},
     {"run", LEVEL_QUEUE, 1, SIZE_MAX, BLOCK_NONE, false, "run PROGRAM [WORD...]", read_run},
     {"workers", LEVEL_QUEUE, 1, 1, BLOCK_NONE, false, "workers N", read_queue_setting},
     {"timeout", LEVEL_QUEUE, 1, 1, BLOCK_NONE, false, "timeout 10m", read_queue_setting},
     {"attempts", LEVEL_QUEUE, 1, 1, BLOCK_NONE, false, "attempts N", read_queue_setting},
     {"backoff", LEVEL_QUEUE, 1, 1, BLOCK_NONE, false, "backoff 30s", read_queue_setting},
     {"history", ANY_MODEL, LATER},
-    {"owner", ANY_MODEL, LATER},
-    {"visible", ANY_MODEL, LATER},
     {"keep", LEVEL_QUEUE, LATER},
     {"unique", LEVEL_QUEUE, LATER},
     {"limit", LEVEL_QUEUE, LATER},
@@ -227,8 +228,11 @@ static void second_pass(struct reader *r)
 		read_relations(r);
 		read_checksum(r);
 		read_answers(r);
+		read_ownership(r);
 	}
 	check_embedding(r);
+	if (!r->nomem)
+		settle_ownership(r);
 	if (!has_directive(r->c, "store"))
 		conf_mistake(r->c, NULL, "there is no store; add a line: store sqlite:FILE");
 	if (!has_directive(r->c, "model") && !has_directive(r->c, "queue"))

@@ -163,8 +163,8 @@ void read_model(struct reader *r, const struct directive *d)
 	if (!r->nomem)
 		read_directives(r, d->children, queue ? LEVEL_QUEUE : LEVEL_MODEL);
 	if (!queue && !r->source->fields)
-		conf_mistake(r->c, &d->words[1],
-			     "a model without fields, which takes them from its table, is not in this version");
+		conf_mistake(r->c, &d->words[1], "'%s' has no fields, and there is no table to take them from",
+			     d->words[1].text);
 	if (!r->nomem)
 		read_fields(r, r->source->fields);
 	if (queue && !r->nomem)

@@ -85,6 +85,11 @@ bool is_name(const char *text, bool dashes);
 /* Second pass: `show` and `answer` (schema_answer.c). */
 void read_answers(struct reader *r);
 
+/* Second pass: `owner` and `visible` of r->model (schema_owner.c), then what embedded models take from their parents.
+ */
+void read_ownership(struct reader *r);
+void settle_ownership(struct reader *r);
+
 /* ---- fields (schema_field.c, schema_option.c) ---- */
 
 /* First pass: r->model's fields with their types and a key, at fields[0] where none is declared. d may be NULL. */

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 #include <string.h>
 #include <strings.h>
 #include <time.h>
@@ -69,6 +70,7 @@ int conn_error(struct conn *c, int rc, struct err *e)
 {
 	err_auto why = ERR_INIT;
 	int result = failure_error(c, rc, &why);
+	c->doubtful |= (rc & 0xff) == SQLITE_CORRUPT || (rc & 0xff) == SQLITE_NOTADB || (rc & 0xff) == SQLITE_IOERR;
 	note_rollback(c, &why);
 	if (e->code == 0)
 		err_take(e, &why);
@@ -187,22 +189,33 @@ int conn_control(struct conn *c, enum control control, struct err *e)
 	return r;
 }
 
+/* Who sees only what is his has statements of his own, behind the others. */
+static size_t slots_of(const struct model *m)
+{
+	size_t slots = ROW_STATEMENTS + (STATEMENTS - ROW_STATEMENTS) * m->nfields;
+	return m->restricted ? 2 * slots : slots;
+}
+
 sqlite3_stmt **conn_slot(struct conn *c, const struct model *m, enum statement statement, const struct field *f)
 {
 	sqlite3_stmt ***model = &c->models[m->index];
 	size_t slot = statement;
 	if (statement >= ROW_STATEMENTS)
 		slot = ROW_STATEMENTS + (statement - ROW_STATEMENTS) * m->nfields + f->index;
+	if (conn_filters(c, m) && statement_filters(statement))
+		slot += slots_of(m) / 2;
 	if (!*model)
-		*model = calloc(ROW_STATEMENTS + (STATEMENTS - ROW_STATEMENTS) * m->nfields, sizeof(**model));
+		*model = calloc(slots_of(m), sizeof(**model));
 	return *model ? &(*model)[slot] : NULL;
 }
 
 int conn_snapshot(struct conn *c, struct err *e)
 {
-	if (c->begun || c == &c->store->writer)
+	if (c->begun || c->once || c == &c->store->writer)
 		return 0;
-	int r = conn_control(c, CONTROL_READ, e);
+	int r = conn_check_place(c, e);
+	if (!r)
+		r = conn_control(c, CONTROL_READ, e);
 	c->begun = !r;
 	return r;
 }
@@ -216,11 +229,14 @@ int conn_statement(struct conn *c, const struct model *m, enum statement stateme
 	sqlite3_stmt **slot = conn_slot(c, m, statement, f);
 	if (!slot)
 		return err_nomem(e);
+	bool filter = conn_filters(c, m) && statement_filters(statement);
 	if (!*slot) {
 		buf_auto sql = BUF_INIT;
-		sql_statement(&sql, c, m, statement, f);
+		sql_statement(&sql, c, m, statement, f, filter);
 		r = buf_failed(&sql) ? err_nomem(e) : conn_prepare(c, buf_text(&sql), slot, e);
 	}
+	if (!r && filter)
+		sqlite3_bind_int64(*slot, VIEWER_PARAMETER, c->viewer);
 	*out = *slot;
 	return r;
 }
@@ -251,6 +267,13 @@ void bind_value(sqlite3_stmt *stmt, int at, const struct value *v)
 }
 
 /* ---- connections ---- */
+
+/* Without the count of what is allocated, and its lock at each malloc. Too late once SQLite is in use; then it stays.
+ */
+static void configure(void)
+{
+	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
 
 static int open_file(struct conn *c, const char *path, int flags, struct err *e)
 {
@@ -287,8 +310,7 @@ int conn_open(struct conn *c, struct store *s, const char *path, int flags, int 
 void conn_forget(struct conn *c, const struct model *m)
 {
 	sqlite3_stmt **statements = c->models[m->index];
-	size_t n = ROW_STATEMENTS + (STATEMENTS - ROW_STATEMENTS) * m->nfields;
-	for (size_t k = 0; statements && k < n; k++)
+	for (size_t k = 0; statements && k < slots_of(m); k++)
 		sqlite3_finalize(statements[k]);
 	free(statements);
 	c->models[m->index] = NULL;
@@ -377,6 +399,18 @@ struct conn *store_read_begin(struct store *s, struct err *e)
 	return c;
 }
 
+struct conn *store_read_once(struct store *s, uid_t viewer, struct err *e)
+{
+	struct conn *c = store_read_as(s, viewer, e);
+	if (!c)
+		return NULL;
+	c->once = true;
+	if (conn_check_place(c, e) == 0)
+		return c;
+	store_read_end(c);
+	return NULL;
+}
+
 void store_read_end(struct conn *c)
 {
 	if (!c)
@@ -386,10 +420,12 @@ void store_read_end(struct conn *c)
 		return;
 	}
 	err_auto ignored = ERR_INIT;
+	c->once = false;
 	struct store *s = c->store;
+	c->viewer = VIEW_ALL;
 	bool sound = !c->begun || conn_control(c, CONTROL_COMMIT, &ignored) == 0;
 	c->begun = false;
-	if (sound || sqlite3_get_autocommit(c->db)) {
+	if (!c->doubtful && (sound || sqlite3_get_autocommit(c->db))) {
 		reader_leave(s, c);
 		return;
 	}
@@ -421,13 +457,17 @@ struct store *store_new(const struct schema *schema, bool read_only, bool memory
 	s->schema = schema;
 	s->read_only = read_only;
 	s->memory = memory;
+	s->hold_fd = -1;
+	s->uid = geteuid();
 	s->writer.store = s->checkpoint.store = s;
 	s->tables = calloc(schema->nmodels + 1, sizeof(*s->tables));
 	s->touched = calloc(schema->nmodels + 1, sizeof(*s->touched));
-	if (s->tables && s->touched && init_locks(s) == 0)
+	s->blocks = calloc(schema->nmodels + 1, sizeof(*s->blocks));
+	if (s->tables && s->touched && s->blocks && init_locks(s) == 0)
 		return s;
 	free(s->tables);
 	free(s->touched);
+	free(s->blocks);
 	free(s);
 	return NULL;
 }
@@ -438,7 +478,9 @@ static int open_all(struct store *s, struct err *e)
 	const char *path = s->memory ? ":memory:" : s->schema->database;
 	if (!path)
 		return err_set(e, EBADMSG, "mount.conf names no database; add: store sqlite:FILE");
-	int r = conn_open(&s->writer, s, path, flags, WRITER_CACHE_KIB, e);
+	int r = s->memory || s->read_only ? 0 : store_hold(s, e);
+	if (!r)
+		r = conn_open(&s->writer, s, path, flags, WRITER_CACHE_KIB, e);
 	if (!r)
 		r = tables_open(s, e);
 	if (!r)
@@ -450,6 +492,8 @@ static int open_all(struct store *s, struct err *e)
 
 static int open_store(struct store **out, const struct schema *schema, bool read_only, bool memory, struct err *e)
 {
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	pthread_once(&once, configure);
 	struct store *s = store_new(schema, read_only, memory);
 	if (!s)
 		return err_nomem(e);
@@ -494,9 +538,11 @@ void store_close(struct store *s)
 	hooks_finalize(s);
 	writer_stop(s);
 	conn_close(&s->writer);
+	store_let_go(s);
 	destroy_locks(s);
 	free(s->tables);
 	free(s->numbered);
 	free(s->touched);
+	free(s->blocks);
 	free(s);
 }

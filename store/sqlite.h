@@ -27,11 +27,13 @@ enum {
 /* Prepared once a connection, when first used. Their text is in the table in sqlite_text.c. */
 enum statement {
 	ROW_GET,
+	ROW_FIELDS, /* without the stamp */
 	ROW_KEY_OF,
 	ROW_CURSOR,
 	ROW_COUNT,
 	ROW_EXISTS,
 	ROW_CHECK,
+	ROW_OWNER,
 	ROW_INSERT,
 	ROW_INDEXED,
 	ROW_UPDATE,
@@ -43,6 +45,8 @@ enum statement {
 	KEY_NEXT,
 	KEY_RAISE,
 	KEY_ADD,
+	KEY_LOWER,
+	KEY_BELOW,
 	JOB_DUE,
 	JOB_NEXT,
 	JOB_ACTIVE,
@@ -56,13 +60,16 @@ enum statement {
 	STAGED_PUT,
 	STAGED_GONE,
 	STAGED_WAS,
-	STAGED_BEHIND, /* the stored row's number and times */
 	ROW_STATEMENTS,
 	FIELD_TAKEN = ROW_STATEMENTS, /* from here on: one a field */
 	FIELD_KEYS,
 	FIELD_COUNT,
 	FIELD_SHOWN,
 	FIELD_EMBEDDED,
+	FIELD_RECORDS,
+	FIELD_FIRST,
+	FIELD_NEXT,
+	FIELD_HAS_NULL,
 	STATEMENTS
 };
 
@@ -99,11 +106,14 @@ enum pending_statement {
 struct conn {
 	struct store *store;
 	sqlite3 *db;
-	bool begun; /* a reader's snapshot has begun */
+	bool begun;    /* a reader's snapshot has begun */
+	bool once;     /* the reader needs none: its first statement is active until it has read all */
+	bool doubtful; /* it has read what is no database: its cache must go */
+	uid_t viewer;  /* VIEW_ALL, or who sees only what is his */
 	sqlite3_stmt *control[CONTROL_COUNT];
 	sqlite3_stmt *pending[PENDING_STATEMENTS];
-	sqlite3_stmt ***models;    /* by model index, then slot; NULL until used */
-	struct conn *next;         /* in the pool */
+	sqlite3_stmt ***models; /* by model index, then slot, those for viewers last; NULL until used */
+	struct conn *next;      /* in the pool */
 	void (*ended)(void *data); /* store_read_end does this instead; NULL: it is of the pool */
 	void *ended_data;
 	char *staged;          /* by model index: its name stands for a view here (sqlite_stage.c); NULL: none does */
@@ -123,7 +133,26 @@ struct table {
 	bool stamped;       /* a sidecar is kept */
 	bool autoincrement; /* SQLite keeps the key counter */
 	bool rowid;
-	unsigned number; /* sqlite_model.c */
+	unsigned number;                               /* sqlite_model.c */
+	bool indexed[LIMIT_FIELDS + 1 + QUEUE_FIELDS]; /* by field: an index of the table begins with it */
+};
+
+/* A statement that returns a key and a number, and is taken out of the cache so that several may walk one model. */
+struct cursor {
+	struct conn *conn;
+	const struct model *model;
+	sqlite3_stmt **slot; /* of the cache */
+	sqlite3_stmt *stmt;
+	enum statement statement;
+	const struct field *field; /* of FIELD_RECORDS, with the value that all of them have */
+	struct value value;
+};
+
+/* Keys from `next` on and below `end` that are taken in the database and were given to nobody yet (sqlite_key.c). */
+struct key_block {
+	_Atomic int64_t next, end;
+	int64_t used; /* above those that the running transaction has used; 0: none */
+	int64_t size; /* of the last one */
 };
 
 /* A thread that waits for its turn; lies on its stack. */
@@ -148,8 +177,12 @@ struct touch {
 struct store {
 	const struct schema *schema;
 	bool read_only, memory;
+	int hold_fd;                   /* keeps other processes away; -1: none is kept */
+	uid_t uid;                     /* of who mounted */
 	bool deleted;                  /* rowfs_deleted is there */
 	struct table *tables;          /* by model index */
+	struct key_block *blocks;      /* the same; they belong to the thread whose turn it is, others may look */
+	bool blocks_used;              /* one of them has `used` */
 	const struct model **numbered; /* by number, up to last_number */
 	unsigned last_number;
 	struct sql *hooks; /* all that were prepared */
@@ -181,6 +214,7 @@ struct store {
 	atomic_bool checkpointed;
 	int64_t version; /* PRAGMA data_version as last seen by the writer */
 	atomic_bool elsewhere;
+	atomic_bool look; /* whoever begins the next group shall look whether others have committed */
 
 	struct touch *touches; /* sorted by table */
 	size_t ntouches;
@@ -233,13 +267,24 @@ int stmt_keys(struct conn *c, sqlite3_stmt *stmt, struct arena *a, struct value 
 
 /* sqlite_row.c: the columns of a statement that begins with $C, and of one that goes on with $s, $M. */
 void stmt_row(sqlite3_stmt *stmt, const struct model *m, struct value *row);
-void stmt_stamp(sqlite3_stmt *stmt, const struct model *m, struct stamp *stamp);
+void stmt_stamp(struct conn *c, sqlite3_stmt *stmt, const struct model *m, struct stamp *stamp);
 /* The statement stands on the row afterwards; the caller resets it. -ENOENT. */
-int row_find(struct conn *c, const struct model *m, const struct value *key, sqlite3_stmt **out, struct err *e);
+int row_find(struct conn *c, const struct model *m, enum statement what, const struct value *key, sqlite3_stmt **out,
+	     struct err *e);
+/* sqlite_row.c: takes the statement out of the cache. */
+int cursor_new(struct cursor **out, const struct cursor *of, struct err *e);
 
 /* sqlite_embed.c: the member's value; what grows far beyond LIMIT_RECORD is left unfinished. */
 int embedded_show(struct conn *c, const struct relation *relation, const struct value *key, int indent, struct buf *out,
 		  struct err *e);
+
+/* sqlite_owner.c */
+/* Whether the viewer sees only part of the model's records. */
+bool conn_filters(const struct conn *c, const struct model *m);
+uid_t column_uid(sqlite3_stmt *stmt, int column);
+/* The uid, or NULL, to whom the row t of an owned model belongs; and whether the viewer of a restricted one sees it. */
+void sql_owner(struct buf *b, const struct store *s, const struct model *m);
+void sql_visible(struct buf *b, const struct store *s, const struct model *m);
 
 /* sqlite_text.c */
 void sql_name(struct buf *b, const char *name);
@@ -249,7 +294,10 @@ void sql_text(struct buf *b, const struct store *s, const struct model *m, const
 void sql_named(struct buf *b, const struct store *s, const struct model *m, const struct field *f, enum naming naming,
 	       const char *template);
 void sql_statement(struct buf *b, const struct conn *c, const struct model *m, enum statement statement,
-		   const struct field *f);
+		   const struct field *f, bool filter);
+enum { VIEWER_PARAMETER = 9 };
+/* The text has $Y: there is one for a viewer, who is VIEWER_PARAMETER. */
+bool statement_filters(enum statement statement);
 
 /* sqlite_define.c */
 const char *sql_type(enum field_type type);
@@ -270,6 +318,12 @@ int models_open(struct store *s, struct err *e);
 /* sqlite_deleted.c: makes its table unless the store is read-only, and drops what is too old. */
 int deleted_open(struct store *s, struct err *e);
 
+/* sqlite_hold.c: -EBUSY while another process has it. */
+int store_hold(struct store *s, struct err *e);
+void store_let_go(struct store *s);
+/* -EIO where the file at the database's path is not the one that was opened. */
+int conn_check_place(struct conn *c, struct err *e);
+
 /* sqlite_txn.c */
 int writer_start(struct store *s, struct err *e);
 void writer_stop(struct store *s);
@@ -277,6 +331,14 @@ void turn_wait(struct store *s);
 void turn_pass(struct store *s);
 /* -EIO once SQLite has rolled the running transaction back by itself: nothing may be written outside of it. */
 int txn_alive(struct txn *t, struct err *e);
+
+/* sqlite_key.c */
+/* A row has the key now, and the running transaction has written it. */
+void key_used(struct store *s, const struct model *m, const struct value *key);
+/* The running transaction ends. */
+void keys_settle(struct store *s, bool committed);
+/* Gives back what is left of the blocks, when the store is closed. */
+void keys_return(struct store *s);
 
 /* sqlite_sql.c */
 void hooks_finalize(struct store *s);

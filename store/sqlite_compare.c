@@ -4,22 +4,12 @@
  * Changes nothing in the database; what SQLite can't alter is told as a rebuild: a new table, a copy, a rename.
  */
 #include "sqlite.h"
+#include "sqlite_columns.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-enum affinity { NONE = 1, TEXT = 2, INTEGER = 4, REAL = 8, NUMERIC = 16 };
-
-struct column {
-	struct column *next;
-	char *name, *type;
-	bool not_null, generated, unique;
-	int primary;
-	char *unique_index; /* made by CREATE UNIQUE INDEX, so that DROP INDEX undoes it */
-	char *to_table, *to_column, *on_delete;
-};
 
 struct comparison {
 	struct conn *c;
@@ -30,123 +20,6 @@ struct comparison {
 	struct buf alters; /* what closes them, one a line */
 	bool rebuild;      /* ALTER TABLE can't */
 };
-
-/* The first letters of a declared type decide, in this order (sqlite.org/datatype3.html, 3.1). */
-static const struct {
-	const char *part;
-	enum affinity affinity;
-} affinities[] = {{"INT", INTEGER}, {"CHAR", TEXT}, {"CLOB", TEXT}, {"TEXT", TEXT}, {"BLOB", NONE},
-		  {"ANY", NONE},    {"REAL", REAL}, {"FLOA", REAL}, {"DOUB", REAL}};
-
-static enum affinity affinity_of(const char *type)
-{
-	for (size_t i = 0; i < sizeof(affinities) / sizeof(affinities[0]); i++)
-		if (strcasestr(type, affinities[i].part))
-			return affinities[i].affinity;
-	return *type ? NUMERIC : NONE;
-}
-
-/* A time in a NUMERIC column (declared DATE or DATETIME) stays text, for it looks like no number. */
-static const unsigned fitting[TYPE_COUNT] = {
-    [TYPE_INTEGER] = INTEGER | NUMERIC | NONE,
-    [TYPE_NUMBER] = REAL | NUMERIC | NONE,
-    [TYPE_STRING] = TEXT | NONE,
-    [TYPE_BOOLEAN] = INTEGER | NUMERIC | NONE,
-    [TYPE_DATE] = TEXT | NUMERIC | NONE,
-    [TYPE_DATETIME] = TEXT | NUMERIC | NONE,
-    [TYPE_TIME] = TEXT | NUMERIC | NONE,
-    [TYPE_UUID] = TEXT | NUMERIC | NONE,
-    [TYPE_JSON] = TEXT | NONE,
-};
-
-/* The sidecar finds rows by key, which needs the very same affinity. */
-static bool type_fits(const struct model *m, const struct field *f, const char *type)
-{
-	unsigned fits = fitting[f->type];
-	if (f == m->key)
-		fits &= f->type == TYPE_NUMBER ? REAL : INTEGER | TEXT;
-	return fits & affinity_of(type);
-}
-
-/* ---- reading the table ---- */
-
-static char *copy_column(struct comparison *x, sqlite3_stmt *stmt, int column)
-{
-	const char *text = (const char *)sqlite3_column_text(stmt, column);
-	return arena_copy(&x->arena, text ? text : "", text ? strlen(text) : 0);
-}
-
-static struct column *find_column(struct comparison *x, const char *name)
-{
-	struct column *column = x->columns;
-	while (column && !column_is(column->name, name))
-		column = column->next;
-	return column;
-}
-
-static int read_column(struct comparison *x, sqlite3_stmt *stmt)
-{
-	struct column *column = arena_alloc(&x->arena, sizeof(*column));
-	if (!column)
-		return -ENOMEM;
-	column->name = copy_column(x, stmt, 0);
-	column->type = copy_column(x, stmt, 1);
-	column->not_null = sqlite3_column_int(stmt, 2);
-	column->primary = sqlite3_column_int(stmt, 3);
-	column->generated = sqlite3_column_int(stmt, 4) != 0;
-	column->next = x->columns;
-	x->columns = column;
-	return column->name && column->type ? 0 : -ENOMEM;
-}
-
-static int read_unique(struct comparison *x, sqlite3_stmt *stmt)
-{
-	const char *name = (const char *)sqlite3_column_text(stmt, 0);
-	struct column *column = name ? find_column(x, name) : NULL;
-	if (!column)
-		return 0;
-	column->unique = true;
-	column->unique_index = sqlite3_column_int(stmt, 2) ? copy_column(x, stmt, 1) : NULL;
-	return 0;
-}
-
-static int read_reference(struct comparison *x, sqlite3_stmt *stmt)
-{
-	const char *name = (const char *)sqlite3_column_text(stmt, 0);
-	struct column *column = name ? find_column(x, name) : NULL;
-	if (!column)
-		return 0;
-	column->to_table = copy_column(x, stmt, 1);
-	column->to_column = copy_column(x, stmt, 2);
-	column->on_delete = copy_column(x, stmt, 3);
-	return column->to_table && column->to_column && column->on_delete ? 0 : -ENOMEM;
-}
-
-static const struct {
-	const char *sql;
-	int (*read)(struct comparison *x, sqlite3_stmt *stmt);
-} parts[] = {
-    {"SELECT name, type, \"notnull\", pk, hidden FROM pragma_table_xinfo(?1) ORDER BY cid DESC", read_column},
-    {"SELECT i.name, l.name, l.origin = 'c' FROM pragma_index_list(?1) AS l, pragma_index_info(l.name) AS i "
-     "WHERE l.\"unique\" AND NOT l.partial AND (SELECT count(*) FROM pragma_index_info(l.name)) = 1",
-     read_unique},
-    {"SELECT \"from\", \"table\", COALESCE(\"to\", ''), on_delete FROM pragma_foreign_key_list(?1) AS f "
-     "WHERE (SELECT count(*) FROM pragma_foreign_key_list(?1) AS g WHERE g.id = f.id) = 1",
-     read_reference},
-};
-
-static int read_part(struct comparison *x, size_t part, struct err *e)
-{
-	sqlite3_stmt *stmt = NULL;
-	int r = conn_prepare(x->c, parts[part].sql, &stmt, e);
-	if (r)
-		return r;
-	sqlite3_bind_text(stmt, 1, x->m->table, -1, SQLITE_STATIC);
-	while ((r = stmt_step(x->c, stmt, e)) > 0 && (r = parts[part].read(x, stmt)) == 0)
-		;
-	sqlite3_finalize(stmt);
-	return r == -ENOMEM ? err_nomem(e) : r;
-}
 
 /* ---- what differs ---- */
 
@@ -256,7 +129,7 @@ static void compare_reference(struct comparison *x, const struct column *column,
 
 static void compare_column(struct comparison *x, const struct column *column, const struct field *f)
 {
-	if (column->generated || !type_fits(x->m, f, column->type)) {
+	if (column->generated || !column_fits(column, f->type, f == x->m->key)) {
 		differ(x, "column %s is %s, mount.conf says %s", column->name,
 		       column->generated ? "generated"
 		       : *column->type   ? column->type
@@ -288,7 +161,7 @@ static void compare_columns(struct comparison *x, bool view)
 {
 	for (size_t i = 0; i < x->m->nfields; i++) {
 		const struct field *f = &x->m->fields[i];
-		const struct column *column = find_column(x, f->name);
+		const struct column *column = column_find(x->columns, f->name);
 		if (!column) {
 			differ(x, "column %s is missing", f->name);
 			add_column(x, f);
@@ -390,18 +263,27 @@ static void compare_kind(struct comparison *x, const struct table *t)
 		differ(x, "has no row numbers; mount it once for writing, which makes them");
 }
 
+static void note_indexes(struct comparison *x, struct table *t)
+{
+	for (size_t i = 0; i < x->m->nfields; i++) {
+		const struct column *column = column_find(x->columns, x->m->fields[i].name);
+		t->indexed[i] = column && column->indexed;
+	}
+}
+
 /* Fills *t; *e (the differences) may be filled although 0 is returned. */
 static int compare_table(struct comparison *x, struct table *t)
 {
 	err_auto broken = ERR_INIT;
 	int r = read_table(x, t, &broken);
-	for (size_t i = 0; !r && t->present && i < sizeof(parts) / sizeof(parts[0]); i++)
-		r = read_part(x, i, &broken);
+	if (!r && t->present)
+		r = columns_read(x->c, x->m->table, &x->arena, &x->columns, &broken);
 	if (r) {
 		if (x->e->code == 0)
 			err_take(x->e, &broken);
 		return r;
 	}
+	note_indexes(x, t);
 	compare_kind(x, t);
 	if (t->present)
 		compare_columns(x, t->view);
@@ -433,7 +315,7 @@ static void print_rebuild(struct comparison *x, struct buf *out)
 	buf_auto columns = BUF_INIT, name = BUF_INIT;
 	buf_printf(&name, "new_%s", x->m->table);
 	for (size_t i = 0; i < x->m->nfields; i++) {
-		const struct column *column = find_column(x, x->m->fields[i].name);
+		const struct column *column = column_find(x->columns, x->m->fields[i].name);
 		if (!column || column->generated)
 			continue;
 		buf_str(&columns, columns.len ? ", " : "");

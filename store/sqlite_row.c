@@ -22,21 +22,28 @@ void stmt_row(sqlite3_stmt *stmt, const struct model *m, struct value *row)
 		row[i] = column_value(stmt, (int)i);
 }
 
-void stmt_stamp(sqlite3_stmt *stmt, const struct model *m, struct stamp *stamp)
+void stmt_stamp(struct conn *c, sqlite3_stmt *stmt, const struct model *m, struct stamp *stamp)
 {
 	int first = (int)m->nfields;
-	if (stamp)
-		*stamp = (struct stamp){sqlite3_column_int64(stmt, first), sqlite3_column_int64(stmt, first + 1),
-					sqlite3_column_int64(stmt, first + 2)};
+	if (!stamp)
+		return;
+	*stamp = (struct stamp){sqlite3_column_int64(stmt, first), sqlite3_column_int64(stmt, first + 1),
+				sqlite3_column_int64(stmt, first + 2), c->store->uid};
+	uid_t owner = m->owned ? column_uid(stmt, first + 3) : NO_OWNER;
+	if (owner != NO_OWNER)
+		stamp->owner = owner;
 }
 
-int row_find(struct conn *c, const struct model *m, const struct value *key, sqlite3_stmt **out, struct err *e)
+int row_find(struct conn *c, const struct model *m, enum statement what, const struct value *key, sqlite3_stmt **out,
+	     struct err *e)
 {
-	int r = conn_statement(c, m, ROW_GET, NULL, out, e);
+	int r = conn_statement(c, m, conn_filters(c, m) ? ROW_GET : what, NULL, out, e);
 	if (r)
 		return r;
 	bind_value(*out, 1, key);
 	r = stmt_step(c, *out, e);
+	if (r > 0 && conn_filters(c, m) && column_uid(*out, (int)m->nfields + 3) != c->viewer)
+		r = 0;
 	return r == 0 ? not_found(m, key, e) : r < 0 ? r : 0;
 }
 
@@ -44,7 +51,7 @@ int store_get(struct conn *c, const struct model *m, const struct value *key, st
 	      struct stamp *stamp, struct err *e)
 {
 	stmt_auto *stmt = NULL;
-	int r = row_find(c, m, key, &stmt, e);
+	int r = row_find(c, m, stamp ? ROW_GET : row ? ROW_FIELDS : ROW_EXISTS, key, &stmt, e);
 	if (r)
 		return r;
 	for (size_t i = 0; row && i < m->nfields; i++) {
@@ -52,7 +59,7 @@ int store_get(struct conn *c, const struct model *m, const struct value *key, st
 		if (value_copy(a, &v, &row[i]))
 			return err_nomem(e);
 	}
-	stmt_stamp(stmt, m, stamp);
+	stmt_stamp(c, stmt, m, stamp);
 	return 0;
 }
 
@@ -75,33 +82,44 @@ int store_key_of(struct conn *c, const struct model *m, int64_t serial, struct a
 
 /* ---- lists ---- */
 
-struct cursor {
-	struct conn *conn;
-	const struct model *model;
-	sqlite3_stmt *stmt;
-};
-
-/* The statement is taken out of the cache, so that several cursors may walk one model. */
-int cursor_open(struct cursor **out, struct conn *c, const struct model *m, int64_t after, struct err *e)
+int cursor_new(struct cursor **out, const struct cursor *of, struct err *e)
 {
 	struct cursor *cur = malloc(sizeof(*cur));
 	if (!cur)
 		return err_nomem(e);
-	*cur = (struct cursor){c, m, NULL};
-	int r = conn_statement(c, m, ROW_CURSOR, NULL, &cur->stmt, e);
+	*cur = *of;
+	int r = conn_statement(of->conn, of->model, of->statement, of->field, &cur->stmt, e);
 	if (r) {
 		free(cur);
 		return r;
 	}
-	*conn_slot(c, m, ROW_CURSOR, NULL) = NULL;
-	sqlite3_bind_int64(cur->stmt, 1, after);
+	cur->slot = conn_slot(of->conn, of->model, of->statement, of->field);
+	*cur->slot = NULL;
 	*out = cur;
 	return 0;
 }
 
+int cursor_open(struct cursor **out, struct conn *c, const struct model *m, int64_t after, struct err *e)
+{
+	const struct cursor all = {.conn = c, .model = m, .statement = ROW_CURSOR};
+	int r = cursor_new(out, &all, e);
+	if (!r)
+		sqlite3_bind_int64((*out)->stmt, 1, after);
+	return r;
+}
+
+/* A column that compares without case finds more than the value. */
+static bool fits(struct cursor *cur)
+{
+	struct value v = cur->field ? column_value(cur->stmt, 2) : value_null();
+	return !cur->field || value_equal(&v, &cur->value);
+}
+
 int cursor_next(struct cursor *cur, struct value *key, int64_t *serial, struct err *e)
 {
-	int r = stmt_step(cur->conn, cur->stmt, e);
+	int r;
+	while ((r = stmt_step(cur->conn, cur->stmt, e)) > 0 && !fits(cur))
+		;
 	if (r > 0) {
 		*key = column_value(cur->stmt, 0);
 		*serial = sqlite3_column_int64(cur->stmt, 1);
@@ -113,10 +131,9 @@ void cursor_close(struct cursor *cur)
 {
 	if (!cur)
 		return;
-	sqlite3_stmt **slot = conn_slot(cur->conn, cur->model, ROW_CURSOR, NULL);
 	sqlite3_reset(cur->stmt);
-	if (slot && !*slot)
-		*slot = cur->stmt;
+	if (!*cur->slot)
+		*cur->slot = cur->stmt;
 	else
 		sqlite3_finalize(cur->stmt);
 	free(cur);
@@ -235,6 +252,14 @@ static int check_reference(const struct candidate *x, const struct field *f, str
 	return 0;
 }
 
+/* Nobody is told the key of a record that is not there for him. */
+static bool sees(struct conn *c, const struct model *m, const struct value *key)
+{
+	stmt_auto *stmt = NULL;
+	err_auto ignored = ERR_INIT;
+	return !conn_filters(c, m) || row_find(c, m, ROW_GET, key, &stmt, &ignored) == 0;
+}
+
 static int check_unique(const struct candidate *x, const struct field *f, struct err *e)
 {
 	stmt_auto *stmt = NULL;
@@ -254,6 +279,10 @@ static int check_unique(const struct candidate *x, const struct field *f, struct
 	struct value key = column_value(stmt, 0);
 	if (x->yields && x->yields(x->data, m, &key, f))
 		return 0;
+	if (!sees(x->conn, m, &key)) {
+		problem_at(e, EEXIST, f->name, "is already the value of another record");
+		return 0;
+	}
 	value_plain(&name, m->key->type, &key);
 	problem_at(e, EEXIST, f->name, "is already the value of %s %.100s", m->name, buf_text(&name));
 	return 0;

@@ -146,7 +146,7 @@ int store_checksum(struct conn *c, const struct model *m, const struct value *ke
 {
 	stmt_auto *stmt = NULL;
 	struct value row[m->nfields];
-	int r = row_find(c, m, key, &stmt, e);
+	int r = row_find(c, m, ROW_FIELDS, key, &stmt, e);
 	if (r)
 		return r;
 	stmt_row(stmt, m, row);
@@ -218,9 +218,9 @@ int store_show(struct conn *c, const struct model *m, const struct value *key, s
 	       struct err *e)
 {
 	stmt_auto *stmt = NULL;
-	int r = row_find(c, m, key, &stmt, e);
+	int r = row_find(c, m, stamp ? ROW_GET : ROW_FIELDS, key, &stmt, e);
 	if (r)
 		return r;
-	stmt_stamp(stmt, m, stamp);
+	stmt_stamp(c, stmt, m, stamp);
 	return show_row(c, m, stmt, key, out, e);
 }

@@ -17,15 +17,15 @@
 /* Whether the model has its table and view; one that is new goes with what was staged since stage_begin. */
 enum { STAGED_NONE, STAGED_KEPT, STAGED_NEW };
 
-static const char *const table = "CREATE TEMP TABLE $G ($K $y PRIMARY KEY, ";
+static const char *const table = "CREATE TEMP TABLE $Q ($K $y PRIMARY KEY, ";
 static const char *const times = "rowfs_serial INTEGER, rowfs_mtime INTEGER, rowfs_ctime INTEGER, "
-				 "rowfs_gone INTEGER);\nCREATE INDEX temp.$g ON $G (rowfs_serial);\n";
+				 "rowfs_gone INTEGER);\nCREATE INDEX temp.$q ON $Q (rowfs_serial);\n";
 static const char *const stored = "CREATE TEMP VIEW $T AS SELECT $C, $s AS rowfs_serial, ";
 static const char *const stamps[] = {"0 AS rowfs_mtime, 0 AS rowfs_ctime",
 				     "s.mtime AS rowfs_mtime, s.ctime AS rowfs_ctime"};
 static const char *const staged =
-    " FROM main.$T AS t $J WHERE NOT EXISTS (SELECT 1 FROM temp.$G AS x WHERE x.$K = t.$K) "
-    "UNION ALL SELECT $c, rowfs_serial, rowfs_mtime, rowfs_ctime FROM temp.$G WHERE NOT rowfs_gone;\n";
+    " FROM main.$T AS t $J WHERE NOT EXISTS (SELECT 1 FROM temp.$Q AS x WHERE x.$K = t.$K) "
+    "UNION ALL SELECT $c, rowfs_serial, rowfs_mtime, rowfs_ctime FROM temp.$Q WHERE NOT rowfs_gone;\n";
 
 static void write_tables(struct buf *b, const struct store *s, const struct model *m)
 {
@@ -36,7 +36,7 @@ static void write_tables(struct buf *b, const struct store *s, const struct mode
 	sql_text(b, s, m, NULL, times);
 	for (size_t i = 0; i < m->nfields; i++)
 		if (&m->fields[i] != m->key && (m->fields[i].unique || m->fields[i].references))
-			sql_text(b, s, m, &m->fields[i], "CREATE INDEX temp.$g ON $G ($F);\n");
+			sql_text(b, s, m, &m->fields[i], "CREATE INDEX temp.$q ON $Q ($F);\n");
 	sql_text(b, s, m, NULL, stored);
 	buf_str(b, stamps[s->tables[m->index].stamped]);
 	sql_named(b, s, m, NULL, NAMES_STORED, staged);
@@ -44,8 +44,9 @@ static void write_tables(struct buf *b, const struct store *s, const struct mode
 
 /* ---- connections ---- */
 
-void stage_on_read_end(struct conn *c, void (*ended)(void *data), void *data)
+void stage_hand_out(struct conn *c, uid_t viewer, void (*ended)(void *data), void *data)
 {
+	c->viewer = viewer;
 	c->ended = ended;
 	c->ended_data = data;
 }
@@ -112,7 +113,7 @@ static int drop(struct conn *c, const struct model *m, struct err *e)
 	buf_auto sql = BUF_INIT;
 	conn_forget(c, m);
 	c->staged[m->index] = STAGED_NONE;
-	sql_text(&sql, c->store, m, NULL, "DROP VIEW IF EXISTS temp.$T; DROP TABLE IF EXISTS temp.$G");
+	sql_text(&sql, c->store, m, NULL, "DROP VIEW IF EXISTS temp.$T; DROP TABLE IF EXISTS temp.$Q");
 	return buf_failed(&sql) ? err_nomem(e) : conn_exec(c, buf_text(&sql), e);
 }
 
@@ -167,7 +168,7 @@ static int new_stamp(struct conn *c, const struct model *m, const struct value *
 	int64_t now = now_ns();
 	int r = store_get(c, m, key, &a, NULL, stamp, &why);
 	if (r == -ENOENT)
-		*stamp = (struct stamp){FIRST_SERIAL + ++c->staged_serial, 0, 0};
+		*stamp = (struct stamp){.serial = FIRST_SERIAL + ++c->staged_serial};
 	else if (r < 0)
 		return err_set(e, why.code, "%s", why.text);
 	if (model_integer_key(m) && key->integer >= 0)
@@ -219,19 +220,5 @@ int stage_removed(struct conn *c, const struct model *m, const struct value *key
 		if (value_copy(a, &v, &row[i]) < 0)
 			return err_nomem(e);
 	}
-	return r;
-}
-
-int stage_behind(struct conn *c, const struct model *m, const struct value *key, struct stamp *stamp, struct err *e)
-{
-	stmt_auto *stmt = NULL;
-	int r = conn_statement(c, m, STAGED_BEHIND, NULL, &stmt, e);
-	if (r)
-		return r;
-	bind_value(stmt, 1, key);
-	r = stmt_step(c, stmt, e);
-	if (r > 0)
-		*stamp = (struct stamp){sqlite3_column_int64(stmt, 0), sqlite3_column_int64(stmt, 1),
-					sqlite3_column_int64(stmt, 2)};
 	return r;
 }

@@ -16,9 +16,11 @@
 
 #define NOW       "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER) * 1000000"
 #define SET_TIMES "ctime = max(ctime + 1, mtime + 1, " NOW "), mtime = max(mtime + 1, " NOW ")"
+/* The time is computed once for a row that is there, which is what most changes find. */
 #define PUT_TIMES                                                                                                      \
 	"INSERT INTO $S (key, mtime, ctime) VALUES (new.$K, " NOW ", " NOW                                             \
-	") ON CONFLICT (key) DO UPDATE SET " SET_TIMES "; "
+	") ON CONFLICT (key) DO UPDATE SET ctime = max(ctime + 1, mtime + 1, excluded.mtime), "                        \
+	"mtime = max(mtime + 1, excluded.mtime); "
 /* An upsert would use up a serial at every update. */
 #define ADD_TIMES                                                                                                      \
 	"UPDATE $S SET " SET_TIMES " WHERE key = new.$K; INSERT INTO $S (key, mtime, ctime) SELECT new.$K, " NOW       \
@@ -246,7 +248,7 @@ static int plan_indexes(struct plan *p, const struct model *m, struct err *e)
 		return 0;
 	for (size_t i = 0; !r && i < m->nfields; i++) {
 		const struct field *f = &m->fields[i];
-		if (f->references && !f->unique && f != m->key)
+		if (field_indexed(m, f) && !f->unique && (f->references || !p->s->tables[m->index].indexed[i]))
 			r = plan_index(p, m, f, f->name, " ON $T ($F);\n", e);
 	}
 	if (!r && m->queue)

@@ -15,18 +15,21 @@ struct context {
 	const struct model *m;
 	const struct field *f;
 	enum naming naming;
+	bool filter; /* for a viewer who sees only what is his */
 };
 
 #define QUEUED_OR_RUNNING "$a IN ('queued', 'running')"
 #define DELETED_COLUMNS   "serial, key, uid, time, length(CAST(text AS BLOB))"
 
 static const char *const templates[STATEMENTS] = {
-    [ROW_GET] = "SELECT $C, $s, $M FROM $T AS t $J WHERE t.$K = ?1",
+    [ROW_GET] = "SELECT $C, $s, $M$W FROM $T AS t $J WHERE t.$K = ?1",
+    [ROW_FIELDS] = "SELECT $C FROM $T AS t WHERE t.$K = ?1",
     [ROW_KEY_OF] = "SELECT t.$K FROM $R WHERE $s = ?1",
-    [ROW_CURSOR] = "SELECT t.$K, $s FROM $R WHERE $s > ?1 AND $s <= $L ORDER BY $s",
-    [ROW_COUNT] = "SELECT count(*) FROM $T",
-    [ROW_EXISTS] = "SELECT 1 FROM $T WHERE $K = ?1",
+    [ROW_CURSOR] = "SELECT t.$K, $s FROM $R WHERE $s > ?1 AND $s <= $L$Y ORDER BY $s",
+    [ROW_COUNT] = "SELECT count(*) FROM $T AS t WHERE true$Y",
+    [ROW_EXISTS] = "SELECT 1 FROM $T AS t WHERE t.$K = ?1$Y",
     [ROW_CHECK] = "SELECT $X FROM (SELECT $V)",
+    [ROW_OWNER] = "SELECT 0$W FROM (SELECT $V) AS t",
     [ROW_INSERT] = "INSERT INTO $T ($c) VALUES ($P)",
     [ROW_INDEXED] = "SELECT 1 FROM $T WHERE $K = $k$I",
     [ROW_UPDATE] = "UPDATE $T SET $U WHERE $K = $k",
@@ -38,6 +41,8 @@ static const char *const templates[STATEMENTS] = {
     [KEY_NEXT] = "SELECT max(COALESCE((SELECT max($K) FROM main.$T), 0), "
 		 "COALESCE((SELECT max(seq) FROM $N WHERE name = $t COLLATE NOCASE), 0)) + 1",
     [KEY_RAISE] = "UPDATE $N SET seq = max(seq, ?1) WHERE name = $t COLLATE NOCASE",
+    [KEY_LOWER] = "UPDATE $N SET seq = ?1 WHERE name = $t COLLATE NOCASE AND seq = ?2",
+    [KEY_BELOW] = "SELECT COALESCE((SELECT max($K) FROM main.$T WHERE $K < ?1), 0)",
     [KEY_ADD] = "INSERT INTO $N (name, seq) SELECT name, ?1 FROM sqlite_schema "
 		"WHERE type = 'table' AND name = $t COLLATE NOCASE",
     [JOB_DUE] = "SELECT $K FROM $T WHERE " QUEUED_OR_RUNNING " AND $a = 'queued' AND "
@@ -60,24 +65,28 @@ static const char *const templates[STATEMENTS] = {
     [DELETED_LIST] = "SELECT " DELETED_COLUMNS " FROM rowfs_deleted WHERE time >= ?1 AND model = $D "
 		     "AND serial > ?2 AND (?3 = 0 OR uid = ?3) ORDER BY serial LIMIT ?4",
     [FIELD_TAKEN] = "SELECT $K FROM $T WHERE $F = ?1 AND $K IS NOT ?2 LIMIT 1",
-    [FIELD_KEYS] = "SELECT $K FROM $T WHERE $F = ?1 ORDER BY $K",
-    [FIELD_COUNT] = "SELECT count(*) FROM $T WHERE $F = ?1",
-    [FIELD_SHOWN] = "SELECT * FROM (SELECT $C, $O AS rowfs_order FROM $T AS t WHERE t.$F = ?1 "
+    [FIELD_KEYS] = "SELECT t.$K FROM $T AS t WHERE t.$F = ?1$Y ORDER BY t.$K",
+    [FIELD_COUNT] = "SELECT count(*) FROM $T AS t WHERE t.$F = ?1$Y",
+    [FIELD_SHOWN] = "SELECT * FROM (SELECT $C, $O AS rowfs_order FROM $T AS t WHERE t.$F = ?1$Y "
 		    "ORDER BY $O DESC LIMIT ?2) ORDER BY rowfs_order",
     [FIELD_EMBEDDED] = "SELECT $C FROM $T AS t WHERE t.$F = ?1 ORDER BY $O",
-    [STAGED_PUT] = "INSERT OR REPLACE INTO $G ($c, rowfs_serial, rowfs_mtime, rowfs_ctime, rowfs_gone) "
+    [FIELD_RECORDS] = "SELECT t.$K, $g, t.$F FROM $G WHERE t.$F IS ?1 AND $g > ?2 AND $g <= $L$Y ORDER BY $g",
+    [FIELD_FIRST] = "SELECT t.$F FROM $T AS t WHERE t.$F IS NOT NULL$Y ORDER BY t.$F LIMIT 1",
+    [FIELD_NEXT] = "SELECT t.$F FROM $T AS t WHERE t.$F > ?1$Y ORDER BY t.$F LIMIT 1",
+    [FIELD_HAS_NULL] = "SELECT 1 FROM $T AS t WHERE t.$F IS NULL$Y LIMIT 1",
+    [STAGED_PUT] = "INSERT OR REPLACE INTO $Q ($c, rowfs_serial, rowfs_mtime, rowfs_ctime, rowfs_gone) "
 		   "VALUES ($P, ?$1, ?$2, ?$2, 0)",
-    [STAGED_GONE] = "INSERT OR REPLACE INTO $G ($c, rowfs_serial, rowfs_mtime, rowfs_ctime, rowfs_gone) "
+    [STAGED_GONE] = "INSERT OR REPLACE INTO $Q ($c, rowfs_serial, rowfs_mtime, rowfs_ctime, rowfs_gone) "
 		    "SELECT $C, t.rowfs_serial, t.rowfs_mtime, t.rowfs_ctime, 1 FROM $T AS t WHERE t.$K = ?1",
-    [STAGED_WAS] = "SELECT $C FROM $G AS t WHERE t.$K = ?1 AND t.rowfs_gone",
-    [STAGED_BEHIND] = "SELECT $s, $M FROM main.$T AS t $J WHERE t.$K = ?1",
+    [STAGED_WAS] = "SELECT $C FROM $Q AS t WHERE t.$K = ?1 AND t.rowfs_gone",
 };
 
 /* Two arms that SQLite merges as they are, without sorting. */
 static const char *const staged_cursor =
-    "SELECT t.$K, $s AS rowfs_serial FROM $R WHERE $s > ?1 AND $s <= $L "
-    "AND NOT EXISTS (SELECT 1 FROM $G AS x WHERE x.$K = t.$K) "
-    "UNION ALL SELECT $K, rowfs_serial FROM $G WHERE rowfs_serial > ?1 AND rowfs_serial <= $L AND NOT rowfs_gone "
+    "SELECT t.$K, $s AS rowfs_serial FROM $R WHERE $s > ?1 AND $s <= $L$Y "
+    "AND NOT EXISTS (SELECT 1 FROM $Q AS x WHERE x.$K = t.$K) "
+    "UNION ALL SELECT t.$K, t.rowfs_serial FROM $Q AS t "
+    "WHERE t.rowfs_serial > ?1 AND t.rowfs_serial <= $L AND NOT t.rowfs_gone$Y "
     "ORDER BY rowfs_serial";
 
 static void quoted(struct buf *b, const char *text, char quote)
@@ -229,6 +238,40 @@ static void write_order(const struct context *c)
 		buf_str(c->b, "t.rowid");
 }
 
+static void write_owner(const struct context *c)
+{
+	if (!c->m->owned)
+		return;
+	buf_str(c->b, ", ");
+	sql_owner(c->b, c->s, c->m);
+}
+
+static void write_visible(const struct context *c)
+{
+	if (!c->filter)
+		return;
+	buf_str(c->b, " AND ");
+	sql_visible(c->b, c->s, c->m);
+}
+
+/*
+ * What numbers the rows that an index over a field finds, in the order in which it has them: the row number, which the
+ * key is if it is an integer. A table without row numbers has them sorted by the sidecar's.
+ */
+static void write_place(const struct context *c)
+{
+	if (!model_integer_key(c->m) && c->s->tables[c->m->index].rowid)
+		buf_str(c->b, "t.rowid");
+	else
+		write_serial(c);
+}
+
+static void write_placed_rows(const struct context *c)
+{
+	bool joined = stamped(c) && !model_integer_key(c->m) && !c->s->tables[c->m->index].rowid;
+	sql_text(c->b, c->s, c->m, c->f, joined ? "$T AS t JOIN $S AS s ON s.key = t.$K" : "$T AS t");
+}
+
 static void write_sequence(const struct context *c)
 {
 	buf_str(c->b, c->s->tables[c->m->index].autoincrement ? "sqlite_sequence" : "rowfs_sequence");
@@ -262,11 +305,6 @@ static size_t write_fields(const struct context *c, bool (*wanted)(const struct 
 	return n;
 }
 
-static bool is_indexed(const struct model *m, const struct field *f)
-{
-	return f != m->key && (f->unique || f->references);
-}
-
 static bool is_not_key(const struct model *m, const struct field *f)
 {
 	return f != m->key;
@@ -274,7 +312,7 @@ static bool is_not_key(const struct model *m, const struct field *f)
 
 static bool is_plain(const struct model *m, const struct field *f)
 {
-	return f != m->key && !is_indexed(m, f);
+	return f != m->key && !field_indexed(m, f);
 }
 
 static void write_columns(const struct context *c)
@@ -290,7 +328,7 @@ static void write_names(const struct context *c)
 static void write_indexed_equal(const struct context *c)
 {
 	for (size_t i = 0; i < c->m->nfields; i++) {
-		if (!is_indexed(c->m, &c->m->fields[i]))
+		if (!field_indexed(c->m, &c->m->fields[i]))
 			continue;
 		buf_str(c->b, " AND ");
 		sql_name(c->b, c->m->fields[i].name);
@@ -371,8 +409,8 @@ static const struct {
     {'T', write_table},
     {'t', write_table_literal},
     {'S', write_sidecar},
-    {'G', write_staged},
-    {'g', write_staged_index},
+    {'Q', write_staged},
+    {'q', write_staged_index},
     {'y', write_type},
     {'1', write_serial_parameter},
     {'2', write_time_parameter},
@@ -385,6 +423,8 @@ static const struct {
     {'M', write_times},
     {'J', write_join},
     {'R', write_ordered_rows},
+    {'g', write_place},
+    {'G', write_placed_rows},
     {'O', write_order},
     {'N', write_sequence},
     {'L', write_key_max},
@@ -400,21 +440,21 @@ static const struct {
     {'k', write_key_parameter},
     {'o', write_old_key_parameter},
     {'X', write_checks},
+    {'W', write_owner},
+    {'Y', write_visible},
 };
 
-void sql_named(struct buf *b, const struct store *s, const struct model *m, const struct field *f, enum naming naming,
-	       const char *template)
+static void write_template(const struct context *c, const char *template)
 {
-	struct context c = {b, s, m, f, naming};
 	for (; *template; template ++) {
 		if (*template != '$') {
-			buf_char(b, *template);
+			buf_char(c->b, *template);
 			continue;
 		}
 		template ++;
 		for (size_t i = 0; i < sizeof(letters) / sizeof(letters[0]); i++)
 			if (letters[i].letter == *template)
-				letters[i].write(&c);
+				letters[i].write(c);
 	}
 }
 
@@ -423,13 +463,28 @@ void sql_text(struct buf *b, const struct store *s, const struct model *m, const
 	sql_named(b, s, m, f, NAMES_PLAIN, template);
 }
 
-void sql_statement(struct buf *b, const struct conn *c, const struct model *m, enum statement statement,
-		   const struct field *f)
+void sql_named(struct buf *b, const struct store *s, const struct model *m, const struct field *f, enum naming naming,
+	       const char *template)
 {
-	bool staged = c->staged && c->staged[m->index];
-	if (staged && statement == ROW_CURSOR)
-		sql_named(b, c->store, m, f, NAMES_STORED, staged_cursor);
-	else
-		sql_named(b, c->store, m, f, staged && statement != STAGED_BEHIND ? NAMES_STAGED : NAMES_PLAIN,
-			  templates[statement]);
+	const struct context c = {b, s, m, f, naming, false};
+	write_template(&c, template);
+}
+
+bool statement_filters(enum statement statement)
+{
+	return strstr(templates[statement], "$Y") != NULL;
+}
+
+void sql_statement(struct buf *b, const struct conn *c, const struct model *m, enum statement statement,
+		   const struct field *f, bool filter)
+{
+	struct context x = {b, c->store, m, f, NAMES_PLAIN, filter};
+	const char *template = templates[statement];
+	if (c->staged && c->staged[m->index])
+		x.naming = NAMES_STAGED;
+	if (x.naming == NAMES_STAGED && statement == ROW_CURSOR) {
+		x.naming = NAMES_STORED;
+		template = staged_cursor;
+	}
+	write_template(&x, template);
 }

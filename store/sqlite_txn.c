@@ -28,6 +28,7 @@
 #include <time.h>
 
 #include "log.h"
+#include "phase.h"
 
 /* ---- turns ---- */
 
@@ -108,16 +109,24 @@ bool store_changed_elsewhere(struct store *s)
 	if (turn_try(s)) {
 		look_elsewhere(s);
 		turn_pass(s);
+	} else {
+		atomic_store(&s->look, true);
 	}
 	return atomic_exchange(&s->elsewhere, false);
 }
 
 static int open_group(struct store *s, struct err *e)
 {
-	int r = conn_control(&s->writer, CONTROL_BEGIN, e);
+	if (s->writer.doubtful)
+		sqlite3_db_release_memory(s->writer.db);
+	s->writer.doubtful = false;
+	int r = conn_check_place(&s->writer, e);
+	if (!r)
+		r = conn_control(&s->writer, CONTROL_BEGIN, e);
 	if (r)
 		return r;
-	look_elsewhere(s);
+	if (atomic_exchange(&s->look, false))
+		look_elsewhere(s);
 	s->open = true;
 	s->savepoint = false;
 	s->failure = 0;
@@ -208,7 +217,9 @@ static int end_group(struct store *s, struct err *e)
 	bool touched[LIMIT_MODELS];
 	err_auto why = ERR_INIT;
 	int64_t began = monotonic_ns();
+	phase("commit");
 	int result = commit(s, &why);
+	phase("committed");
 	bool any = take_touched(s, touched);
 	s->commit_ns = monotonic_ns() - began;
 	s->last_size = s->nmembers + 1;
@@ -241,6 +252,7 @@ static int join_group(struct store *s, struct err *e)
 	sem_init(&me.settled, 0, 0);
 	s->members = &me;
 	s->nmembers++;
+	phase("joined");
 	turn_pass(s);
 	sleep_on(&me.settled);
 	return me.result;
@@ -331,6 +343,7 @@ int txn_commit(struct txn *t, struct err *e)
 	}
 	s->savepoint = false;
 	t->store = NULL;
+	keys_settle(s, true);
 	await_company(s);
 	if (may_grow(s) && !sqlite3_get_autocommit(s->writer.db))
 		return join_group(s, e);
@@ -343,6 +356,7 @@ void txn_rollback(struct txn *t)
 	if (!s)
 		return;
 	t->store = NULL;
+	keys_settle(s, false);
 	undo(s);
 	leave_group(s);
 }
@@ -424,9 +438,11 @@ static void *checkpointer(void *data)
 		}
 		s->checkpoint_due = false;
 		pthread_mutex_unlock(&s->checkpoint_lock);
+		phase("checkpoint");
 		int rc = sqlite3_wal_checkpoint_v2(s->checkpoint.db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
 		if (rc != SQLITE_OK && rc != SQLITE_BUSY && rc != SQLITE_LOCKED)
 			log_warning("the database's log can't be written back: %s", sqlite3_errmsg(s->checkpoint.db));
+		phase("checkpointed");
 		atomic_store(&s->checkpointed, true);
 		pthread_mutex_lock(&s->checkpoint_lock);
 	}
@@ -459,6 +475,7 @@ int writer_start(struct store *s, struct err *e)
 
 void writer_stop(struct store *s)
 {
+	keys_return(s);
 	if (s->has_checkpointer) {
 		pthread_mutex_lock(&s->checkpoint_lock);
 		s->stopping = true;

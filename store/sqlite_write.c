@@ -1,5 +1,5 @@
 /*
- * sqlite_write.c - changing rows in the write transaction, the counter of keys, and the queries of the job runner.
+ * sqlite_write.c - changing rows in the write transaction, and the queries of the job runner.
  *
  * Times and serials are kept by the tables' triggers (sqlite_table.c), so that nothing here has to.
  */
@@ -41,13 +41,16 @@ int txn_insert(struct txn *t, const struct model *m, const struct value *row, st
 	if (r)
 		return r;
 	bind_row(stmt, m, row);
-	return write_row(t->conn, m, stmt, &rows, e);
+	r = write_row(t->conn, m, stmt, &rows, e);
+	if (!r)
+		key_used(t->store, m, &row[m->key->index]);
+	return r;
 }
 
 static bool has_indexed(const struct model *m)
 {
 	for (size_t i = 0; i < m->nfields; i++)
-		if (&m->fields[i] != m->key && (m->fields[i].unique || m->fields[i].references))
+		if (field_indexed(m, &m->fields[i]))
 			return true;
 	return false;
 }
@@ -87,6 +90,8 @@ int txn_update(struct txn *t, const struct model *m, const struct value *key, co
 	if (statement == ROW_UPDATE_KEY)
 		bind_value(stmt, (int)m->nfields + 1, key);
 	r = write_row(t->conn, m, stmt, &rows, e);
+	if (!r && rows && statement == ROW_UPDATE_KEY)
+		key_used(t->store, m, &row[m->key->index]);
 	return r || rows ? r : missing(m, key, e);
 }
 
@@ -187,66 +192,6 @@ int txn_keep_stamp(struct txn *t, const struct model *m, const struct value *key
 		sqlite3_bind_int64(stmt, 4, stamp->serial);
 	r = stmt_step(t->conn, stmt, e);
 	return r < 0 ? r : 0;
-}
-
-/* ---- keys ---- */
-
-int store_next_key(struct conn *c, const struct model *m, struct value *key, struct err *e)
-{
-	stmt_auto *stmt = NULL;
-	if (!model_integer_key(m))
-		return err_set(e, EBADMSG, "%s gives no keys: the document must name its %s", m->name, m->key->name);
-	int r = conn_statement(c, m, KEY_NEXT, NULL, &stmt, e);
-	if (r)
-		return r;
-	r = stmt_step(c, stmt, e);
-	if (r < 0)
-		return r;
-	int64_t next = sqlite3_column_int64(stmt, 0);
-	if (next > KEY_MAX)
-		return err_set(e, ENOSPC, "%s has no keys left: %lld is in use", m->name, (long long)KEY_MAX);
-	*key = value_integer(next);
-	return 0;
-}
-
-static int run_with_key(struct txn *t, const struct model *m, enum statement statement, const struct value *key,
-			int *rows, struct err *e)
-{
-	stmt_auto *stmt = NULL;
-	int r = conn_statement(t->conn, m, statement, NULL, &stmt, e);
-	if (r)
-		return r;
-	bind_value(stmt, 1, key);
-	return write_row(t->conn, m, stmt, rows, e);
-}
-
-int txn_take_key(struct txn *t, const struct model *m, struct value *key, struct err *e)
-{
-	int rows = 0;
-	int r = store_next_key(t->conn, m, key, e);
-	if (!r)
-		r = run_with_key(t, m, KEY_RAISE, key, &rows, e);
-	if (!r && !rows)
-		r = run_with_key(t, m, KEY_ADD, key, &rows, e);
-	return r;
-}
-
-int store_reserve_key(struct store *s, const struct model *m, struct value *key, struct err *e)
-{
-	struct txn t;
-	struct value next;
-	int r = txn_begin(s, &t, e);
-	if (r)
-		return r;
-	r = txn_take_key(&t, m, &next, e);
-	if (r) {
-		txn_rollback(&t);
-		return r;
-	}
-	r = txn_commit(&t, e);
-	if (!r)
-		*key = next;
-	return r;
 }
 
 /* ---- jobs ---- */

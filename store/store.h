@@ -36,12 +36,16 @@ enum { STORE_MAX_NUMBER = 8191 }; /* of store_model_number; fs/node.h has room f
 /*
  * Opens the schema's database, makes missing tables, indexes and triggers, and compares the others with the schema: a
  * difference is -EBADMSG with one problem per difference ("table orders: column qty is TEXT, mount.conf says integer").
- * Nothing is changed when there is one, nor ever with STORE_READ_ONLY.
+ * Nothing is changed when there is one, nor ever with STORE_READ_ONLY. Without it only one process at a time may have
+ * the database open: -EBUSY for another, which first waits TIMEOUT_HELD_MS, or TIMEOUT_ENDING_MS for one that is
+ * ending.
  */
 int store_open(struct store **out, const struct schema *schema, unsigned flags, struct err *e);
 /* A database in memory with the schema's tables, for `rowfs check` and tests of SQL. */
 int store_open_memory(struct store **out, const struct schema *schema, struct err *e);
 void store_close(struct store *s); /* NULL is fine; no conn may be in use */
+/* Tells another process that waits to open the database that this one will close it soon. */
+void store_ending(struct store *s);
 /* The comparison alone: 0 also where there is no database or table yet; changes nothing. */
 int store_compare(const struct schema *schema, struct err *e);
 /* The statements that would close the differences between schema and database, one a line; runs none. */
@@ -62,15 +66,29 @@ bool store_changed_elsewhere(struct store *s);
 
 /* ---- reading ---- */
 
-/* A snapshot; waits when all LIMIT_READERS are in use. NULL with *e on failure. */
+/* A snapshot; waits when all LIMIT_READERS are in use. NULL with *e on failure. It shows everything. */
 struct conn *store_read_begin(struct store *s, struct err *e);
+/*
+ * A snapshot as the user sees it: of models that are visible to owners alone, only the user's records are there for
+ * store_get, store_show, cursors, counts, shown children and whatever has $Y in its statement (sqlite_text.c). Root and
+ * the user of this process, who has mounted, see everything.
+ */
+struct conn *store_read_as(struct store *s, uid_t viewer, struct err *e);
 void store_read_end(struct conn *c); /* NULL is fine */
+/* The same for a connection that is there, a transaction's too, until the next call; returns who saw it before. */
+uid_t store_view_as(struct conn *c, uid_t viewer);
+enum { VIEW_ALL = 0 };
+bool store_sees_all(const struct store *s, uid_t uid);
+/* For a single call of store_get, store_show or store_key_of: each sees one state without a snapshot around it.
+ * As the user sees it. */
+struct conn *store_read_once(struct store *s, uid_t viewer, struct err *e);
 
 /* What is kept beside a row. */
 struct stamp {
 	int64_t serial;   /* never another key's, of this model; the key itself for integer keys */
 	int64_t mtime_ns; /* since 1970; strictly increasing */
 	int64_t ctime_ns; /* also moved by shown children; never before mtime */
+	uid_t owner;      /* who mounted where the model has no owner, or the record none */
 };
 
 /* The row, texts in the arena, -ENOENT without one. row and stamp may be NULL. */
@@ -100,7 +118,29 @@ int cursor_open(struct cursor **out, struct conn *c, const struct model *m, int6
 /* 1: *key (borrowed until the next call) and *serial are set; 0: the end; negative: an error. */
 int cursor_next(struct cursor *cur, struct value *key, int64_t *serial, struct err *e);
 void cursor_close(struct cursor *cur); /* before store_read_end; NULL is fine */
+
+/* Whether records are to be found by the field's value: it is shown, no key, and an enum, unique, a reference or
+ * indexed. */
+bool store_finds_by(const struct store *s, const struct model *m, const struct field *f);
+/*
+ * Records whose field has the value (null too), which is borrowed: one walk over the index from the first above the
+ * place `after`. cursor_next gives places instead of serials: the key of integer keys, else the row's number, so that a
+ * place is another record's after VACUUM.
+ */
+int cursor_open_by(struct cursor **out, struct conn *c, const struct model *m, const struct field *f,
+		   const struct value *value, int64_t after, struct err *e);
+/* The field's next stored value above the one, in the column's order; from the first one that is not null with NULL. 1,
+ * or 0 at the end. */
+int store_next_value(struct conn *c, const struct model *m, const struct field *f, const struct value *after,
+		     struct arena *a, struct value *out, struct err *e);
+int store_has_null(struct conn *c, const struct model *m, const struct field *f, struct err *e); /* 1 or 0 */
 int store_count(struct conn *c, const struct model *m, int64_t *out, struct err *e);
+
+/* Whose a row is, or would be, which need not be stored. NO_OWNER: nobody's, as is every row of a model without
+ * `owner`.
+ */
+#define NO_OWNER ((uid_t)-1)
+int store_owner(struct conn *c, const struct model *m, const struct value *row, uid_t *owner, struct err *e);
 
 /*
  * Rows of the child's records that the key's record embeds, in the order in which its file shows them; copies in the
@@ -141,8 +181,9 @@ void txn_rollback(struct txn *t);
 
 /* The key that the next create without one gets; integer keys only, else -EBADMSG. Uses up nothing. */
 int store_next_key(struct conn *c, const struct model *m, struct value *key, struct err *e);
-/* Takes the next key, for good if the transaction is committed; or in its own durable transaction. */
+/* Takes the next key, for good if the transaction is committed. */
 int txn_take_key(struct txn *t, const struct model *m, struct value *key, struct err *e);
+/* Takes the next key for good: it is durable and never given again, whoever crashes. Cheap where many are wanted. */
 int store_reserve_key(struct store *s, const struct model *m, struct value *key, struct err *e);
 
 /* Key in the row; constraints that store_check should have found are mapped to the same errors. Raises the key counter.
@@ -197,8 +238,8 @@ int store_list_deleted(struct conn *c, const struct model *m, int64_t after, uid
  */
 int stage_open(struct store *s, struct conn **out, struct err *e);
 void stage_close(struct conn *c); /* NULL is fine */
-/* store_read_end of the connection calls it: for who hands it out for reading. NULL: nobody does any more. */
-void stage_on_read_end(struct conn *c, void (*ended)(void *data), void *data);
+/* For reading as the viewer; store_read_end of the connection calls `ended`, which takes it back with VIEW_ALL and NULL. */
+void stage_hand_out(struct conn *c, uid_t viewer, void (*ended)(void *data), void *data);
 /* Ends the snapshot; what is staged stays. Nothing for a write transaction's. */
 void stage_rest(struct conn *c);
 /* Makes room for rows of the model. */
@@ -213,8 +254,6 @@ int stage_remove(struct conn *c, const struct model *m, const struct value *key,
 /* 1 and the row as it was before it went, or 0. */
 int stage_removed(struct conn *c, const struct model *m, const struct value *key, struct arena *a, struct value *row,
 		  struct err *e);
-/* What is stored, whatever is staged over it: 1, or 0 where there is nothing. */
-int stage_behind(struct conn *c, const struct model *m, const struct value *key, struct stamp *stamp, struct err *e);
 /* Nothing is staged any more. */
 int stage_discard(struct conn *c, struct err *e);
 

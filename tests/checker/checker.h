@@ -128,6 +128,8 @@ struct handle {
 	enum draft_mode mode;
 	struct text draft;
 	bool dirty, emptied, unsaved, saved, gone;
+	bool based; /* opened to be read and written: saves only over what it has read or saved, which is base */
+	struct row base;
 	int refused;
 };
 
@@ -161,8 +163,10 @@ bool world_referred(struct world *w, int model, int key);
 
 enum save_kind { PUT, MERGE };
 enum expect { ANY, EXISTING, NEW };
-/* 0 or a negative errno; the world has changed only with 0. */
-int save_text(struct world *w, int model, int key, enum save_kind kind, enum expect expect, const struct text *t);
+/* 0 or a negative errno; the world has changed only with 0. base: what a record that is there must be, NULL: anything.
+ */
+int save_text(struct world *w, int model, int key, enum save_kind kind, enum expect expect, const struct row *base,
+	      const struct text *t);
 int save_delete(struct world *w, int model, int key);
 int save_key(struct world *w, int model, int from, int to, bool replace);
 int save_move(struct world *w, int model, int from, int to_model, int to, bool replace);

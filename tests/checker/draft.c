@@ -29,6 +29,9 @@ void draft_open(struct world *w, struct handle *h, bool record)
 	h->emptied = writes(h) && (!record || (h->flags & O_TRUNC));
 	if (!record || (writes(h) && (h->flags & O_TRUNC)))
 		return;
+	h->based = (h->flags & O_ACCMODE) == O_RDWR;
+	if (h->based)
+		row_set(&h->base, &w->records[h->model][h->key].row);
 	if (writes(h) && !(h->flags & O_APPEND)) {
 		h->mode = ANYWHERE;
 		world_show(w, h->model, h->key, &h->draft);
@@ -55,7 +58,8 @@ static int save_draft(struct world *w, struct handle *h)
 	int rc = 0;
 
 	if (!h->gone)
-		rc = save_text(w, h->model, h->key, h->mode == APPEND ? MERGE : PUT, expect, &h->draft);
+		rc = save_text(w, h->model, h->key, h->mode == APPEND ? MERGE : PUT, expect, h->based ? &h->base : NULL,
+			       &h->draft);
 	if (rc < 0)
 		return refuse(h, rc);
 	h->dirty = h->emptied = false;
@@ -63,6 +67,8 @@ static int save_draft(struct world *w, struct handle *h)
 	if (h->gone && h->mode != APPEND)
 		return 0;
 	h->saved = !h->gone;
+	if (h->based && !h->gone)
+		row_set(&h->base, &w->records[h->model][h->key].row);
 	if (!h->gone)
 		h->unsaved = false;
 	if (h->flags & O_APPEND)

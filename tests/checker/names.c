@@ -67,7 +67,7 @@ static int rename_scratch(struct world *w, struct end *from, struct end *to)
 
 static int save_scratch(struct world *w, struct end *from, struct end *to, bool keep, bool replace)
 {
-	int rc = save_text(w, to->model, to->n->key, PUT, replace ? ANY : NEW, &from->scratch->data);
+	int rc = save_text(w, to->model, to->n->key, PUT, replace ? ANY : NEW, NULL, &from->scratch->data);
 
 	if (rc == 0 && !keep)
 		scratch_take_name(w, from->model, from->name);

@@ -165,8 +165,8 @@ static int check_row(struct world *w, int model, int key, const struct row *old,
 	return rc;
 }
 
-static int make_row(struct world *w, int model, int key, enum save_kind kind, enum expect expect, json_t *document,
-		    struct row *row)
+static int make_row(struct world *w, int model, int key, enum save_kind kind, enum expect expect,
+		    const struct row *base, json_t *document, struct row *row)
 {
 	const struct record *r = &w->records[model][key];
 	const struct row *old = r->there ? &r->row : NULL;
@@ -175,6 +175,8 @@ static int make_row(struct world *w, int model, int key, enum save_kind kind, en
 		return -ENOENT;
 	if (expect == NEW && old)
 		return -EEXIST;
+	if (old && base && !row_equal(old, base))
+		return -EBUSY;
 	int rc = bind_document(model, key, old, kind, document, row);
 	return rc < 0 || (old && row_equal(old, row)) ? rc : check_row(w, model, key, old, row);
 }
@@ -189,11 +191,11 @@ static void put_row(struct record *r, const struct row *row)
 	row_set(&r->row, row);
 }
 
-static int save_document(struct world *w, int model, int key, enum save_kind kind, enum expect expect, json_t *document,
-			 bool then)
+static int save_document(struct world *w, int model, int key, enum save_kind kind, enum expect expect,
+			 const struct row *base, json_t *document, bool then)
 {
 	struct row row = {0};
-	int rc = make_row(w, model, key, kind, expect, document, &row);
+	int rc = make_row(w, model, key, kind, expect, base, document, &row);
 
 	if (rc == 0 && then)
 		put_row(&w->records[model][key], &row);
@@ -201,7 +203,8 @@ static int save_document(struct world *w, int model, int key, enum save_kind kin
 	return rc;
 }
 
-int save_text(struct world *w, int model, int key, enum save_kind kind, enum expect expect, const struct text *t)
+int save_text(struct world *w, int model, int key, enum save_kind kind, enum expect expect, const struct row *base,
+	      const struct text *t)
 {
 	json_t *document;
 	int rc;
@@ -211,7 +214,7 @@ int save_text(struct world *w, int model, int key, enum save_kind kind, enum exp
 	document = json_loadb(t->data, t->len, JSON_REJECT_DUPLICATES, NULL);
 	if (!document)
 		return -EBADMSG;
-	rc = save_document(w, model, key, kind, expect, document, true);
+	rc = save_document(w, model, key, kind, expect, base, document, true);
 	json_decref(document);
 	if (rc == 0)
 		w->records[model][key].refused = false;
@@ -298,7 +301,7 @@ int save_move(struct world *w, int model, int from, int to_model, int to, bool r
 {
 	json_t *document = document_of(model, &w->records[model][from].row);
 	bool stays = world_referred(w, model, from);
-	int rc = save_document(w, to_model, to, PUT, replace ? ANY : NEW, document, !stays);
+	int rc = save_document(w, to_model, to, PUT, replace ? ANY : NEW, NULL, document, !stays);
 
 	json_decref(document);
 	if (rc == 0 && stays)

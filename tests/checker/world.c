@@ -95,6 +95,7 @@ void handle_drop(struct world *w, int slot)
 		scratch_drop(h->scratch);
 	text_release(&h->pinned);
 	text_release(&h->draft);
+	row_clear(&h->base);
 	free(h);
 }
 

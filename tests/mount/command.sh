@@ -170,7 +170,7 @@ test_check_sql_prints_what_would_close_the_difference_and_runs_nothing() {
 test_schema_prints_json_schema() {
 	is "$(status rowfs schema mount.conf items)" 0
 	is "$(value out '.["$schema"], (.properties | keys_unsorted | join(" "))')" \
-		$'https://json-schema.org/draft/2020-12/schema\nid name'
+		$'https://json-schema.org/draft/2020-12/schema\nid name _checksum'
 	is "$(status rowfs schema mount.conf)" 0
 	value out . >/dev/null
 	is "$(status rowfs schema mount.conf nothing)" 1
@@ -292,7 +292,7 @@ test_paths_are_relative_to_mount_conf() {
 
 test_what_is_not_in_this_version_says_so() {
 	local text
-	for text in 'checksum' 'history 5' 'owner name' 'visible owner' 'embeds-many items by id'; do
+	for text in 'history 5' 'embeds-many items by id'; do
 		conf <<END
 store sqlite:shop.db
 model items {

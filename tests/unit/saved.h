@@ -125,7 +125,7 @@ static inline struct request saved_request(struct saved *s, enum request_kind ki
 
 static inline int saved_all(struct saved *s, const struct request *requests, size_t n, struct outcome *outcomes)
 {
-	struct actor actor = {1000, 1000, getpid()};
+	struct actor actor = {.uid = 1000, .gid = 1000, .pid = getpid()};
 	err_release(&s->error);
 	int result = save(s->saver, &actor, requests, n, outcomes, &s->arena, &s->error);
 	ck_assert_int_eq(result, -s->error.code);

@@ -142,7 +142,7 @@ static inline const char *show(const struct model *m, struct value key)
 
 static inline struct stamp stamp_of(const struct model *m, struct value key)
 {
-	struct stamp stamp = {0, 0, 0};
+	struct stamp stamp = {0};
 	struct conn *c = store_read_begin(store, &error);
 	ck_assert_int_eq(store_get(c, m, &key, NULL, NULL, &stamp, &error), 0);
 	store_read_end(c);

@@ -289,7 +289,7 @@ static void *put_many(void *number)
 {
 	err_auto e = ERR_INIT;
 	arena_auto arena = ARENA_INIT;
-	struct actor actor = {1000, 1000, getpid()};
+	struct actor actor = {.uid = 1000, .gid = 1000, .pid = getpid()};
 	for (long i = 0; i < 50; i++) {
 		char text[64];
 		struct request r = saved_request(&s, REQUEST_PUT, "orders", (long)number, text);
@@ -320,7 +320,7 @@ static void *put_order_one(void *unused)
 {
 	err_auto e = ERR_INIT;
 	arena_auto arena = ARENA_INIT;
-	struct actor actor = {1000, 1000, getpid()};
+	struct actor actor = {.uid = 1000, .gid = 1000, .pid = getpid()};
 	struct request r = saved_request(&s, REQUEST_PUT, "orders", 1, "{\"text\":\"a\"}");
 	(void)unused;
 	return save(s.saver, &actor, &r, 1, NULL, &arena, &e) < 0 ? "refused" : NULL;

@@ -72,7 +72,7 @@ static const char as_shown[] = "{\"id\":7,\"text\":\"tea\",\"qty\":1,\"made\":\"
 
 static int restore(uid_t uid, int64_t key, int64_t to, enum expect expect)
 {
-	struct actor actor = {uid, uid, getpid()};
+	struct actor actor = {.uid = uid, .gid = uid, .pid = getpid()};
 	struct request r = saved_request(&s, REQUEST_RESTORE, "orders", key, NULL);
 	r.new_key = value_integer(to);
 	r.expect = expect;
@@ -243,7 +243,7 @@ START_TEST(another_user_takes_nothing)
 	open_shop("");
 	have_order();
 	saved_ok(&s, REQUEST_DELETE, "orders", 7, NULL);
-	struct actor actor = {1001, 1001, getpid()};
+	struct actor actor = {.uid = 1001, .gid = 1001, .pid = getpid()};
 	struct request r = saved_request(&s, REQUEST_PUT, "orders", 7, as_shown);
 	ck_assert_int_eq(save(s.saver, &actor, &r, 1, NULL, &s.arena, &s.error), 0);
 	ck_assert_int_eq(strncmp(row(7), "tea||i|", 7), 0);

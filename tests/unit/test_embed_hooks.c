@@ -243,7 +243,7 @@ END_TEST
 
 static void *put_other(void *text)
 {
-	struct actor actor = {1000, 1000, 0};
+	struct actor actor = {.uid = 1000, .gid = 1000, .pid = 0};
 	err_auto e = ERR_INIT;
 	arena_auto a = ARENA_INIT;
 	struct request r = saved_request(&s, REQUEST_PUT, "orders", 1, text);
@@ -257,6 +257,29 @@ static void wait_for_file(const char *name)
 	while (access(path, F_OK) != 0)
 		usleep(1000);
 }
+
+/* A key that somebody was told is not given to a part, though no record has it yet. */
+START_TEST(a_program_runs_again_when_a_key_was_reserved_meanwhile)
+{
+	struct value key;
+	err_auto e = ERR_INIT;
+	open_shop("on pre_save run ./hook", "");
+	saved_script(&s, "hook", "echo run >> runs; cp runs started; while [ ! -e go ]; do sleep 0.01; done");
+	pthread_t thread;
+	void *result;
+	pthread_create(&thread, NULL, put_other, TWO);
+	wait_for_file("started");
+	for (int64_t i = 1; i <= 5; i++) {
+		ck_assert_int_eq(store_reserve_key(s.store, saved_model(&s, "lines"), &key, &e), 0);
+		ck_assert_int_eq(key.integer, i);
+	}
+	saved_file(&s, "go", "", 0600);
+	pthread_join(thread, &result);
+	ck_assert_ptr_null(result);
+	ck_assert_str_eq(shell("grep -c run runs"), "2");
+	ck_assert_str_eq(lines(), "6:x:1 7:y:1");
+}
+END_TEST
 
 START_TEST(a_program_runs_again_when_a_part_changed_or_a_key_was_taken_meanwhile)
 {
@@ -353,6 +376,7 @@ static void add_hooks(TCase *tc)
 	add(an_answer_keeps_what_it_was_not_told);
 	add(an_answer_that_is_wrong_below_is_the_hooks_fault);
 	add(an_embedded_record_can_not_be_edited_away_from_its_parent);
+	add(a_program_runs_again_when_a_key_was_reserved_meanwhile);
 	add(a_program_runs_again_when_a_part_changed_or_a_key_was_taken_meanwhile);
 	add(a_refusal_below_stands_where_the_entry_does);
 	add(a_late_refusal_below_leaves_nothing);

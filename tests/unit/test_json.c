@@ -177,6 +177,14 @@ START_TEST(the_scanner_agrees_whole_and_in_pieces)
 }
 END_TEST
 
+static void ck_as_jansson(const char *text, size_t len)
+{
+	json_scope *ours = NULL, *theirs = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
+	err_auto e = ERR_INIT;
+	ck_assert_int_eq(json_read(text, len, &ours, &e), theirs ? 0 : -EBADMSG);
+	ck_assert_msg(!theirs || json_equal(ours, theirs), "%.*s", (int)len, text);
+}
+
 START_TEST(random_damage_never_divides_scanner_and_reader)
 {
 	static const char base[] =
@@ -190,6 +198,8 @@ START_TEST(random_damage_never_divides_scanner_and_reader)
 			text[(size_t)random() % (sizeof base - 1)] = bytes[(size_t)random() % sizeof bytes];
 		bool scanner = scanner_takes(text, sizeof base - 1, 1 + (size_t)random() % 80);
 		bool reader = reader_takes(text, sizeof base - 1);
+		if (scanner)
+			ck_as_jansson(text, sizeof base - 1);
 		ck_assert_msg(!reader || scanner, "only the reader takes %s", text);
 		if (scanner && !reader) {
 			json_error_t error;
@@ -199,6 +209,72 @@ START_TEST(random_damage_never_divides_scanner_and_reader)
 					  json_error_code(&error) == json_error_numeric_overflow,
 				      "%s: %s", text, error.text);
 		}
+	}
+}
+END_TEST
+
+/* The last byte may be the last of its page. */
+START_TEST(what_the_reader_makes_is_what_jansson_makes)
+{
+	static const char *const values[] = {
+	    "\"\"",
+	    "\"plain\"",
+	    "\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"",
+	    "\"a\\u00e9\\uD83D\\uDE00z\"",
+	    "\"\\n\"",
+	    "\"\\ud7ff\\ue000\"",
+	    "\"\xc3\xa9\\\\\xf0\x9f\x98\x80\"",
+	    "-0",
+	    "0",
+	    "-0.0",
+	    "1.5",
+	    "-12.50e+03",
+	    "1E5",
+	    "1e-400",
+	    "0.000000000000001",
+	    "0.0000000000000001",
+	    "19.99",
+	    "4.35",
+	    "123456789012345",
+	    "1234567890123456",
+	    "-9223372036854775808",
+	    "9223372036854775807",
+	    "123456789012345.5",
+	    "true",
+	    "false",
+	    "null",
+	    "[]",
+	    "[ 1 ,\t[2 , {} ] ]",
+	    "{}",
+	    "{ \"x\" : { \"\\u0079\\n\" : \"\\n\" } }",
+	};
+	enum { VALUES = sizeof values / sizeof *values };
+	srandom(2);
+	for (int round = 0; round < 5000; round++) {
+		buf_auto b = BUF_INIT;
+		buf_char(&b, '{');
+		for (long n = random() % 12; n >= 0; n--)
+			buf_printf(&b, "%s\"%s%ld\":%s%s", b.len > 1 ? " ,\n" : " ", random() % 2 ? "n" : "\\u006e\\t",
+				   random() % 40, random() % 2 ? "" : " ", values[random() % VALUES]);
+		buf_char(&b, '}');
+		char *exact = malloc(b.len);
+		ck_assert_ptr_nonnull(exact);
+		memcpy(exact, b.data, b.len);
+		ck_as_jansson(exact, b.len);
+		free(exact);
+	}
+}
+END_TEST
+
+START_TEST(a_number_is_read_to_the_nearest_double)
+{
+	char text[128];
+	srandom(3);
+	for (int round = 0; round < 100000; round++) {
+		double real = (double)random() * (double)random() / (double)(1 + random() % 1000000);
+		int len = snprintf(text, sizeof text, "{\"a\":%s%.*f}", random() % 2 ? "-" : "", (int)(random() % 17),
+				   real / (double)(1LL << random() % 60));
+		ck_as_jansson(text, (size_t)len);
 	}
 }
 END_TEST
@@ -348,6 +424,8 @@ static Suite *suite(void)
 	tcase_add_loop_test(c, the_reader_judges_the_corpus, 0, n);
 	tcase_add_loop_test(c, the_scanner_agrees_whole_and_in_pieces, 0, n);
 	tcase_add_test(c, random_damage_never_divides_scanner_and_reader);
+	tcase_add_test(c, what_the_reader_makes_is_what_jansson_makes);
+	tcase_add_test(c, a_number_is_read_to_the_nearest_double);
 	tcase_add_test(c, a_mistake_has_its_line_and_column);
 	tcase_add_test(c, a_doubled_member_is_told_at_its_second_name);
 	tcase_add_test(c, a_number_out_of_range_is_told_at_its_first_digit);

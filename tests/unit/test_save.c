@@ -126,6 +126,21 @@ START_TEST(expectations_are_kept)
 }
 END_TEST
 
+START_TEST(a_merge_on_a_condition_needs_the_value)
+{
+	open_shop("", "", "");
+	saved_ok(&s, REQUEST_PUT, "orders", 1, "{\"text\":\"tea\"}");
+	struct request r = saved_request(&s, REQUEST_MERGE, "orders", 1, "{\"text\":\"milk\"}");
+	r.where = model_field(r.model, "text");
+	r.was = value_text("wine", 4);
+	ck_assert_int_eq(saved_all(&s, &r, 1, NULL), -ENOENT);
+	ck_assert_str_eq(s.error.text, "orders/1.json has another text by now");
+	r.was = value_text("tea", 3);
+	ck_assert_int_eq(saved_all(&s, &r, 1, NULL), 0);
+	ck_assert_int_eq(saved_all(&s, &r, 1, NULL), -ENOENT);
+}
+END_TEST
+
 START_TEST(delete_deletes_and_needs_a_record)
 {
 	open_shop("", "", "");
@@ -621,7 +636,7 @@ END_TEST
 static void *save_other(void *unused)
 {
 	(void)unused;
-	struct actor actor = {1000, 1000, 0};
+	struct actor actor = {.uid = 1000, .gid = 1000, .pid = 0};
 	err_auto e = ERR_INIT;
 	struct request r = saved_request(&s, REQUEST_PUT, "drafts", 1, "{\"text\":\"x\"}");
 	arena_auto a = ARENA_INIT;
@@ -639,7 +654,7 @@ static void wait_for_file(const char *name)
 
 static void *put_order(void *text)
 {
-	struct actor actor = {1000, 1000, 0};
+	struct actor actor = {.uid = 1000, .gid = 1000, .pid = 0};
 	err_auto e = ERR_INIT;
 	struct request r = saved_request(&s, REQUEST_PUT, "orders", 1, text);
 	arena_auto a = ARENA_INIT;
@@ -807,7 +822,7 @@ enum { THREADS = 8, SAVES = 40 };
 
 static void *count_up(void *which)
 {
-	struct actor actor = {1000, 1000, 0};
+	struct actor actor = {.uid = 1000, .gid = 1000, .pid = 0};
 	for (int i = 0; i < SAVES; i++) {
 		err_auto e = ERR_INIT;
 		arena_auto a = ARENA_INIT;
@@ -848,6 +863,7 @@ static void add_records(TCase *tc)
 	add(merge_without_a_record_creates);
 	add(equal_content_is_no_change_and_runs_no_hook);
 	add(expectations_are_kept);
+	add(a_merge_on_a_condition_needs_the_value);
 	add(delete_deletes_and_needs_a_record);
 	add(a_read_only_model_is_EROFS);
 	add(problems_have_line_and_column);

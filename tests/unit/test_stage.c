@@ -91,7 +91,7 @@ static const char *show_on(struct conn *c, const char *model, struct value key)
 static const char *inside(const char *model, int64_t key)
 {
 	err_auto e = ERR_INIT;
-	struct conn *c = stage_read_begin(g, &e);
+	struct conn *c = stage_read_begin(g, VIEW_ALL, &e);
 	ck_assert_ptr_nonnull(c);
 	const char *text = show_on(c, model, value_integer(key));
 	store_read_end(c);
@@ -114,7 +114,7 @@ static const char *list(const char *model)
 	struct cursor *cursor;
 	struct value key;
 	int64_t serial;
-	struct conn *c = stage_read_begin(g, &e);
+	struct conn *c = stage_read_begin(g, VIEW_ALL, &e);
 	const struct model *m = saved_model(&s, model);
 	ck_assert_int_eq(cursor_open(&cursor, c, m, -1, &e), 0);
 	while (cursor_next(cursor, &key, &serial, &e) == 1) {
@@ -455,7 +455,7 @@ START_TEST(after_the_commit_nothing_more_is_taken)
 	assert_has(inside("users", 1), "Ann");
 	stage_abort(g);
 	ck_assert_int_eq(stage(REQUEST_PUT, "users", 2, "{\"name\":\"Bob\"}"), -ENOENT);
-	ck_assert_ptr_null(stage_read_begin(g, &s.error));
+	ck_assert_ptr_null(stage_read_begin(g, VIEW_ALL, &s.error));
 }
 END_TEST
 

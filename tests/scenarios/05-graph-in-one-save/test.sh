@@ -72,7 +72,8 @@ test_problems_deep_inside_have_their_pointers() {
 test_a_change_deep_inside_reaches_the_events_of_all_above_it_and_of_none_beside_it() {
 	saves mnt/employees/1.json "$joe"
 	eventually logged after_commit 5
-	: >log >events
+	: >log
+	: >events
 	jq '.positions[0].department.name = "security"' mnt/employees/1.json >edited
 	cp edited mnt/employees/1.json
 	eventually logged after_commit 3

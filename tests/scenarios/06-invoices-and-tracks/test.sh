@@ -1,18 +1,17 @@
 #!/bin/bash
-# Scenario 6, a to g: the lines of an invoice are part of its file, and tracks follow what is sold. The apply event of h is
-# not in this version.
+# Scenario 6: the lines of an invoice are part of its file, and tracks follow what is sold; h: hooks around the row.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../../lib.sh"
 
 setup() {
-	local sold
 	cp -r "$here/mount.conf" "$here/hooks" .
 	mount_rowfs
 	echo '{"lastname": "Miller"}' >mnt/customers/.new
-	for sold in 1 2 3 4; do echo '{"name": "Track", "unit_price": 1.5}' >mnt/tracks/.new; done
+	for _ in 1 2 3 4; do echo '{"name": "Track", "unit_price": 1.5}' >mnt/tracks/.new; done
 	sql 'update tracks set tracks_sold = case id when 3 then 2 else 3 end'
 	eventually logged after_commit 5
-	: >log >events
+	: >log
+	: >events
 }
 
 logged() { [ "$(grep -c "$1" log)" -ge "$2" ]; }
@@ -70,7 +69,8 @@ after_commit create lines/2 inserted'
 test_b_a_changed_line_is_told_in_the_invoices_event_and_the_other_is_not() {
 	a
 	eventually logged after_commit 3
-	: >log >events
+	: >log
+	: >events
 	edit '.lines[0].quantity = 5'
 	eventually logged after_commit 2
 	is "$(sold)" '1:8 2:4 3:2 4:3'
@@ -188,6 +188,59 @@ test_what_the_file_shows_is_what_jq_prints() {
 	a
 	jq . mnt/invoices/1.json >printed
 	cmp mnt/invoices/1.json printed
+}
+
+# around: a program before, in the place of and behind the row of an invoice, which does what the file `EVENT.does` says;
+# and a program for every model.
+around() {
+	unmount
+	sed -i 's/^on pre_save,/on pre_save,apply,/; s/^model invoices {/&\n\ton pre_save,apply,post_save run .\/around/' mount.conf
+	cat >around <<'PROGRAM'
+#!/bin/sh
+echo "$ROWFS_EVENT own" >>order
+[ ! -e "$ROWFS_EVENT.does" ] || . "./$ROWFS_EVENT.does"
+PROGRAM
+	chmod +x around
+	sed -i '1a echo "$ROWFS_EVENT every" >>order' hooks/log
+	mount_rowfs
+	: >order
+}
+
+test_h_a_refusal_before_instead_and_after_leaves_nothing() {
+	local event before
+	around
+	before=$(rows)
+	for event in pre_save apply post_save; do
+		echo "echo 'Not $event' >&2; exit 1" >$event.does
+		refuses ECANCELED mnt/invoices/1.json "$invoice"
+		is "$(last_error)" "Not $event"
+		is "$(rows)" "$before"
+		rm $event.does
+	done
+	a
+	is "$(sold)" '1:5 2:4 3:2 4:3'
+}
+
+test_h_the_tax_rate_that_a_hook_sets_is_shown() {
+	around
+	echo "jq -c '{new: (.new + {taxrate: 9})}'" >pre_save.does
+	a
+	is "$(value mnt/invoices/1.json .taxrate)" 9
+	is "$(jq -c '[.lines[].quantity]' mnt/invoices/1.json)" '[2,1]'
+}
+
+test_h_a_handled_save_has_no_row_and_no_error() {
+	around
+	echo "echo '{\"handled\": true}'" >apply.does
+	saves mnt/invoices/1.json '{"customer_id": 1}'
+	is "$(ls mnt/invoices)" ''
+	is "$(sql 'select count(*) from invoices')" 0
+}
+
+test_h_hooks_for_every_model_come_before_the_models_own() {
+	around
+	saves mnt/invoices/1.json '{"customer_id": 1}'
+	is "$(head -n 6 order)" "$(printf '%s every\n%s own\n' pre_save pre_save apply apply post_save post_save)"
 }
 
 run "$@"

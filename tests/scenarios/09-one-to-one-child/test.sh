@@ -1,6 +1,5 @@
 #!/bin/bash
-# Scenario 9, what concerns the embedded record: an activity with its legal information. Checksums and composites are not in
-# this version.
+# Scenario 9, what concerns the embedded record and checksums: an activity with its legal information.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../../lib.sh"
 
@@ -89,6 +88,33 @@ pre_delete delete activity_legal_info/1 deleted
 post_delete delete activity_legal_info/1 deleted
 post_delete delete activities/1 deleted'
 	is "$(ls mnt/activities mnt/activity_legal_info)" $'mnt/activities:\n\nmnt/activity_legal_info:'
+}
+
+sum() {
+	getfattr --only-values -n user.rowfs.checksum mnt/activities/1.json 2>/dev/null
+}
+
+test_the_checksum_changes_with_the_case_number_and_not_with_a_note() {
+	local first second
+	activity
+	first=$(sum)
+	saves mnt/notes/1.json '{"activity_id": 1, "body": "call"}'
+	is "$(sum)" "$first"
+	echo '{"priority": "low"}' >>mnt/activities/1.json
+	second=$(sum)
+	hasnt "$second" "$first"
+	echo '{"legal_case_number": "A-2"}' >>mnt/activity_legal_info/1.json
+	hasnt "$(sum)" "$second|$first"
+}
+
+test_a_stale_checksum_is_refused_the_right_one_and_none_are_not() {
+	local stale
+	activity
+	stale=$(sum)
+	echo '{"activity_legal_info": {"legal_case_number": "A-2"}}' >>mnt/activities/1.json
+	refuses EBUSY mnt/activities/1.json "{\"_checksum\": \"$stale\", \"subject\": \"ann\"}"
+	saves mnt/activities/1.json "{\"_checksum\": \"$(sum)\", \"subject\": \"bob\"}"
+	saves mnt/activities/1.json '{"subject": "cid"}'
 }
 
 run "$@"
