@@ -329,8 +329,8 @@ void rename_name(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t
 	err_auto e = ERR_INIT;
 	bool by = !to->transaction && node_decode(new_parent).kind == NODE_BY_VALUE;
 	int rc = flags & RENAME_WHITEOUT || (by && v.exchange) ? -EOPNOTSUPP
-		 : from != to				       ? -EPERM
-		 : by					       ? 0
+		 : from != to                                  ? -EPERM
+		 : by                                          ? 0
 							       : find_ends(&v, req, &e);
 
 	if (rc == 0)

@@ -20,7 +20,7 @@ static const char conf_text[] =
 
 static struct hooks none;
 
-static const struct actor actor = {1000, 1000, 1};
+static const struct actor actor = {.uid = 1000, .gid = 1000, .pid = 1};
 
 static int run(struct saving *v, enum request_kind kind, const char *model, const struct value *key, const char *text,
 	       struct change **out, struct err *e)

@@ -43,7 +43,7 @@ static void tear_down(void)
 
 static int stage(enum request_kind kind, const char *model, int64_t key, const char *text)
 {
-	struct actor actor = {1000, 1000, getpid()};
+	struct actor actor = {.uid = 1000, .gid = 1000, .pid = getpid()};
 	struct request r = saved_request(&s, kind, model, key, text);
 	err_release(&s.error);
 	return stage_save(g, &actor, &r, &s.outcome, &s.arena, &s.error);
@@ -59,7 +59,7 @@ static const char *answer_text;
 
 static int commit(void)
 {
-	struct actor actor = {1000, 1000, getpid()};
+	struct actor actor = {.uid = 1000, .gid = 1000, .pid = getpid()};
 	buf_auto answer = BUF_INIT;
 	err_release(&s.error);
 	int result = stage_commit(g, &actor, &answer, &s.error);
@@ -229,7 +229,7 @@ START_TEST(a_key_changes_and_references_follow)
 	saved_ok(&s, REQUEST_PUT, "users", 1, "{\"name\":\"Ann\"}");
 	saved_ok(&s, REQUEST_PUT, "orders", 5, "{\"user_id\":1}");
 	struct request r = saved_request(&s, REQUEST_MOVE, "users", 1, NULL);
-	struct actor actor = {1000, 1000, getpid()};
+	struct actor actor = {.uid = 1000, .gid = 1000, .pid = getpid()};
 	r.new_key = value_integer(8);
 	ck_assert_int_eq(stage_save(g, &actor, &r, &s.outcome, &s.arena, &s.error), 0);
 	ck_assert_str_eq(list("users"), "8");
@@ -360,7 +360,7 @@ START_TEST(made_and_removed_again_is_nothing)
 	open_shop("");
 	staged(REQUEST_PUT, "tags", -1, "{\"name\":\"a\"}");
 	struct request r = {.kind = REQUEST_DELETE, .model = saved_model(&s, "tags"), .key = value_text("a", 1)};
-	struct actor actor = {1000, 1000, getpid()};
+	struct actor actor = {.uid = 1000, .gid = 1000, .pid = getpid()};
 	ck_assert_int_eq(stage_save(g, &actor, &r, &s.outcome, &s.arena, &s.error), 0);
 	committed();
 	ck_assert_str_eq(answer_text, "[]\n");
