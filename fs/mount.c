@@ -122,7 +122,7 @@ int mount_may_change(const struct mount *m, fuse_req_t req)
 {
 	if (m->read_only || (m->stage && stage_committed(m->stage)))
 		return -EROFS;
-	return saver_waits_for(m->saver, fuse_req_ctx(req)->pid) ? -EDEADLK : 0;
+	return !transaction_is_shown(m) && saver_waits_for(m->saver, fuse_req_ctx(req)->pid) ? -EDEADLK : 0;
 }
 
 /* ---- answers ---- */

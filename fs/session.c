@@ -236,6 +236,8 @@ static int open_parts(struct mount *m, struct declared *d, struct err *e)
 		rc = err_nomem(e);
 	if (rc == 0)
 		rc = saver_new(&m->saver, m->schema, m->hooks, m->store, m->journal, m->directory, e);
+	if (rc == 0)
+		transactions_show(m);
 	return rc;
 }
 

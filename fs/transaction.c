@@ -8,8 +8,10 @@
 #include "transaction.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "../hooks/stage.h"
 #include "../store/log.h"
@@ -28,6 +30,7 @@ struct transaction {
 	struct timespec made;
 	int64_t used_ms; /* monotonic */
 	bool ended, emptied;
+	bool shown;                /* to a hook's program: found by its name alone, and not listed */
 	size_t numbers;            /* that the kernel knows */
 	struct buf answer;         /* of the last commit; guarded by the inside's lock */
 	char path[LIMIT_NAME + 8]; /* ".txn/NAME/" */
@@ -50,6 +53,7 @@ struct transactions {
 };
 
 enum { FIRST_BUCKETS = 64 };
+#define SHOWN ".hook-" /* and a number that nobody guesses */
 
 static int64_t now_ms(void)
 {
@@ -171,7 +175,7 @@ static void end_unused(struct mount *m)
 	int64_t before = now_ms() - m->schema->transaction_timeout_ms;
 
 	for (struct transaction *t = all->first; t; t = t->next) {
-		if (t->ended || t->used_ms > before)
+		if (t->ended || t->shown || t->used_ms > before)
 			continue;
 		t->ended = true;
 		log_info(".txn/%s was not used for %lld s and is dropped", t->name,
@@ -217,7 +221,7 @@ static struct transaction *find(struct transactions *all, uid_t uid, const char 
 {
 	struct transaction *t = all->first;
 
-	while (t && (t->ended || t->uid != uid || strcmp(t->name, name) != 0))
+	while (t && (t->ended || (t->uid != uid && !t->shown) || strcmp(t->name, name) != 0))
 		t = t->next;
 	return t;
 }
@@ -398,7 +402,7 @@ static int may_make(struct transactions *all, uid_t uid, const char *name, struc
 	size_t n = 0;
 
 	for (const struct transaction *t = all->first; t; t = t->next)
-		n += !t->ended && t->uid == uid;
+		n += !t->ended && !t->shown && t->uid == uid;
 	if (find(all, uid, name))
 		return -EEXIST;
 	if (n >= LIMIT_TRANSACTIONS)
@@ -407,19 +411,24 @@ static int may_make(struct transactions *all, uid_t uid, const char *name, struc
 	return 0;
 }
 
-/* With the lock. Behind the others; known to the kernel with the reply. */
-static int add(struct transactions *all, struct transaction *t)
+/* With the lock. Behind the others. */
+static void append(struct transactions *all, struct transaction *t)
 {
 	struct transaction **at = &all->first;
 
-	t->id = ++all->last_id;
-	int rc = remember(all, t, NODE_ROOT_INO);
-	if (rc < 0)
-		return rc;
 	while (*at)
 		at = &(*at)->next;
 	*at = t;
-	return 0;
+}
+
+/* With the lock. Known to the kernel with the reply. */
+static int add(struct transactions *all, struct transaction *t)
+{
+	t->id = ++all->last_id;
+	int rc = remember(all, t, NODE_ROOT_INO);
+	if (rc == 0)
+		append(all, t);
+	return rc;
 }
 
 int transaction_make(struct mount *m, const struct actor *who, const char *name, struct stat *st, struct err *e)
@@ -464,7 +473,7 @@ int transaction_find(struct mount *m, const struct node *dir, const char *name, 
 {
 	struct transactions *all = m->transactions;
 
-	if (name[0] == '.')
+	if (name[0] == '.' && strncmp(name, SHOWN, strlen(SHOWN)) != 0)
 		return view_find_in(m, dir, name, who, a, out, e);
 	sweep(m);
 	pthread_mutex_lock(&all->lock);
@@ -500,7 +509,7 @@ int transaction_list(struct listing *l, const struct node *dir, off_t off, struc
 	for (const struct transaction *t = all->first; t; t = t->next) {
 		struct stat st;
 
-		if (t->ended || t->uid != l->uid || t->id + LISTING_FIRST <= off)
+		if (t->ended || t->shown || t->uid != l->uid || t->id + LISTING_FIRST <= off)
 			continue;
 		inside_stat(t, &st);
 		if (!listing_add(l, t->name, &st, t->id + LISTING_FIRST))
@@ -508,6 +517,58 @@ int transaction_list(struct listing *l, const struct node *dir, off_t off, struc
 	}
 	pthread_mutex_unlock(&all->lock);
 	return 0;
+}
+
+/* ---- for programs of hooks ---- */
+
+bool transaction_is_shown(const struct mount *m)
+{
+	return m->transaction && m->transaction->shown;
+}
+
+static void *show(void *data, struct stage *g, uid_t uid, gid_t gid, char *path, size_t size)
+{
+	struct mount *m = data;
+	struct transactions *all = m->transactions;
+	const struct actor program = {.uid = uid, .gid = gid};
+	err_auto ignored = ERR_INIT;
+	uint64_t random[2];
+	char name[64];
+
+	if (getrandom(random, sizeof(random), 0) != sizeof(random))
+		return NULL;
+	snprintf(name, sizeof(name), SHOWN "%016" PRIx64 "%016" PRIx64, random[0], random[1]);
+	struct transaction *t = new_transaction(m, &program, name, &ignored);
+	if (!t)
+		return NULL;
+	t->shown = true;
+	t->inside.stage = g;
+	t->inside.uid = uid; /* who may write what the mount's user may */
+	t->inside.gid = gid;
+	snprintf(path, size, "%s/.txn/%s", m->directory, name);
+	pthread_mutex_lock(&all->lock);
+	t->id = ++all->last_id;
+	append(all, t);
+	pthread_mutex_unlock(&all->lock);
+	return t;
+}
+
+static void hide(void *data, void *shown)
+{
+	struct mount *m = data;
+	struct transaction *t = shown;
+
+	pthread_mutex_lock(&m->transactions->lock);
+	t->ended = true;
+	pthread_mutex_unlock(&m->transactions->lock);
+	sweep(m);
+}
+
+void transactions_show(struct mount *m)
+{
+	const struct showcase showcase = {show, hide, m};
+
+	saver_show_in(m->saver, &showcase);
 }
 
 /* ---- NAME/ctl and NAME/answer.json ---- */
@@ -548,6 +609,8 @@ static const struct {
 
 int transaction_control(struct mount *m, const struct actor *who, const char *data, size_t len, struct err *e)
 {
+	if (m->transaction->shown)
+		return err_set(e, EPERM, "what is changed here is saved when the program has succeeded");
 	while (len > 0 && strchr(" \t\r\n", data[len - 1]))
 		len--;
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)

@@ -22,6 +22,11 @@ int transaction_enter(struct mount *m, const struct actor *who, const char *name
 /* Owner and mode of the directory of which m is the inside. */
 void transaction_owner(const struct mount *m, struct stat *st);
 
+/* For programs of hooks: saver_show_in (hooks/save.h). */
+void transactions_show(struct mount *m);
+/* It is the one of a hook's program. */
+bool transaction_is_shown(const struct mount *m);
+
 /* The kernel is about to know the number; -ENFILE when it knows too many. */
 int transaction_remember(struct mount *m, uint64_t ino);
 void transaction_forget(struct mount *m, uint64_t public_ino, uint64_t lookups);

@@ -28,6 +28,7 @@ struct saver {
 	struct store *store;
 	struct journal *journal;
 	const char *mount;
+	struct showcase showcase;       /* for programs; show is NULL without one */
 	struct after *after;            /* programs of after_commit */
 	struct coprocess **coprocesses; /* programs of pipe hooks, by instance */
 	pthread_mutex_t sessions_lock;  /* a leaf */

@@ -19,6 +19,7 @@
 #include "../store/limits.h"
 #include "change.h"
 #include "compose.h"
+#include "cause.h"
 #include "report.h"
 #include "steps.h"
 
@@ -290,6 +291,8 @@ static int stage_locked(struct stage *g, const struct actor *actor, const struct
 	struct request r = *request;
 	struct staged_request x = {.request = request, .outcome = outcome};
 	const struct value *key = r.kind == REQUEST_RESTORE ? &r.new_key : &r.key;
+	if (g->trusted && (r.kind == REQUEST_RESTORE || r.new_model))
+		return err_set(e, EPERM, "a hook's program can't move a record to another model, or bring one back");
 	if (may_stage(g, e) < 0 || connect(g, e) < 0 || steps_room(&g->steps, r.len, e) < 0 ||
 	    stored_checksum(g, r.model, key, x.checksum, e) < 0)
 		return -e->code;
@@ -447,5 +450,77 @@ int stage_commit(struct stage *g, const struct actor *actor, struct buf *answer,
 	for (size_t i = 0; i < c.n; i++)
 		buf_release(&c.report.answers[i]);
 	arena_release(&c.arena);
+	return result;
+}
+
+/* ---- what a program has staged ---- */
+
+static int cause_delete(struct saving *v, struct change *by, const struct step *step, const char *origin, struct err *e)
+{
+	struct value *row;
+	bool early = !v->conn;
+	if (early && !(v->conn = store_read_begin(v->saver->store, e)))
+		return -e->code;
+	int result = saving_read(v, step->model, &step->new_key, &row, e);
+	if (early) {
+		store_read_end(v->conn);
+		v->conn = NULL;
+	}
+	if (result < 0 || !row)
+		return result;
+	struct change *c = change_new(v, step->model, REQUEST_DELETE, &step->new_key, e);
+	if (!c)
+		return -e->code;
+	c->origin = origin;
+	return cause(v, by, c, e);
+}
+
+static int copy_key(struct saving *v, const struct value *from, struct value *to, struct err *e)
+{
+	return value_copy(&v->arena, from, to) < 0 ? err_nomem(e) : 0;
+}
+
+static int cause_step(struct saving *v, struct change *by, const struct step *step, const char *hook, struct err *e)
+{
+	json_t *document = NULL;
+	bool moves = step->kind == REQUEST_MOVE;
+	struct change *c = change_new(v, step->model, moves ? REQUEST_PUT : step->kind, NULL, e);
+	const char *origin = arena_printf(&v->arena, "%s: %s", hook, record_path(&v->arena, step->model, &step->key));
+	if (!c || !origin)
+		return err_nomem(e);
+	if (copy_key(v, &step->key, &c->key, e) < 0 || copy_key(v, &step->new_key, &c->new_key, e) < 0)
+		return -e->code;
+	if (step->text && (json_read(step->text, step->len, &document, e) < 0 || saving_keep(v, document, e) < 0))
+		return -e->code;
+	if (moves && cause_delete(v, by, step, origin, e) < 0)
+		return -e->code;
+	c->document = document;
+	c->origin = origin;
+	c->checksum = *step->checksum ? arena_copy(&v->arena, step->checksum, strlen(step->checksum)) : NULL;
+	return cause(v, by, c, e);
+}
+
+/* Several may refer to each other in any order. */
+static int be_lenient(struct saving *v, size_t n, struct err *e)
+{
+	if (n < 2 || v->lenient)
+		return 0;
+	v->lenient = true;
+	return v->open ? txn_defer_references(&v->txn, true, e) : 0;
+}
+
+int stage_take(struct stage *g, bool keep, struct saving *v, struct change *by, const char *hook, struct err *e)
+{
+	int result = 0;
+	pthread_mutex_lock(&g->lock);
+	g->state = GONE;
+	drop_rows(g);
+	if (keep)
+		result = be_lenient(v, g->steps.n, e);
+	for (size_t i = 0; keep && i < g->steps.n && result == 0; i++)
+		if (!g->steps.of[i]->cancelled)
+			result = cause_step(v, by, g->steps.of[i], hook, e);
+	steps_release(&g->steps);
+	pthread_mutex_unlock(&g->lock);
 	return result;
 }

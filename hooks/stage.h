@@ -44,6 +44,13 @@ int stage_reserve_key(struct stage *g, const struct model *m, struct value *key,
  */
 int stage_commit(struct stage *g, const struct actor *actor, struct buf *answer, struct err *e);
 bool stage_committed(struct stage *g);
+/*
+ * Ends what a program has staged: its requests are caused by the change (cause.h), for the saving to carry out; `hook`
+ * is named in messages. With `keep` false they are dropped.
+ */
+struct saving;
+struct change;
+int stage_take(struct stage *g, bool keep, struct saving *v, struct change *by, const char *hook, struct err *e);
 /* How many requests it has. */
 size_t stage_size(struct stage *g);
 
