@@ -26,44 +26,14 @@ struct answers {
 
 /* ---- texts ---- */
 
-static int print_fields(struct mount *m, const struct answer *a, const struct value *key, uid_t viewer, struct buf *out,
-			struct err *e)
-{
-	arena_auto arena = ARENA_INIT;
-	struct value row[LIMIT_FIELDS + 1 + QUEUE_FIELDS];
-	struct conn *c = mount_read(m, viewer, e);
-
-	if (!c)
-		return -e->code;
-	int rc = store_get(c, a->model, key, &arena, row, NULL, e);
-	store_read_end(c);
-	if (rc < 0)
-		return rc;
-	buf_char(out, '{');
-	for (size_t i = 0; i < a->nfields; i++) {
-		record_member(out, a->fields[i]->name, i, 0);
-		value_write(out, a->fields[i]->type, &row[a->fields[i]->index], 1);
-	}
-	record_close(out, a->nfields, 0);
-	buf_char(out, '\n');
-	return buf_failed(out) ? err_nomem(e) : 0;
-}
-
 int answer_print(struct mount *m, const struct model *model, const struct outcome *outcome, uid_t viewer,
 		 struct buf *out, struct err *e)
 {
-	const struct value *key = &outcome->answer_key;
-
-	if (outcome->answer && key->kind != VALUE_NULL)
-		return print_fields(m, outcome->answer, key, viewer, out, e);
-	if (outcome->answer) {
-		buf_str(out, "null\n");
-		return buf_failed(out) ? err_nomem(e) : 0;
-	}
 	struct conn *c = mount_read(m, viewer, e);
+
 	if (!c)
 		return -e->code;
-	int rc = store_show(c, model, key, out, NULL, e);
+	int rc = answer_write(c, model, outcome, out, e);
 	store_read_end(c);
 	return rc;
 }

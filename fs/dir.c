@@ -12,12 +12,8 @@
 
 #include "by.h"
 #include "repeat.h"
+#include "transaction.h"
 #include "tree.h"
-
-static struct mount *mount_of(fuse_req_t req)
-{
-	return fuse_req_userdata(req);
-}
 
 /* ---- finding a name ---- */
 
@@ -28,6 +24,8 @@ int dir_find(struct mount *m, uint64_t parent, const char *name, const struct ac
 	const struct kind *kind = tree_kind(node.kind);
 
 	*out = (struct entry){0};
+	if (transaction_ended(m))
+		return -ENOENT;
 	if (strlen(name) > LIMIT_NAME)
 		return -ENAMETOOLONG;
 	return kind->find ? kind->find(m, &node, name, who, a, out, e) : -ENOENT;
@@ -38,22 +36,45 @@ int dir_may(const struct mount *m, fuse_req_t req, uint64_t ino, int wanted)
 	struct node node = node_decode(ino);
 	struct stat st = {.st_mode = mount_made_mode(m, &node), .st_uid = m->uid, .st_gid = m->gid};
 
+	if (node.kind == NODE_ROOT && m->transaction)
+		transaction_owner(m, &st);
 	return mount_may(req, &st, wanted);
 }
 
 /* Names that rowfs makes never change while it is mounted; what any other name stands for is asked each time. */
-void dir_reply_entry(fuse_req_t req, const struct stat *st, bool made)
+void dir_reply_entry(struct mount *m, fuse_req_t req, const struct stat *st, bool made)
 {
-	struct fuse_entry_param entry = {.ino = st->st_ino, .attr = *st, .entry_timeout = made ? 3600 : 0};
-	struct mount *m = mount_of(req);
+	struct fuse_entry_param entry = {.attr = *st, .entry_timeout = made ? 3600 : 0};
+	int rc = transaction_remember(m, st->st_ino);
 
-	if (fuse_reply_entry(req, &entry) < 0) /* the caller is gone: the kernel will not forget it */
+	if (rc < 0) {
+		mount_reply_error(req, rc);
+		return;
+	}
+	entry.ino = entry.attr.st_ino = mount_public_ino(m, st->st_ino);
+	if (fuse_reply_entry(req, &entry) == 0)
+		return;
+	transaction_forget(m, entry.ino, 1); /* the caller is gone: the kernel will not forget it */
+	if (!m->transaction)
 		by_forget(m, entry.ino, 1);
+}
+
+/* The directory of a transaction, whose number belongs to its inside. */
+static void reply_inside(struct mount *m, fuse_req_t req, const struct actor *who, const char *name)
+{
+	struct fuse_entry_param entry = {0};
+	int rc = transaction_enter(m, who, name, &entry.attr);
+
+	entry.ino = entry.attr.st_ino;
+	if (rc < 0)
+		mount_reply_error(req, rc);
+	else if (fuse_reply_entry(req, &entry) < 0)
+		transaction_forget(m, entry.ino, 1);
 }
 
 void dir_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-	struct mount *m = mount_of(req);
+	struct mount *m = mount_enter(req, &parent);
 	arena_auto a = ARENA_INIT;
 	err_auto e = ERR_INIT;
 	struct actor who = mount_actor(req);
@@ -72,14 +93,18 @@ void dir_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 		mount_reply_error(req, rc);
 		return;
 	}
-	dir_reply_entry(req, &entry.st, entry.kind == ENTRY_MADE);
+	if (node_is_inside(entry.st.st_ino))
+		reply_inside(m, req, &who, name);
+	else
+		dir_reply_entry(m, req, &entry.st, entry.kind == ENTRY_MADE);
 }
 
 /* ---- listings ---- */
 
 bool listing_add(struct listing *l, const char *name, const struct stat *st, off_t next)
 {
-	size_t n = fuse_add_direntry(l->req, l->data + l->used, l->size - l->used, name, st, next);
+	struct stat public = {.st_ino = mount_public_ino(l->m, st->st_ino), .st_mode = st->st_mode};
+	size_t n = fuse_add_direntry(l->req, l->data + l->used, l->size - l->used, name, &public, next);
 
 	if (n > l->size - l->used)
 		return false;
@@ -100,7 +125,7 @@ static int list_all(struct listing *l, fuse_ino_t ino, off_t off, struct err *e)
 	struct node node = node_decode(ino);
 	const struct kind *kind = tree_kind(node.kind);
 
-	if (!kind->list)
+	if (!kind->list || transaction_ended(l->m))
 		return -ENOENT;
 	return list_dots(l, ino, off) ? kind->list(l, &node, off, e) : 0;
 }
@@ -108,7 +133,7 @@ static int list_all(struct listing *l, fuse_ino_t ino, off_t off, struct err *e)
 void dir_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
 {
 	struct listing l = {.req = req,
-			    .m = mount_of(req),
+			    .m = mount_enter(req, &ino),
 			    .uid = fuse_req_ctx(req)->uid,
 			    .place = (struct by_place *)(uintptr_t)fi->fh,
 			    .data = malloc(size),
@@ -126,7 +151,7 @@ void dir_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fus
 
 void dir_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	struct mount *m = mount_of(req);
+	struct mount *m = mount_enter(req, &ino);
 	int rc = dir_may(m, req, ino, R_OK);
 	struct by_place *place = NULL;
 
@@ -142,6 +167,6 @@ void dir_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 void dir_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	(void)ino;
-	by_place_close(mount_of(req), (struct by_place *)(uintptr_t)fi->fh);
+	by_place_close(fuse_req_userdata(req), (struct by_place *)(uintptr_t)fi->fh);
 	fuse_reply_err(req, 0);
 }

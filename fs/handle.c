@@ -10,12 +10,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../hooks/composite.h"
 #include "answered.h"
 #include "events.h"
 #include "export.h"
 #include "import.h"
 #include "scratch.h"
 #include "usage.h"
+#include "tree.h"
 
 bool handle_writes(const struct handle *h)
 {
@@ -200,10 +202,10 @@ int handle_open_scratch(struct mount *m, struct scratch *s, int flags, struct ha
 	return enlist(m, h, out, e);
 }
 
-int handle_open_text(struct mount *m, const struct actor *actor, uint64_t ino, int flags, struct buf *text,
-		     struct handle **out, struct err *e)
+int handle_open_text(struct mount *m, const struct actor *actor, enum node_kind kind, uint64_t ino, int flags,
+		     struct buf *text, struct handle **out, struct err *e)
 {
-	struct handle *h = new_handle(NODE_MEMORY, ino, NULL, flags, actor);
+	struct handle *h = new_handle(kind, ino, NULL, flags, actor);
 
 	if (!h)
 		return err_nomem(e);
@@ -212,14 +214,14 @@ int handle_open_text(struct mount *m, const struct actor *actor, uint64_t ino, i
 	return enlist(m, h, out, e);
 }
 
-int handle_open_new(struct mount *m, const struct actor *actor, const struct model *model, uint64_t ino, int flags,
-		    struct handle **out, struct err *e)
+int handle_open_new(struct mount *m, const struct actor *actor, enum node_kind kind, const struct model *model,
+		    uint64_t ino, int flags, struct handle **out, struct err *e)
 {
-	struct handle *h = new_handle(NODE_NEW, ino, model, flags, actor);
+	struct handle *h = new_handle(kind, ino, model, flags, actor);
 
 	if (!h)
 		return err_nomem(e);
-	h->name = strdup(".new");
+	h->name = strdup(kind == NODE_RUN ? ".txn/.run" : ".new");
 	if (!h->name) {
 		free_handle(h);
 		return err_nomem(e);
@@ -315,6 +317,21 @@ static bool is_gone(struct mount *m, const struct handle *h)
 	return gone;
 }
 
+/* What became of the requests is read from the descriptor, also when one was refused. */
+static int run_composite(struct mount *m, struct handle *h, const struct actor *actor, struct err *e)
+{
+	buf_reset(&h->text);
+	h->answer_offset = -1;
+	int rc = composite_run(m->saver, actor, buf_text(&h->draft.text), h->draft.text.len, &h->text, e);
+
+	if (rc < 0) {
+		draft_refused(&h->draft, err_clamp(e->code));
+		return rc;
+	}
+	draft_saved(&h->draft);
+	return 0;
+}
+
 /*
  * What a descriptor may do is decided by who opened it: a program with more rights that writes to it, as its standard
  * output for example, does not lend them.
@@ -334,11 +351,13 @@ static int save_draft(struct mount *m, struct handle *h, const struct actor *act
 	arena_auto a = ARENA_INIT;
 	int rc;
 
+	if (h->kind == NODE_RUN)
+		return run_composite(m, h, actor, e);
 	if (is_gone(m, h)) {
 		draft_saved(&h->draft);
 		return 0;
 	}
-	rc = save(m->saver, actor, &request, 1, &outcome, &a, e);
+	rc = mount_save(m, actor, &request, &outcome, &a, e);
 	if (rc < 0) {
 		draft_refused(&h->draft, err_clamp(e->code));
 		return rc;
@@ -350,7 +369,9 @@ static int save_draft(struct mount *m, struct handle *h, const struct actor *act
 /* Notes a refusal the first time it is told; repetitions have nothing new to say. */
 static void note(struct mount *m, struct handle *h, const struct actor *actor, int rc, bool repeated, struct err *e)
 {
-	if (rc < 0 && !repeated)
+	if (rc < 0 && !repeated && h->kind == NODE_RUN)
+		mount_refused(m, actor, NULL, h->name, NULL, e);
+	else if (rc < 0 && !repeated)
 		mount_refused_write(m, actor, h->model, h->name, &h->draft.text, e);
 }
 
@@ -391,6 +412,8 @@ int handle_write(struct mount *m, struct handle *h, const struct actor *writer, 
 
 static int sync_draft(struct mount *m, struct handle *h, const struct actor *actor, struct err *e)
 {
+	if (h->kind == NODE_RUN && h->text.len) /* who reads the answer need not hear it again */
+		return 0;
 	bool save_now = false, repeated = h->draft.refused != 0 || h->told;
 	int rc = draft_sync(&h->draft, &save_now, e);
 
@@ -406,7 +429,7 @@ int handle_sync(struct mount *m, struct handle *h, const struct actor *writer, s
 {
 	struct actor actor = as_opener(h, writer);
 
-	if (h->scratch || !handle_writes(h))
+	if (h->scratch || !handle_writes(h) || tree_kind(h->kind)->write)
 		return 0;
 	pthread_mutex_lock(&h->lock);
 	int rc = h->import ? import_sync(m, h->import, &actor, e) : sync_draft(m, h, &actor, e);
@@ -447,6 +470,8 @@ int handle_truncate(struct mount *m, struct handle *h, int64_t size, struct err 
 
 	if (h->scratch)
 		return scratch_truncate(m, h->scratch, size, e);
+	if (tree_kind(h->kind)->write)
+		return 0;
 	pthread_mutex_lock(&h->lock);
 	h->told = false;
 	if (h->import)
@@ -466,7 +491,7 @@ int handle_truncate(struct mount *m, struct handle *h, int64_t size, struct err 
 static int reserve_key(struct mount *m, struct handle *h, struct err *e)
 {
 	struct value key;
-	int rc = store_reserve_key(m->store, h->model, &key, e);
+	int rc = mount_reserve_key(m, h->model, &key, e);
 
 	if (rc < 0)
 		return rc;
@@ -501,7 +526,9 @@ static int read_locked(struct mount *m, struct handle *h, size_t len, int64_t of
 	if (h->kind == NODE_RECORD && handle_writes(h) && h->draft.mode != DRAFT_APPEND)
 		read_buf(&h->draft.text, len, offset, out);
 	else
-		read_buf(&h->text, len, h->kind == NODE_NEW && h->saved ? answer_offset(h, offset) : offset, out);
+		read_buf(&h->text, len,
+			 (h->kind == NODE_NEW && h->saved) || h->kind == NODE_RUN ? answer_offset(h, offset) : offset,
+			 out);
 	return buf_failed(out) ? err_nomem(e) : 0;
 }
 

@@ -51,11 +51,11 @@ int handle_open_record(struct mount *m, const struct actor *actor, const struct 
 /* Takes the reference. */
 int handle_open_scratch(struct mount *m, struct scratch *s, int flags, struct handle **out, struct err *e);
 /* A text that is only read; takes it. */
-int handle_open_text(struct mount *m, const struct actor *actor, uint64_t ino, int flags, struct buf *text,
-		     struct handle **out, struct err *e);
-/* MODEL/.new */
-int handle_open_new(struct mount *m, const struct actor *actor, const struct model *model, uint64_t ino, int flags,
-		    struct handle **out, struct err *e);
+int handle_open_text(struct mount *m, const struct actor *actor, enum node_kind kind, uint64_t ino, int flags,
+		     struct buf *text, struct handle **out, struct err *e);
+/* MODEL/.new, or .txn/.run: what is written is a save, and the answer is read. */
+int handle_open_new(struct mount *m, const struct actor *actor, enum node_kind kind, const struct model *model,
+		    uint64_t ino, int flags, struct handle **out, struct err *e);
 /* Takes the reader. */
 int handle_open_events(struct mount *m, struct event_reader *events, uint64_t ino, int flags, struct handle **out,
 		       struct err *e);

@@ -8,11 +8,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../hooks/stage.h"
 #include "../store/log.h"
 #include "answered.h"
 #include "handle.h"
 #include "rejected.h"
 #include "scratch.h"
+#include "transaction.h"
 #include "tree.h"
 #include "view.h"
 
@@ -37,6 +39,21 @@ int64_t mount_next_serial(struct mount *m)
 	int64_t serial = m->next_memory++;
 	pthread_mutex_unlock(&m->lock);
 	return serial;
+}
+
+/* ---- inside of a transaction ---- */
+
+int mount_save(struct mount *m, const struct actor *actor, const struct request *request, struct outcome *outcome,
+	       struct arena *a, struct err *e)
+{
+	if (m->stage)
+		return stage_save(m->stage, actor, request, outcome, a, e);
+	return save(m->saver, actor, request, 1, outcome, a, e);
+}
+
+int mount_reserve_key(struct mount *m, const struct model *model, struct value *key, struct err *e)
+{
+	return m->stage ? stage_reserve_key(m->stage, model, key, e) : store_reserve_key(m->store, model, key, e);
 }
 
 /* ---- who may ---- */
@@ -82,12 +99,12 @@ int mount_may(fuse_req_t req, const struct stat *st, int wanted)
 
 struct conn *mount_read(struct mount *m, uid_t viewer, struct err *e)
 {
-	return store_read_as(m->store, viewer, e);
+	return m->stage ? stage_read_begin(m->stage, viewer, e) : store_read_as(m->store, viewer, e);
 }
 
 struct conn *mount_read_once(struct mount *m, const struct model *model, uid_t viewer, struct err *e)
 {
-	return store_read_once(m->store, model, viewer, e);
+	return m->stage ? stage_read_begin(m->stage, viewer, e) : store_read_once(m->store, model, viewer, e);
 }
 
 int mount_may_read_own(const struct mount *m, fuse_req_t req, const struct node *node)
@@ -103,12 +120,18 @@ int mount_may_read_own(const struct mount *m, fuse_req_t req, const struct node 
 
 int mount_may_change(const struct mount *m, fuse_req_t req)
 {
-	if (m->read_only)
+	if (m->read_only || (m->stage && stage_committed(m->stage)))
 		return -EROFS;
-	return saver_waits_for(m->saver, fuse_req_ctx(req)->pid) ? -EDEADLK : 0;
+	return !transaction_is_shown(m) && saver_waits_for(m->saver, fuse_req_ctx(req)->pid) ? -EDEADLK : 0;
 }
 
 /* ---- answers ---- */
+
+void mount_path(const struct mount *m, const struct model *model, const char *name, char path[MOUNT_PATH])
+{
+	snprintf(path, MOUNT_PATH, "%s%s%s%s", transaction_path(m), model ? model->name : "", model ? "/" : "",
+		 name ? name : "");
+}
 
 void mount_reply_error(fuse_req_t req, int rc)
 {
@@ -120,9 +143,9 @@ typedef void note_function(struct journal *j, uid_t uid, pid_t pid, const char *
 static void note_refusal(note_function *note, struct mount *m, const struct actor *actor, const struct model *model,
 			 const char *name, const struct buf *text, const struct err *e)
 {
-	char path[LIMIT_NAME * 4];
+	char path[MOUNT_PATH];
 
-	snprintf(path, sizeof(path), "%s/%s", model ? model->name : "", name ? name : "");
+	mount_path(m, model, name, path);
 	note(m->journal, actor->uid, actor->pid, path, e);
 	if (text)
 		rejected_keep(m, actor->uid, model, name, buf_text(text), text->len);
@@ -144,9 +167,9 @@ void mount_refused_write(struct mount *m, const struct actor *actor, const struc
 void mount_settled(struct mount *m, const struct actor *actor, const struct model *model, const char *name,
 		   const struct outcome *outcome)
 {
-	char path[LIMIT_NAME * 4];
+	char path[MOUNT_PATH];
 
-	snprintf(path, sizeof(path), "%s/%s", model->name, name);
+	mount_path(m, model, name, path);
 	journal_settle(m->journal, path);
 	rejected_drop(m, actor->uid, model, name);
 	if (outcome)
@@ -155,9 +178,9 @@ void mount_settled(struct mount *m, const struct actor *actor, const struct mode
 
 bool mount_cleans_up(struct mount *m, const struct actor *actor, const struct model *model, const char *name)
 {
-	char path[LIMIT_NAME * 4];
+	char path[MOUNT_PATH];
 
-	snprintf(path, sizeof(path), "%s/%s", model->name, name);
+	mount_path(m, model, name, path);
 	return journal_cleans_up(m->journal, actor->pid, path);
 }
 
@@ -207,6 +230,8 @@ void mount_dir_stat(const struct mount *m, uint64_t ino, mode_t mode, struct sta
 			    .st_gid = m->gid,
 			    .st_blksize = 4096};
 	stat_times(st, ns, ns);
+	if (node.kind == NODE_ROOT && m->transaction)
+		transaction_owner(m, st);
 }
 
 mode_t mount_record_mode(const struct model *model)
@@ -373,6 +398,8 @@ int mount_stat(struct mount *m, uint64_t ino, const struct actor *who, struct st
 	struct node node = node_decode(ino);
 	const struct kind *kind = tree_kind(node.kind);
 
+	if (transaction_ended(m))
+		return -ENOENT;
 	if (kind->show)
 		return kind->show(m, &node, who, st, NULL, e);
 	if (kind->find)

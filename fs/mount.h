@@ -25,6 +25,9 @@ struct scratch;
 struct scratch_name;
 struct rejected;
 struct answers;
+struct stage;
+struct transaction;
+struct transactions;
 struct by_table;
 struct by_place;
 struct import;
@@ -32,7 +35,14 @@ struct events;
 struct waits;
 struct repeater;
 
+/*
+ * A transaction that is being prepared (transaction.h) is a mount inside the mount: what it shows and where a save in
+ * it goes differ by `stage` alone, and what is open or in memory there is its own.
+ */
 struct mount {
+	struct stage *stage;               /* NULL: the mount itself */
+	struct transaction *transaction;   /* of which this is the inside; NULL: the mount itself */
+	struct transactions *transactions; /* shared by the mount and all that is inside it */
 	struct conf *conf;
 	const struct schema *schema;
 	struct hooks *hooks;
@@ -75,9 +85,20 @@ unsigned mount_number(const struct mount *m, const struct model *model);
 uint64_t mount_record_ino(const struct mount *m, const struct model *model, int64_t serial);
 int64_t mount_next_serial(struct mount *m);
 
+/* The mount, or the inside of a transaction, that the number belongs to; *ino becomes its number there. */
+struct mount *mount_enter(fuse_req_t req, fuse_ino_t *ino);
+/* What the kernel knows as the number of something in m: in a transaction no other's. */
+uint64_t mount_public_ino(const struct mount *m, uint64_t ino);
+
+/* Where saves go: to the store, or into the transaction that is being prepared. */
+int mount_save(struct mount *m, const struct actor *actor, const struct request *request, struct outcome *outcome,
+	       struct arena *a, struct err *e);
+int mount_reserve_key(struct mount *m, const struct model *model, struct value *key, struct err *e);
+
 /* Who asks. */
 struct actor mount_actor(fuse_req_t req);
-/* The only way in which fs/ reads: as the user sees it (store_read_as). tests/layers.sh checks that. */
+/* The only way in which fs/ reads: as the user sees it (store_read_as), and
+ * as the transaction sees it. tests/layers.sh checks that. */
 struct conn *mount_read(struct mount *m, uid_t viewer, struct err *e);
 /* The same for a single call (store_read_once). */
 struct conn *mount_read_once(struct mount *m, const struct model *model, uid_t viewer, struct err *e);
@@ -87,6 +108,10 @@ int mount_may(fuse_req_t req, const struct stat *st, int wanted);
 int mount_may_read_own(const struct mount *m, fuse_req_t req, const struct node *node);
 /* 0, -EROFS, or -EDEADLK for a process of a hook that the save pipeline waits for. */
 int mount_may_change(const struct mount *m, fuse_req_t req);
+
+/* "orders/7.json", or ".txn/NAME/orders/7.json", for messages. */
+enum { MOUNT_PATH = 5 * LIMIT_NAME };
+void mount_path(const struct mount *m, const struct model *model, const char *name, char path[MOUNT_PATH]);
 
 /* Answers with 0, or with an error number that the kernel and programs can deal with. rc is 0 or negative. */
 void mount_reply_error(fuse_req_t req, int rc);

@@ -14,12 +14,8 @@
 #include "handle.h"
 #include "repeat.h"
 #include "scratch.h"
+#include "transaction.h"
 #include "tree.h"
-
-static struct mount *mount_of(fuse_req_t req)
-{
-	return fuse_req_userdata(req);
-}
 
 int name_may_remove(struct mount *m, fuse_req_t req, uint64_t parent)
 {
@@ -45,7 +41,7 @@ int name_save(struct mount *m, const struct actor *actor, struct request *reques
 		request->len = text->len;
 	}
 	struct outcome outcome;
-	int rc = save(m->saver, actor, request, 1, &outcome, a, e);
+	int rc = mount_save(m, actor, request, &outcome, a, e);
 
 	if (rc == 0) {
 		mount_settled(m, actor, at->entry.model, at->name, request->kind == REQUEST_DELETE ? NULL : &outcome);
@@ -104,7 +100,7 @@ static int unlink_entry(struct mount *m, const struct actor *actor, const struct
 
 void name_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-	struct mount *m = mount_of(req);
+	struct mount *m = mount_enter(req, &parent);
 	struct actor actor = mount_actor(req);
 	struct end end = {.parent = parent, .name = name};
 	arena_auto a = ARENA_INIT;
@@ -140,7 +136,7 @@ static int make_symlink(struct mount *m, const struct actor *actor, uint64_t par
 
 void name_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name)
 {
-	struct mount *m = mount_of(req);
+	struct mount *m = mount_enter(req, &parent);
 	struct actor actor = mount_actor(req);
 	err_auto e = ERR_INIT;
 	struct stat st;
@@ -151,13 +147,13 @@ void name_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const c
 	if (rc < 0)
 		mount_reply_error(req, rc);
 	else
-		dir_reply_entry(req, &st, false);
+		dir_reply_entry(m, req, &st, false);
 }
 
 /* A scratch link, or one that rowfs makes. */
 void name_readlink(fuse_req_t req, fuse_ino_t ino)
 {
-	struct mount *m = mount_of(req);
+	struct mount *m = mount_enter(req, &ino);
 	struct node node = node_decode(ino);
 	struct actor actor = mount_actor(req);
 	struct scratch *s = node.kind == NODE_MEMORY ? scratch_get(m, ino) : NULL;
@@ -175,20 +171,47 @@ void name_readlink(fuse_req_t req, fuse_ino_t ino)
 		fuse_reply_readlink(req, buf_text(&target));
 }
 
+/* The only directories that are made and removed are transactions. */
+static int name_may_make(struct mount *m, fuse_req_t req, uint64_t parent)
+{
+	int rc = mount_may_change(m, req);
+
+	return rc < 0 || node_decode(parent).kind == NODE_TXN ? rc : -EPERM;
+}
+
 void name_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 {
-	(void)parent, (void)name, (void)mode;
-	mount_reply_error(req, mount_of(req)->read_only ? -EROFS : -EPERM);
+	struct mount *m = mount_enter(req, &parent);
+	struct actor actor = mount_actor(req);
+	struct fuse_entry_param entry = {0};
+	err_auto e = ERR_INIT;
+	int rc = name_may_make(m, req, parent);
+
+	(void)mode;
+	if (rc == 0)
+		rc = transaction_make(m, &actor, name, &entry.attr, &e);
+	entry.ino = entry.attr.st_ino;
+	if (rc < 0) {
+		mount_reply_error(req, rc);
+		return;
+	}
+	if (fuse_reply_entry(req, &entry) < 0) /* the caller is gone: no forget will come */
+		transaction_forget(m, entry.ino, 1);
 }
 
 void name_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-	(void)parent, (void)name;
-	mount_reply_error(req, mount_of(req)->read_only ? -EROFS : -EPERM);
+	struct mount *m = mount_enter(req, &parent);
+	struct actor actor = mount_actor(req);
+	int rc = name_may_make(m, req, parent);
+
+	mount_reply_error(req, rc < 0 ? rc : transaction_drop(m, &actor, name));
 }
 
 void name_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t device)
 {
-	(void)device;
-	name_mkdir(req, parent, name, mode);
+	struct mount *m = mount_enter(req, &parent);
+
+	(void)name, (void)mode, (void)device;
+	mount_reply_error(req, m->read_only ? -EROFS : -EPERM);
 }

@@ -10,6 +10,7 @@
  *     1<<61 | serial                      a scratch file, or a record that was never saved yet, numbered in memory
  *     1<<61 | list<<56 | serial           another file in memory: NODE_REFUSED, NODE_ANSWERED
  *     1<<61 | list<<56 | model<<43 | serial   NODE_VERSIONS by the number of its record, NODE_VERSION by its serial
+ *     3<<60 | hash                        whatever it is, inside a transaction (transaction.h), kept in memory likewise
  *     1<<62 | model<<48 | serial          a record; serial is the key of an integer model (at most KEY_MAX)
  *     3<<61 | model<<48 | serial          a deleted record, by the serial of what is kept of it
  *     4<<61 | model<<48 | serial          the log of the job that has the serial
@@ -22,6 +23,7 @@
 #ifndef ROWFS_NODE_H
 #define ROWFS_NODE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -46,6 +48,11 @@ enum node_kind {
 	NODE_ROOT_SCHEMA, /* .info/schema.json */
 	NODE_DELETED,     /* MODEL/.deleted/ */
 	NODE_AFTER,       /* .after/ */
+	NODE_TXN,         /* .txn/ */
+	NODE_RUN,         /* .txn/.run */
+	NODE_CTL,         /* .txn/NAME/ctl */
+	NODE_TXN_ANSWER,  /* .txn/NAME/answer.json */
+	NODE_INSIDE,      /* .txn/NAME/, only as a parent in view.c: inside, it is the root */
 	NODE_BY,          /* MODEL/.by/ */
 	NODE_HISTORY,     /* MODEL/.history/ */
 	NODE_EVENTS,      /* .events */
@@ -127,7 +134,17 @@ static inline uint64_t node_deleted(unsigned model, int64_t serial)
 /* What stands beside a record, with its serial: NODE_LOG, NODE_AWAITED. */
 static inline uint64_t node_beside(enum node_kind kind, unsigned model, int64_t serial)
 {
-	return (UINT64_C(6) + (kind == NODE_AWAITED)) << 61 | (uint64_t)model << KEY_BITS | (uint64_t)serial;
+	return (UINT64_C(4) + (kind == NODE_AWAITED)) << 61 | (uint64_t)model << KEY_BITS | (uint64_t)serial;
+}
+
+static inline bool node_is_inside(uint64_t ino)
+{
+	return ino >> 60 == 3;
+}
+
+static inline uint64_t node_inside(uint64_t hash)
+{
+	return UINT64_C(3) << 60 | hash >> 4;
 }
 
 /* NODE_NONE for a number that stands for nothing. */

@@ -57,12 +57,15 @@ static int open_shown(struct mount *m, fuse_req_t req, fuse_ino_t ino, int flags
 	buf_auto text = BUF_INIT;
 	struct stat st;
 
-	if ((flags & O_ACCMODE) != O_RDONLY && !tree_kind(node.kind)->write)
+	const struct kind *kind = tree_kind(node.kind);
+
+	if ((flags & O_ACCMODE) != O_RDONLY && !kind->write)
 		return -EACCES;
-	if (tree_kind(node.kind)->awaits || tree_kind(node.kind)->read)
-		return handle_open_text(m, &actor, ino, flags, &text, out, e);
-	int rc = tree_kind(node.kind)->show(m, &node, &actor, &st, &text, e);
-	return rc < 0 ? rc : handle_open_text(m, &actor, ino, flags, &text, out, e);
+	if (kind->awaits || kind->read)
+		return handle_open_text(m, &actor, kind->write ? node.kind : NODE_MEMORY, ino, flags, &text, out, e);
+	int rc = kind->show(m, &node, &actor, &st, &text, e);
+	return rc < 0 ? rc
+		      : handle_open_text(m, &actor, kind->write ? node.kind : NODE_MEMORY, ino, flags, &text, out, e);
 }
 
 static int open_events(struct mount *m, fuse_req_t req, fuse_ino_t ino, int flags, struct handle **out, struct err *e)
@@ -137,9 +140,8 @@ static bool model_is_frozen(const struct mount *m, const struct node *node)
 	return model && model->read_only;
 }
 
-int open_node(fuse_req_t req, fuse_ino_t ino, int flags, struct handle **out, struct err *e)
+int open_node(struct mount *m, fuse_req_t req, fuse_ino_t ino, int flags, struct handle **out, struct err *e)
 {
-	struct mount *m = fuse_req_userdata(req);
 	struct node node = node_decode(ino);
 	struct actor actor = mount_actor(req);
 	struct stat st;
@@ -159,8 +161,8 @@ int open_node(fuse_req_t req, fuse_ino_t ino, int flags, struct handle **out, st
 		return open_record(m, &actor, ino, &node, flags, out, e);
 	if (node.kind == NODE_MEMORY)
 		return open_memory(m, &actor, ino, flags, out, e);
-	if (node.kind == NODE_NEW)
-		return handle_open_new(m, &actor, mount_model(m, node.model), ino, flags, out, e);
+	if (node.kind == NODE_NEW || node.kind == NODE_RUN)
+		return handle_open_new(m, &actor, node.kind, mount_model(m, node.model), ino, flags, out, e);
 	if (node.kind == NODE_EVENTS && (flags & O_ACCMODE) == O_RDONLY)
 		return open_events(m, req, ino, flags, out, e);
 	if (node.kind == (flags & O_ACCMODE ? NODE_IMPORT : NODE_EXPORT))
@@ -188,10 +190,9 @@ static int create_record(struct mount *m, const struct actor *actor, const struc
 	return handle_open_record(m, actor, entry->model, &entry->key, name, ino, flags, false, out, e);
 }
 
-int open_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, int flags, struct handle **out,
-		struct stat *st, struct err *e)
+int open_create(struct mount *m, fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, int flags,
+		struct handle **out, struct stat *st, struct err *e)
 {
-	struct mount *m = fuse_req_userdata(req);
 	struct actor actor = mount_actor(req);
 	arena_auto a = ARENA_INIT;
 	struct entry entry;
@@ -207,7 +208,7 @@ int open_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode
 	if (rc < 0)
 		return rc;
 	if (entry.kind != ENTRY_NONE) /* it came between the kernel's look-up and this request */
-		return flags & O_EXCL ? -EEXIST : open_node(req, entry.st.st_ino, flags, out, e);
+		return flags & O_EXCL ? -EEXIST : open_node(m, req, entry.st.st_ino, flags, out, e);
 	if (entry.record_name)
 		return create_record(m, &actor, &entry, name, flags, out, st, e);
 	rc = scratch_create(m, entry.model, name, S_IFREG | (mode & 07777), &actor, &s, e);

@@ -7,12 +7,12 @@
 #include "handle.h"
 
 /* flags are open(2)'s. -EACCES, -EROFS, -EDEADLK, -ENOENT, or the store's errors. */
-int open_node(fuse_req_t req, fuse_ino_t ino, int flags, struct handle **out, struct err *e);
+int open_node(struct mount *m, fuse_req_t req, fuse_ino_t ino, int flags, struct handle **out, struct err *e);
 /*
  * Opens what has the name by now; else makes a scratch file, or a record that is nothing before its first save. Fills
  * *st where nobody has to be asked for the attributes: of a record's name that is new.
  */
-int open_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, int flags, struct handle **out,
-		struct stat *st, struct err *e);
+int open_create(struct mount *m, fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, int flags,
+		struct handle **out, struct stat *st, struct err *e);
 
 #endif

@@ -27,12 +27,8 @@
 #include "repeat.h"
 #include "scratch.h"
 #include "tree.h"
+#include "transaction.h"
 #include "xattr.h"
-
-static struct mount *mount_of(fuse_req_t req)
-{
-	return fuse_req_userdata(req);
-}
 
 static struct handle *handle_of(struct fuse_file_info *fi)
 {
@@ -57,25 +53,33 @@ static void op_init(void *data, struct fuse_conn_info *conn)
 
 /* ---- attributes ---- */
 
+static void reply_attr(const struct mount *m, fuse_req_t req, int rc, struct stat *st, const struct err *e)
+{
+	if (rc < 0) {
+		reply(req, rc, e);
+		return;
+	}
+	st->st_ino = mount_public_ino(m, st->st_ino);
+	fuse_reply_attr(req, st, 0);
+}
+
 static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	err_auto e = ERR_INIT;
 	struct stat st;
 	struct handle *h = handle_of(fi);
 	struct actor who = mount_actor(req);
+	struct mount *m = mount_enter(req, &ino);
 	int rc;
 
 	repeat_seen(req, ino);
 	if (h && h->scratch)
-		scratch_stat(mount_of(req), h->scratch, &st), rc = 0;
+		scratch_stat(m, h->scratch, &st), rc = 0;
 	else
-		rc = mount_stat(mount_of(req), ino, &who, &st, &e);
+		rc = mount_stat(m, ino, &who, &st, &e);
 	if (rc == 0 && h && handle_length(h) >= 0) /* lseek from the end: of what this descriptor reads */
 		st.st_size = handle_length(h);
-	if (rc < 0)
-		reply(req, rc, &e);
-	else
-		fuse_reply_attr(req, &st, 0);
+	reply_attr(m, req, rc, &st, &e);
 }
 
 static int may_set_times(fuse_req_t req, const struct stat *st, int set)
@@ -141,17 +145,16 @@ static int renew_lease(struct mount *m, fuse_ino_t ino, const struct actor *who,
 	arena_auto a = ARENA_INIT;
 	struct value key;
 
-	if (!(set & times) || !model || !model->queue)
+	if (!(set & times) || !model || !model->queue || m->stage)
 		return 0;
 	int rc = mount_key(m, &node, &a, &key, e);
 	return rc < 0 ? rc : runner_renew(m->saver, who, model, &key, e);
 }
 
 /* Attributes of records and made files are the server's: setting them succeeds and changes nothing. */
-static int set_attributes(fuse_req_t req, fuse_ino_t ino, const struct stat *to, int set, struct handle *h,
-			  struct stat *st, struct err *e)
+static int set_attributes(struct mount *m, fuse_req_t req, fuse_ino_t ino, const struct stat *to, int set,
+			  struct handle *h, struct stat *st, struct err *e)
 {
-	struct mount *m = mount_of(req);
 	struct actor who = mount_actor(req), nobody = {.uid = who.uid};
 	struct scratch *s = scratch_get(m, ino);
 	int rc = m->read_only ? -EROFS : mount_stat(m, ino, &nobody, st, e);
@@ -174,12 +177,10 @@ static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *to, int set,
 {
 	err_auto e = ERR_INIT;
 	struct stat st;
-	int rc = set_attributes(req, ino, to, set, handle_of(fi), &st, &e);
+	struct mount *m = mount_enter(req, &ino);
+	int rc = set_attributes(m, req, ino, to, set, handle_of(fi), &st, &e);
 
-	if (rc < 0)
-		reply(req, rc, &e);
-	else
-		fuse_reply_attr(req, &st, 0);
+	reply_attr(m, req, rc, &st, &e);
 }
 
 static void op_access(fuse_req_t req, fuse_ino_t ino, int mask)
@@ -187,22 +188,22 @@ static void op_access(fuse_req_t req, fuse_ino_t ino, int mask)
 	err_auto e = ERR_INIT;
 	const struct actor nobody = {.uid = fuse_req_ctx(req)->uid};
 	struct stat st;
-	int rc = mount_stat(mount_of(req), ino, &nobody, &st, &e);
+	struct mount *m = mount_enter(req, &ino);
+	int rc = mount_stat(m, ino, &nobody, &st, &e);
 
 	if (rc == 0)
-		rc = (mask & W_OK) && mount_of(req)->read_only ? -EROFS : mount_may(req, &st, mask);
+		rc = (mask & W_OK) && m->read_only ? -EROFS : mount_may(req, &st, mask);
 	reply(req, rc, &e);
 }
 
 static void op_statfs(fuse_req_t req, fuse_ino_t ino)
 {
-	struct mount *m = mount_of(req);
+	struct mount *m = mount_enter(req, &ino);
 	struct statvfs disk, st = {.f_bsize = 4096, .f_frsize = 4096, .f_namemax = LIMIT_NAME};
 	struct conn *c;
 	err_auto e = ERR_INIT;
 	int64_t n;
 
-	(void)ino;
 	if (statvfs(m->schema->database, &disk) == 0) {
 		st.f_frsize = disk.f_frsize;
 		st.f_blocks = disk.f_blocks;
@@ -235,7 +236,8 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	struct handle *h = NULL;
 	if (repeat_open(req, ino, fi))
 		return;
-	int rc = open_node(req, ino, fi->flags, &h, &e);
+	struct mount *m = mount_enter(req, &ino);
+	int rc = open_node(m, req, ino, fi->flags, &h, &e);
 
 	if (rc < 0) {
 		reply(req, rc, &e);
@@ -243,31 +245,35 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	}
 	fill_open(fi, h);
 	if (fuse_reply_open(req, fi) < 0) /* the caller is gone: no release will come */
-		handle_close(mount_of(req), h);
+		handle_close(m, h);
 }
 
 static void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi)
 {
-	struct mount *m = mount_of(req);
+	struct mount *m = mount_enter(req, &parent);
 	struct fuse_entry_param entry = {0};
 	err_auto e = ERR_INIT;
 	struct actor who = mount_actor(req);
 	struct handle *h = NULL;
 	if (repeat_create(req, parent, name, fi))
 		return;
-	int rc = open_create(req, parent, name, mode, fi->flags, &h, &entry.attr, &e);
+	int rc = open_create(m, req, parent, name, mode, fi->flags, &h, &entry.attr, &e);
 
 	if (rc == 0 && !entry.attr.st_ino)
 		rc = mount_stat(m, h->ino, &who, &entry.attr, &e);
+	if (rc == 0)
+		rc = transaction_remember(m, h->ino);
 	if (rc < 0) {
 		handle_close(m, h);
 		reply(req, rc, &e);
 		return;
 	}
-	entry.ino = h->ino;
+	entry.ino = entry.attr.st_ino = mount_public_ino(m, h->ino);
 	fill_open(fi, h);
-	if (fuse_reply_create(req, &entry, fi) < 0)
+	if (fuse_reply_create(req, &entry, fi) < 0) {
 		handle_close(m, h);
+		transaction_forget(m, entry.ino, 1);
+	}
 }
 
 /* ---- reading, writing, closing ---- */
@@ -286,11 +292,13 @@ static bool fills_page(const struct handle *h, const struct fuse_file_info *fi)
 static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
 {
 	if (handle_of(fi)->events) {
-		events_read(mount_of(req), req, handle_of(fi)->events, size, !(fi->flags & O_NONBLOCK));
+		events_read(fuse_req_userdata(req), req, handle_of(fi)->events, size,
+			    !(fi->flags & O_NONBLOCK));
 		return;
 	}
 	buf_auto out = BUF_INIT;
 	err_auto e = ERR_INIT;
+	struct mount *m = mount_enter(req, &ino);
 	struct node node = node_decode(ino);
 	const struct kind *kind = tree_kind(node.kind);
 	int rc;
@@ -302,9 +310,9 @@ static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, stru
 	if (fills_page(handle_of(fi), fi))
 		rc = -EIO;
 	else if (kind->read)
-		rc = kind->read(mount_of(req), &node, size, off, &out, &e);
+		rc = kind->read(m, &node, size, off, &out, &e);
 	else
-		rc = handle_read(mount_of(req), handle_of(fi), size, off, &out, &e);
+		rc = handle_read(m, handle_of(fi), size, off, &out, &e);
 	if (rc < 0)
 		reply(req, rc, &e);
 	else
@@ -326,6 +334,7 @@ static void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t si
 {
 	struct actor actor = mount_actor(req);
 	err_auto e = ERR_INIT;
+	struct mount *m = mount_enter(req, &ino);
 	struct node node = node_decode(ino);
 	const struct kind *kind = tree_kind(node.kind);
 	int rc;
@@ -333,9 +342,9 @@ static void op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t si
 	if (repeat_write(req, size))
 		return;
 	if (kind->write)
-		rc = kind->write(mount_of(req), &node, &actor, data, size, &e);
+		rc = kind->write(m, &node, &actor, data, size, &e);
 	else
-		rc = handle_write(mount_of(req), handle_of(fi), &actor, data, size, off, &e);
+		rc = handle_write(m, handle_of(fi), &actor, data, size, off, &e);
 	phase("unanswered");
 	if (rc < 0)
 		reply(req, rc, &e);
@@ -349,10 +358,9 @@ static void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	struct actor actor = mount_actor(req);
 	err_auto e = ERR_INIT;
 
-	(void)ino;
 	if (repeat_release(req, fi))
 		return;
-	reply(req, handle_sync(mount_of(req), handle_of(fi), &actor, &e), &e);
+	reply(req, handle_sync(mount_enter(req, &ino), handle_of(fi), &actor, &e), &e);
 }
 
 static void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
@@ -367,7 +375,7 @@ static void op_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, s
 	struct handle *h = handle_of(fi);
 
 	if (h && h->events) {
-		events_poll(mount_of(req), req, h->events, ph);
+		events_poll(fuse_req_userdata(req), req, h->events, ph);
 		return;
 	}
 	if (tree_kind(node_decode(ino).kind)->awaits) {
@@ -383,9 +391,10 @@ static void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 {
 	if (repeat_release(req, fi))
 		return;
+	struct mount *m = mount_enter(req, &ino);
 	if (tree_kind(node_decode(ino).kind)->awaits)
-		await_forget(mount_of(req), handle_of(fi));
-	handle_close(mount_of(req), handle_of(fi));
+		await_forget(m, handle_of(fi));
+	handle_close(m, handle_of(fi));
 	fuse_reply_err(req, 0);
 }
 
@@ -396,16 +405,24 @@ static void op_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync, struct fus
 }
 
 /* Most numbers are computed: nothing is kept for the kernel's references. */
+static void forget(struct mount *m, fuse_ino_t ino, uint64_t nlookup)
+{
+	if (node_is_inside(ino))
+		transaction_forget(m, ino, nlookup);
+	else
+		by_forget(m, ino, nlookup);
+}
+
 static void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t nlookup)
 {
-	by_forget(mount_of(req), ino, nlookup);
+	forget(fuse_req_userdata(req), ino, nlookup);
 	fuse_reply_none(req);
 }
 
 static void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets)
 {
 	for (size_t i = 0; i < count; i++)
-		by_forget(mount_of(req), forgets[i].ino, forgets[i].nlookup);
+		forget(fuse_req_userdata(req), forgets[i].ino, forgets[i].nlookup);
 	fuse_reply_none(req);
 }
 

@@ -74,7 +74,7 @@ int records_find(struct mount *m, const struct node *dir, const char *name, cons
 	if (view_find(m, dir, name))
 		return view_find_in(m, dir, name, who, a, out, e);
 	out->record_name = record_is_name(name);
-	if (!out->record_name && out->model->queue && (rc = queue_find_log(m, name, who->uid, a, out, e)) != 0)
+	if (!out->record_name && out->model->queue && !m->stage && (rc = queue_find_log(m, name, who->uid, a, out, e)) != 0)
 		return rc < 0 ? rc : 0;
 	if (!out->record_name) {
 		find_scratch(m, name, who->uid, out);

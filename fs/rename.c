@@ -29,11 +29,6 @@ struct move {
 	struct stat made; /* of a scratch copy, for link's answer */
 };
 
-static struct mount *mount_of(fuse_req_t req)
-{
-	return fuse_req_userdata(req);
-}
-
 /* ---- rename and link: what stands at the source, and what the target's name is ---- */
 
 /* checksum: of the version that the text is to replace; NULL: any. */
@@ -333,15 +328,19 @@ static int find_ends(struct move *v, fuse_req_t req, struct err *e)
 void rename_name(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_parent, const char *new_name,
 		 unsigned flags)
 {
-	struct move v = {.m = mount_of(req),
+	struct mount *from = mount_enter(req, &parent), *to = mount_enter(req, &new_parent);
+	struct move v = {.m = from,
 			 .actor = mount_actor(req),
 			 .from = {.parent = parent, .name = name},
 			 .to = {.parent = new_parent, .name = new_name},
 			 .noreplace = flags & RENAME_NOREPLACE,
 			 .exchange = flags & RENAME_EXCHANGE};
 	err_auto e = ERR_INIT;
-	bool by = node_decode(new_parent).kind == NODE_BY_VALUE;
-	int rc = flags & RENAME_WHITEOUT || (by && v.exchange) ? -EOPNOTSUPP : by ? 0 : find_ends(&v, req, &e);
+	bool by = !to->transaction && node_decode(new_parent).kind == NODE_BY_VALUE;
+	int rc = flags & RENAME_WHITEOUT || (by && v.exchange) ? -EOPNOTSUPP
+		 : from != to                                  ? -EPERM
+		 : by                                          ? 0
+							       : find_ends(&v, req, &e);
 
 	if (rc == 0)
 		rc = by ? by_move(req, parent, name, new_parent, new_name, &e) : carry_out(&v, &e);
@@ -387,13 +386,14 @@ static int link_answer(struct move *v, struct err *e)
 
 void rename_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t new_parent, const char *new_name)
 {
-	struct move v = {.m = mount_of(req),
+	struct mount *from = mount_enter(req, &ino), *to = mount_enter(req, &new_parent);
+	struct move v = {.m = from,
 			 .actor = mount_actor(req),
 			 .to = {.parent = new_parent, .name = new_name},
 			 .keep = true,
 			 .noreplace = true};
 	err_auto e = ERR_INIT;
-	int rc = find_source(&v, ino, &e);
+	int rc = from != to ? -EPERM : find_source(&v, ino, &e);
 
 	if (rc == 0)
 		rc = find_ends(&v, req, &e);
@@ -405,5 +405,5 @@ void rename_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t new_parent, const ch
 	if (rc < 0)
 		mount_reply_error(req, rc);
 	else
-		dir_reply_entry(req, &v.made, false);
+		dir_reply_entry(v.m, req, &v.made, false);
 }

@@ -570,8 +570,9 @@ bool scratch_next(struct mount *m, const struct model *model, uid_t viewer, int6
 void scratch_release_all(struct mount *m)
 {
 	while (m->scratch_names) {
-		log_info("scratch file %s/%s is gone with the mount", m->scratch_names->model->name,
-			 m->scratch_names->name);
+		if (!m->transaction)
+			log_info("scratch file %s/%s is gone with the mount", m->scratch_names->model->name,
+				 m->scratch_names->name);
 		take_name(m, &m->scratch_names);
 	}
 	while (m->scratches) {

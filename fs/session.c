@@ -30,6 +30,7 @@
 #include "repeat.h"
 #include "scratch.h"
 #include "stale.h"
+#include "transaction.h"
 
 struct options {
 	const char *conf, *mountpoint;
@@ -249,6 +250,8 @@ static int open_parts(struct mount *m, struct declared *d, struct err *e)
 		rc = events_start(m, e);
 	if (rc == 0)
 		rc = hooks_prepare(m->hooks, &d->conf, m->store, m->schema, e);
+	if (rc == 0)
+		rc = transactions_start(m, e);
 	if (rc == 0 && journal_new(&m->journal) < 0)
 		rc = err_nomem(e);
 	if (rc == 0)
@@ -257,6 +260,7 @@ static int open_parts(struct mount *m, struct declared *d, struct err *e)
 		rc = saver_new(&m->saver, m->schema, m->hooks, m->store, m->journal, m->directory, e);
 	if (rc == 0)
 		tell_who_reads(m->schema);
+	transactions_show(m);
 	return rc;
 }
 
@@ -284,6 +288,7 @@ static void close_parts(struct mount *m)
 		runner_stop(runner);
 	saver_free(m->saver);
 	handle_close_all(m);
+	transactions_stop(m);
 	await_free(m);
 	repeat_free(m);
 	scratch_release_all(m);

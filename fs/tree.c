@@ -10,6 +10,7 @@
 #include "queue.h"
 #include "records.h"
 #include "rejected.h"
+#include "transaction.h"
 #include "view.h"
 #include "waiting.h"
 
@@ -25,6 +26,10 @@ static const struct kind kinds[NODE_KINDS] = {
     [NODE_CONF] = {MADE_FILE},
     [NODE_ROOT_SCHEMA] = {MADE_FILE},
     [NODE_AFTER] = {.find = waiting_find, .list = waiting_list},
+    [NODE_TXN] = {.find = transaction_find, .list = transaction_list},
+    [NODE_RUN] = {MADE_FILE},
+    [NODE_CTL] = {.show = transaction_show_control, .write = transaction_control},
+    [NODE_TXN_ANSWER] = {.show = transaction_show_answer},
     [NODE_WAITING] = {.show = waiting_show, .remove = waiting_remove},
 
     [NODE_METRICS] = {MADE_FILE},

@@ -13,6 +13,7 @@
 #include "../store/log.h"
 #include "import.h"
 #include "queue.h"
+#include "tree.h"
 
 static void print_schema(struct mount *m, const struct model *model, uid_t uid, struct buf *out, struct err *e)
 {
@@ -117,6 +118,10 @@ static const struct view views[] = {
     {NODE_ANSWER, NODE_MODEL, ".answer", S_IFDIR | 0755, false, NULL},
     {NODE_ERRORS, NODE_ROOT, ".errors", FILE_MODE, false, print_errors},
     {NODE_EVENTS, NODE_ROOT, ".events", FILE_MODE, false, NULL},
+    {NODE_TXN, NODE_ROOT, ".txn", S_IFDIR | 01777, false, NULL},
+    {NODE_RUN, NODE_TXN, ".run", S_IFREG | 0666, false, NULL},
+    {NODE_CTL, NODE_INSIDE, "ctl", S_IFREG | 0600, false, NULL},
+    {NODE_TXN_ANSWER, NODE_INSIDE, "answer.json", S_IFREG | 0400, false, NULL},
     {NODE_AFTER, NODE_ROOT, ".after", S_IFDIR | 0700, false, NULL},
     {NODE_ROOT_INFO, NODE_ROOT, ".info", S_IFDIR | 0555, false, NULL},
     {NODE_STATUS, NODE_ROOT_INFO, "status", FILE_MODE, false, print_status},
@@ -164,13 +169,59 @@ static void model_stat(const struct mount *m, const struct model *model, struct 
 	mount_dir_stat(m, node_made(NODE_MODEL, mount_number(m, model)), S_IFDIR | model->dir_mode, st);
 }
 
+/* Files that come and go. */
+static int find_inside(struct mount *m, const struct view *v, const struct actor *who, struct entry *out, struct err *e)
+{
+	struct node node = {.kind = v->kind};
+	int rc = tree_kind(v->kind)->show(m, &node, who, &out->st, NULL, e);
+
+	if (rc == 0)
+		out->kind = ENTRY_SHOWN;
+	return rc == -ENOENT ? 0 : rc;
+}
+
+static bool list_inside(struct listing *l, off_t first, off_t off)
+{
+	const struct node inside = {.kind = NODE_INSIDE};
+	const struct view *v;
+
+	for (size_t i = off > first ? (size_t)(off - first) : 0; (v = view_at(l->m, &inside, i)); i++) {
+		const struct actor who = {.uid = l->uid};
+		struct entry entry = {0};
+		err_auto ignored = ERR_INIT;
+
+		if (find_inside(l->m, v, &who, &entry, &ignored) == 0 && entry.kind != ENTRY_NONE &&
+		    !listing_add(l, v->name, &entry.st, first + (off_t)i + 1))
+			return false;
+	}
+	return true;
+}
+
+/* What a transaction has of its models' own: what else there is tells of the mount, or leads to it. */
+static bool is_inside_too(enum node_kind kind)
+{
+	static const enum node_kind kinds[] = {NODE_NEW,   NODE_INFO,     NODE_SCHEMA, NODE_META,
+					       NODE_COUNT, NODE_REJECTED, NODE_ANSWER, NODE_DELETED};
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (kinds[i] == kind)
+			return true;
+	return false;
+}
+
 int view_find_in(struct mount *m, const struct node *dir, const char *name, const struct actor *who, struct arena *a,
 		 struct entry *out, struct err *e)
 {
-	const struct view *v = view_find(m, dir, name);
+	bool inside = dir->kind == NODE_ROOT && m->transaction;
+	const struct node within = {.kind = inside ? NODE_INSIDE : dir->kind, .model = dir->model};
+	const struct view *v = view_find(m, &within, name);
 	const struct model *model = dir->kind == NODE_ROOT ? schema_model(m->schema, name) : NULL;
 
-	(void)who, (void)a, (void)e;
+	(void)a;
+	if (v && inside)
+		return find_inside(m, v, who, out, e);
+	if (v && m->transaction && !is_inside_too(v->kind))
+		return 0;
 	if (v && v->kind == NODE_HISTORY && !mount_model(m, dir->model)->keeps_history)
 		return 0;
 	if (v) {
@@ -195,8 +246,10 @@ int view_list_root(struct listing *l, const struct node *dir, off_t off, struct 
 
 		model_stat(l->m, model, &st);
 		if (!model->hidden && !listing_add(l, model->name, &st, (off_t)i + LISTING_FIRST))
-			break;
+			return 0;
 	}
+	if (l->m->transaction)
+		list_inside(l, (off_t)schema->nmodels + LISTING_FIRST, off);
 	return 0;
 }
 

@@ -9,13 +9,9 @@
 
 #include "history.h"
 #include "scratch.h"
+#include "transaction.h"
 
 #define ACTOR "user.rowfs.actor"
-
-static struct mount *mount_of(fuse_req_t req)
-{
-	return fuse_req_userdata(req);
-}
 
 static void reply_xattr(fuse_req_t req, int rc, const struct buf *value, size_t size)
 {
@@ -45,7 +41,7 @@ static int record_error(struct asked *x, struct buf *out)
 {
 	buf_auto path = BUF_INIT;
 
-	buf_printf(&path, "%s/", x->model->name);
+	buf_printf(&path, "%s%s/", transaction_path(x->m), x->model->name);
 	if (record_name(x->model, &x->key, &path) < 0 || buf_failed(&path))
 		return -ENODATA;
 	return journal_last(x->m->journal, fuse_req_ctx(x->req)->uid, buf_text(&path), out);
@@ -136,7 +132,7 @@ static int version_actor(struct mount *m, fuse_req_t req, fuse_ino_t ino, const 
 
 void xattr_get(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 {
-	struct mount *m = mount_of(req);
+	struct mount *m = mount_enter(req, &ino);
 	struct scratch *s = node_decode(ino).kind == NODE_MEMORY ? scratch_get(m, ino) : NULL;
 	buf_auto value = BUF_INIT;
 	int rc;
@@ -153,7 +149,7 @@ void xattr_get(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 
 void xattr_list(fuse_req_t req, fuse_ino_t ino, size_t size)
 {
-	struct mount *m = mount_of(req);
+	struct mount *m = mount_enter(req, &ino);
 	struct scratch *s = scratch_get(m, ino);
 	buf_auto names = BUF_INIT, value = BUF_INIT;
 	int rc = 0;
@@ -168,9 +164,8 @@ void xattr_list(fuse_req_t req, fuse_ino_t ino, size_t size)
 	reply_xattr(req, rc, &names, size);
 }
 
-static int may_set_xattr(fuse_req_t req, struct scratch *s, const char *name)
+static int may_set_xattr(struct mount *m, fuse_req_t req, struct scratch *s, const char *name)
 {
-	struct mount *m = mount_of(req);
 	struct stat st;
 
 	if (m->read_only)
@@ -183,9 +178,9 @@ static int may_set_xattr(fuse_req_t req, struct scratch *s, const char *name)
 
 void xattr_set(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size, int flags)
 {
-	struct mount *m = mount_of(req);
+	struct mount *m = mount_enter(req, &ino);
 	struct scratch *s = scratch_get(m, ino);
-	int rc = may_set_xattr(req, s, name);
+	int rc = may_set_xattr(m, req, s, name);
 
 	if (rc == 0)
 		rc = scratch_setxattr(m, s, name, value, size, flags);
@@ -195,9 +190,9 @@ void xattr_set(fuse_req_t req, fuse_ino_t ino, const char *name, const char *val
 
 void xattr_remove(fuse_req_t req, fuse_ino_t ino, const char *name)
 {
-	struct mount *m = mount_of(req);
+	struct mount *m = mount_enter(req, &ino);
 	struct scratch *s = scratch_get(m, ino);
-	int rc = may_set_xattr(req, s, name);
+	int rc = may_set_xattr(m, req, s, name);
 
 	if (rc == 0)
 		rc = scratch_removexattr(m, s, name);

@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "../store/json.h"
 #include "../store/limits.h"
@@ -12,6 +13,7 @@
 #include "change.h"
 #include "coprocess.h"
 #include "event.h"
+#include "stage.h"
 
 /* ---- how a program ends ---- */
 
@@ -84,6 +86,59 @@ static struct event_object event_of(const struct saving *v, const struct hook *h
 	    event_name(h->event), c->verb, c->model, change_key(c), c->old, c->row, v->actor, c};
 }
 
+/* The directory that a program sees its transaction in; nothing is made before it looks. */
+struct shown {
+	struct stage *stage;
+	void *directory;
+};
+
+static int show(struct saving *v, struct program *p, struct shown *s, struct err *e)
+{
+	const struct showcase *showcase = &v->saver->showcase;
+	char path[4096];
+	if (!showcase->show)
+		return 0;
+	int result =
+	    v->open ? stage_new_inside(&s->stage, v->saver, &v->txn, e) : stage_new(&s->stage, v->saver, true, e);
+	if (result < 0)
+		return result;
+	uid_t uid = p->user ? p->user->uid : geteuid();
+	gid_t gid = p->user ? p->user->gid : getegid();
+	s->directory = showcase->show(showcase->data, s->stage, uid, gid, path, sizeof path);
+	return s->directory ? event_add_txn(p, &v->arena, path, e) : err_nomem(e);
+}
+
+/* What it has staged there becomes part of the save, if it has succeeded. */
+static int hide(struct saving *v, struct shown *s, struct change *c, bool keep, const char *name, struct err *e)
+{
+	if (!s->stage)
+		return 0;
+	int result = stage_take(s->stage, keep, v, c, name, e);
+	if (s->directory)
+		v->saver->showcase.hide(v->saver->showcase.data, s->directory);
+	else
+		stage_free(s->stage);
+	s->stage = NULL;
+	return result;
+}
+
+static int run(struct saving *v, const struct hook *h, struct change *c, struct program *p, struct shown *shown,
+	       struct err *e)
+{
+	err_auto why = ERR_INIT;
+	struct program_result r;
+	int result = program_run(p, &r, &why);
+	if (result < 0)
+		return err_set(e, result == -ENOMEM ? ENOMEM : ECANCELED, "%s", why.text);
+	result = program_verdict(p, &r, e);
+	if (result == 0)
+		result = hide(v, shown, c, true, program_name(p), e);
+	if (result == 0)
+		result = reply_read(v, h, c, program_name(p), &r.out, e);
+	program_result_release(&r);
+	return result;
+}
+
 int act_run(struct saving *v, const struct hook *h, struct change *c, struct err *e)
 {
 	struct waiting waiting = {.saver = v->saver};
@@ -98,17 +153,13 @@ int act_run(struct saving *v, const struct hook *h, struct change *c, struct err
 	    .data = &waiting,
 	    .wake_fd = -1,
 	};
-	err_auto why = ERR_INIT;
-	struct program_result r;
+	struct shown shown = {NULL, NULL};
 	if (event_program(&p, &v->arena, &event, v->saver, e) < 0)
 		return err_nomem(e);
-	int result = program_run(&p, &r, &why);
-	if (result < 0)
-		return err_set(e, result == -ENOMEM ? ENOMEM : ECANCELED, "%s", why.text);
-	result = program_verdict(&p, &r, e);
+	int result = show(v, &p, &shown, e);
 	if (result == 0)
-		result = reply_read(v, h, c, program_name(&p), &r.out, e);
-	program_result_release(&r);
+		result = run(v, h, c, &p, &shown, e);
+	hide(v, &shown, c, false, NULL, e);
 	return result;
 }
 

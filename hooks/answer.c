@@ -101,3 +101,34 @@ int answer_find(const struct saving *v, const struct change *c, bool alone, stru
 	out->answer_key = value_null();
 	return row ? value_copy(a, change_key(row), &out->answer_key) : 0;
 }
+
+/* ---- its text ---- */
+
+static int write_fields(struct conn *c, const struct answer *answer, const struct value *key, struct buf *out,
+			struct err *e)
+{
+	arena_auto a = ARENA_INIT;
+	struct value row[LIMIT_FIELDS + 1 + QUEUE_FIELDS];
+	int result = store_get(c, answer->model, key, &a, row, NULL, e);
+	if (result < 0)
+		return result;
+	buf_char(out, '{');
+	for (size_t i = 0; i < answer->nfields; i++) {
+		record_member(out, answer->fields[i]->name, i, 0);
+		value_write(out, answer->fields[i]->type, &row[answer->fields[i]->index], 1);
+	}
+	record_close(out, answer->nfields, 0);
+	buf_char(out, '\n');
+	return buf_failed(out) ? err_nomem(e) : 0;
+}
+
+int answer_write(struct conn *c, const struct model *m, const struct outcome *outcome, struct buf *out, struct err *e)
+{
+	const struct value *key = &outcome->answer_key;
+	if (outcome->answer && key->kind != VALUE_NULL)
+		return write_fields(c, outcome->answer, key, out, e);
+	if (!outcome->answer)
+		return store_show(c, m, key, out, NULL, e);
+	buf_str(out, "null\n");
+	return buf_failed(out) ? err_nomem(e) : 0;
+}

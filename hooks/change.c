@@ -13,6 +13,7 @@
 #include "change.h"
 #include "deleted.h"
 #include "job_state.h"
+#include "staged.h"
 #include "tree.h"
 #include "version.h"
 
@@ -157,8 +158,16 @@ int change_bind(struct saving *v, const struct change *c, const struct value *ol
 	return record_bind(&b, document, row, &v->arena, e);
 }
 
+int saving_check(struct saving *v, struct change *c, const struct value *old, store_yields *yields, void *data,
+		 struct err *e)
+{
+	return store_check_among(v->conn, c->model, old, c->row, yields, data, v->lenient ? &c->dangling : NULL, e);
+}
+
 int saving_next_key(struct saving *v, const struct model *m, struct value *key, struct err *e)
 {
+	if (v->staged)
+		return staged_next_key(v, m, key, e);
 	int result = store_next_key(v->conn, m, key, e);
 	if (result < 0 || !v->planned)
 		return result;
@@ -238,7 +247,7 @@ static int resolve_key_change(struct saving *v, struct change *c, struct err *e)
 		return -e->code;
 	if (c->model->embeds && tree_read(v, c, e) < 0)
 		return -e->code;
-	return store_check(v->conn, c->model, c->old, c->row, e);
+	return saving_check(v, c, c->old, NULL, NULL, e);
 }
 
 int change_resolve(struct saving *v, struct change *c, struct err *e)
@@ -497,6 +506,25 @@ static int say_referred(struct saving *v, const struct change *c, struct err *wh
 	return err_set(e, EBUSY, "%s", why->text);
 }
 
+int change_check_free(struct saving *v, const struct change *c, struct err *e)
+{
+	struct reference_iter at = {0, 0};
+	const struct model *child;
+	const struct field *by;
+	while ((by = schema_next_reference(v->saver->schema, c->model, &at, &child))) {
+		struct value *keys;
+		size_t n = 0;
+		if (by->on_delete != DELETE_RESTRICT)
+			continue;
+		if (store_children(v->conn, child, by, &c->key, &v->arena, &keys, &n, e) < 0)
+			return -e->code;
+		if (n > 0)
+			return err_set(e, EBUSY, "%s is referred to by %s", record_path(&v->arena, c->model, &c->key),
+				       record_path(&v->arena, child, keys));
+	}
+	return 0;
+}
+
 static int apply_delete(struct saving *v, struct change *c, struct err *e)
 {
 	err_auto why = ERR_INIT;
@@ -508,6 +536,8 @@ static int apply_delete(struct saving *v, struct change *c, struct err *e)
 
 static int apply(struct saving *v, struct change *c, struct err *e)
 {
+	if (v->staged)
+		return staged_apply(v, c, e);
 	if (c->verb == VERB_DELETE)
 		return apply_delete(v, c, e);
 	if (c->verb == VERB_CREATE)

@@ -30,6 +30,7 @@ struct saver {
 	const char *mount;
 	struct after *after; /* programs of after_commit */
 	struct observer *observers;
+	struct showcase showcase;       /* for programs; show is NULL without one */
 	struct coprocess **coprocesses; /* programs of pipe hooks, by instance */
 	pthread_mutex_t sessions_lock;  /* a leaf */
 	struct session *sessions;
@@ -62,6 +63,7 @@ struct change {
 	bool edited;     /* by a pre_save hook: the store must check the row again */
 	bool applied;    /* its row has changed */
 	bool handled;    /* by an apply hook: the row is not changed */
+	bool dangling;   /* refers to what was not there when it was checked (saving.lenient) */
 	bool posted;     /* its post_save or post_delete hooks have run */
 	bool restores;   /* its document is an earlier version of the record: what no user may set comes back too */
 	bool runner;     /* of a job, by the runner (job_state.h) */
@@ -102,6 +104,12 @@ struct kept {
 	struct kept *next;
 };
 
+/* What the staged rows of one transaction that is prepared need besides their connection (staged.h). */
+struct staging {
+	struct txn *txn;     /* in which they lie; NULL: in none yet */
+	int64_t provisional; /* keys that were given for a while */
+};
+
 /* One save. */
 struct saving {
 	struct saver *saver;
@@ -119,7 +127,10 @@ struct saving {
 	struct change **index; /* of a cascade: open addressing by model and key */
 	size_t nindex, index_room;
 	struct kept *kept;
-	bool versions;    /* some were begun, see version.h */
+	bool versions;                /* some were begun, see version.h */
+	struct staging *staged;       /* rows are only staged, and no hook runs; NULL: they are saved */
+	bool lenient;                 /* references are judged at the end */
+	const struct change *failing; /* whose hook or reference refused the save; NULL: no one's */
 	int64_t *planned; /* by model index: above the keys given to new embedded records; NULL: there are none */
 	struct arena arena;
 };
@@ -136,6 +147,9 @@ int saving_read(struct saving *v, const struct model *m, const struct value *key
 /* Untrusted, of any key. NULL: no memory. */
 struct change *change_new(struct saving *v, const struct model *m, enum request_kind kind, const struct value *key,
 			  struct err *e);
+/* store_check of the change's row; what has a unique value may yield it. */
+int saving_check(struct saving *v, struct change *c, const struct value *old, store_yields *yields, void *data,
+		 struct err *e);
 /* The next key that no change of this saving has been given. */
 int saving_next_key(struct saving *v, const struct model *m, struct value *key, struct err *e);
 /* A row, of zeroes without `from`. NULL: no memory. */
@@ -168,6 +182,14 @@ int change_cascade(struct saving *v, size_t from, struct err *e);
 int change_resolve_child(struct saving *v, struct change *c, struct err *e);
 /* Inserts, updates or deletes the row. */
 int change_apply(struct saving *v, struct change *c, struct err *e);
+/* -EBUSY where somebody still refers to what the change has deleted, and its delete is restricted by that. */
+int change_check_free(struct saving *v, const struct change *c, struct err *e);
+/*
+ * The way of save() for one request up to its rows, which are staged on the connection. *document is the request's,
+ * with the keys that new embedded records were given: the caller's; NULL without one.
+ */
+int save_staged(struct saver *s, const struct actor *actor, const struct request *request, struct conn *conn,
+		struct staging *staging, struct outcome *outcome, json_t **document, struct arena *a, struct err *e);
 /* Carries what the hook has caused until now (save.c); for kinds whose hooks see it at once. */
 int saving_carry_caused(struct saving *v, struct err *e);
 /* True when both stand for the same step from the same stored row. */

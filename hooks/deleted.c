@@ -10,10 +10,11 @@
 #include "../store/limits.h"
 #include "access.h"
 #include "deleted.h"
+#include "staged.h"
 
 int deleted_keep(struct saving *v, const struct change *c, struct err *e)
 {
-	if (c->verb != VERB_DELETE || !c->changed || c->forget)
+	if (c->verb != VERB_DELETE || !c->changed || c->forget || v->staged)
 		return 0;
 	uid_t keeper, before;
 	if (access_keeper(v, c, &keeper, e) < 0)
@@ -104,6 +105,8 @@ int deleted_recall(struct saving *v, struct change *c, struct err *e)
 	struct value key;
 	if (c->old || c->deleted || c->trusted || !known_key(v, c, &key))
 		return 0;
+	if (v->staged && staged_recall(v, c, &key, e) != 0)
+		return -e->code;
 	int result = store_get_deleted(v->conn, c->model, &key, 0, &v->arena, &d, e);
 	if (result <= 0 || d.uid != v->actor->uid || age_ms(v, &d) > TIMEOUT_AGAIN_MS)
 		return result < 0 ? result : 0;

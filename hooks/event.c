@@ -303,7 +303,7 @@ static void add_common(struct env *env, const struct saver *s, const struct user
 	add(env, "ROWFS_CONF=%s/%s", s->schema->conf->directory, basename(s->schema->conf->path));
 }
 
-enum { FIXED = 16 };
+enum { FIXED = 17 }; /* ROWFS_TXN and the end among them */
 
 const char *const *program_env(struct arena *a, const struct saver *s, const struct user *user)
 {
@@ -343,4 +343,14 @@ int event_program(struct program *p, struct arena *a, const struct event_object 
 	p->input_len = line.len;
 	p->directory = s->schema->conf->directory;
 	return p->env && p->input ? 0 : err_nomem(e);
+}
+
+int event_add_txn(struct program *p, struct arena *a, const char *path, struct err *e)
+{
+	const char **env = (const char **)p->env;
+	const char *entry = arena_printf(a, "ROWFS_TXN=%s", path);
+	while (*env)
+		env++;
+	*env = entry;
+	return entry ? 0 : err_nomem(e);
 }

@@ -42,6 +42,8 @@ const char *const *event_env(struct arena *a, const struct event_object *event, 
 
 /* What does not depend on an event. */
 const char *const *program_env(struct arena *a, const struct saver *s, const struct user *user);
+/* Adds ROWFS_TXN to the environment that event_program has made. */
+int event_add_txn(struct program *p, struct arena *a, const char *path, struct err *e);
 /* Fills in environment, input and directory of a program that gets the event; its user is set. */
 int event_program(struct program *p, struct arena *a, const struct event_object *event, const struct saver *s,
 		  struct err *e);

@@ -22,7 +22,10 @@ struct order {
 	struct arena *outcomes_arena;
 	save_next *next; /* of a stream, instead of requests */
 	void *data;
-	size_t kept; /* bytes of a stream's documents whose changes can't be forgotten */
+	size_t kept;           /* bytes of a stream's documents whose changes can't be forgotten */
+	struct report *report; /* NULL: nobody asks */
+	size_t *starts;        /* by request: how many changes there were before it; those that were carried out */
+	size_t carried;        /* requests that were */
 };
 
 /* Reads the documents of o->requests. */

@@ -20,7 +20,7 @@ static int replace_target(struct order *o, const struct request *r, struct err *
 	c->makes_room = true;
 	if (order_carry(o, c, e) < 0)
 		return -e->code;
-	return txn_keep_stamp(&v->txn, r->model, &r->new_key, &stamp, e);
+	return v->staged ? 0 : txn_keep_stamp(&v->txn, r->model, &r->new_key, &stamp, e);
 }
 
 /* The key changes; what had the new one goes, and its delete hooks run. */
@@ -87,7 +87,7 @@ static int restore(struct order *o, const struct request *r, struct change **res
 	c->checksum = r->checksum;
 	if (order_carry(o, c, e) < 0)
 		return -e->code;
-	return txn_forget_deleted(&v->txn, r->model, serial, e);
+	return v->staged ? 0 : txn_forget_deleted(&v->txn, r->model, serial, e);
 }
 
 /* ---- exchange ---- */
@@ -140,6 +140,8 @@ static int exchange(struct order *o, const struct request *r, struct change **re
 	struct stamp stamps[2];
 	struct change *c[2];
 	size_t at[2], first[2];
+	if (v->staged)
+		return err_set(e, EOPNOTSUPP, "two records can't exchange keys inside a transaction that is prepared");
 	for (int i = 0; i < 2; i++) {
 		if (store_get(v->conn, r->model, &keys[i], &v->arena, NULL, &stamps[i], e) < 0)
 			return -e->code;

@@ -26,6 +26,7 @@
 #include "event.h"
 #include "order.h"
 #include "plugin.h"
+#include "staged.h"
 #include "program.h"
 #include "tree.h"
 #include "version.h"
@@ -36,9 +37,11 @@ int order_parse(struct order *o, struct err *e)
 {
 	o->documents = arena_alloc(&o->v.arena, o->n * sizeof *o->documents);
 	o->results = arena_alloc(&o->v.arena, o->n * sizeof(struct change *));
-	if (!o->documents || !o->results)
+	o->starts = arena_alloc(&o->v.arena, o->n * sizeof *o->starts);
+	if (!o->documents || !o->results || !o->starts)
 		return err_nomem(e);
 	for (size_t i = 0; i < o->n; i++) {
+		o->carried = i;
 		o->at = &o->requests[i];
 		if (!o->at->text || o->at->kind >= REQUEST_DELETE)
 			continue;
@@ -49,6 +52,7 @@ int order_parse(struct order *o, struct err *e)
 		if (result < 0)
 			return result;
 	}
+	o->carried = o->n;
 	phase("parsed");
 	return 0;
 }
@@ -68,7 +72,7 @@ struct change *order_change(struct order *o, size_t i, struct err *e)
 	c->quiet = r->quiet;
 	c->forget = r->forget;
 	c->cancels = r->kind == REQUEST_DELETE;
-	c->checksum = r->checksum;
+	c->checksum = o->n == 1 ? r->checksum : NULL; /* of several, see check_versions */
 	c->document = o->documents[i];
 	return c;
 }
@@ -111,11 +115,13 @@ int saving_carry_caused(struct saving *v, struct err *e)
 static int run_hooks(struct saving *v, enum event event, struct change *c, size_t at, struct err *e)
 {
 	const struct hook *h;
-	while (!c->quiet && (h = hooks_next(v->saver->hooks, event, c->verb, c->model, &at))) {
+	while (!c->quiet && !v->staged && (h = hooks_next(v->saver->hooks, event, c->verb, c->model, &at))) {
 		if (event == EVENT_AFTER_COMMIT && h->kind != HOOK_ENQUEUE)
 			continue;
-		if (act(v, h, c, e) < 0 || saving_carry_caused(v, e) < 0)
+		if (act(v, h, c, e) < 0 || saving_carry_caused(v, e) < 0) {
+			v->failing = c;
 			return -e->code;
+		}
 		if (event == EVENT_APPLY && c->handled)
 			break;
 	}
@@ -248,7 +254,7 @@ static int begin(struct saving *v, struct err *e)
 	if (v->open)
 		txn_by(&v->txn, v->actor->uid);
 	phase("begun");
-	return result;
+	return result == 0 && v->lenient ? txn_defer_references(&v->txn, true, e) : result;
 }
 
 int order_prepare(struct saving *v, struct change *c, struct err *e)
@@ -340,6 +346,27 @@ int order_carry(struct order *o, struct change *c, struct err *e)
 	return change_add(&o->v, c, e) < 0 ? -e->code : carry_resolved(&o->v, o->v.n - 1, e);
 }
 
+/* All before the first one: what requests and their hooks do to each other's records is part of the save. */
+static int check_versions(struct order *o, struct err *e)
+{
+	char current[CHECKSUM_SIZE];
+	for (size_t i = 0; i < o->n && o->n > 1; i++) {
+		const struct request *r = &o->requests[i];
+		const struct value *key = r->kind == REQUEST_RESTORE ? &r->new_key : &r->key;
+		err_auto why = ERR_INIT;
+		o->carried = i;
+		if (!r->checksum)
+			continue;
+		int result = store_checksum(o->v.conn, r->model, key, current, &why);
+		if (result < 0 && result != -ENOENT)
+			return err_set(e, -result, "%s", why.text);
+		if (result == 0 && strcmp(current, r->checksum) != 0)
+			return err_checksum(e, record_path(&o->v.arena, r->model, key), r->checksum, current);
+	}
+	o->carried = 0;
+	return 0;
+}
+
 static int carry_requests(struct order *o, struct err *e)
 {
 	if (o->next)
@@ -347,6 +374,8 @@ static int carry_requests(struct order *o, struct err *e)
 	for (size_t i = 0; i < o->n; i++) {
 		const struct request *r = o->at = &o->requests[i];
 		struct change **result = &o->results[i];
+		o->starts[i] = o->v.n;
+		o->carried = i;
 		if (r->kind >= REQUEST_MOVE) {
 			if (relocate(o, r, result, e) < 0)
 				return -e->code;
@@ -357,6 +386,7 @@ static int carry_requests(struct order *o, struct err *e)
 			return -e->code;
 	}
 	o->at = o->n == 1 ? o->requests : NULL;
+	o->carried = o->n;
 	phase("rows");
 	return 0;
 }
@@ -377,6 +407,30 @@ static int finish_changes(struct saving *v, struct err *e)
 			return -e->code;
 	}
 	return 0;
+}
+
+/* What refers to a record that was to come, and what has lost the record it refers to. */
+static int check_reference(struct saving *v, const struct change *c, struct err *e)
+{
+	struct value *row;
+	bool gone = c->verb == VERB_DELETE;
+	if ((!gone && !c->dangling) || saving_read(v, c->model, change_key(c), &row, e) < 0)
+		return -e->code;
+	if (gone)
+		return row ? 0 : change_check_free(v, c, e);
+	return row ? store_check(v->conn, c->model, c->old, row, e) : 0;
+}
+
+static int check_references(struct order *o, struct err *e)
+{
+	struct saving *v = &o->v;
+	for (size_t i = 0; i < v->n && v->lenient; i++) {
+		v->failing = v->changes[i];
+		if (v->failing->changed && !v->failing->handled && check_reference(v, v->failing, e) < 0)
+			return -e->code;
+	}
+	v->failing = NULL;
+	return v->lenient ? txn_defer_references(&v->txn, false, e) : 0;
 }
 
 /* ---- 9. ---- */
@@ -475,6 +529,39 @@ static int fill_outcomes(struct order *o, struct err *e)
 	return 0;
 }
 
+/* Also of those before the one that is refused, for as long as what they have done is there to be read. */
+static void report_answers(struct order *o, size_t n)
+{
+	size_t room = LIMIT_STAGED_BYTES;
+	for (size_t i = 0; o->report && i < n && o->results[i]; i++) {
+		err_auto ignored = ERR_INIT;
+		struct outcome outcome = {.verb = o->results[i]->verb};
+		struct buf *answer = &o->report->answers[i];
+		answer->limit = room ? room : 1;
+		if (outcome.verb == VERB_DELETE || !o->v.conn ||
+		    answer_find(&o->v, o->results[i], o->n == 1, &outcome, &o->v.arena) < 0 ||
+		    answer_write(o->v.conn, o->results[i]->model, &outcome, answer, &ignored) < 0)
+			buf_reset(answer);
+		room -= answer->len < room ? answer->len : room;
+	}
+}
+
+/* The request that the failing change belongs to. */
+static size_t failed_request(const struct order *o)
+{
+	const struct change *c = o->v.failing;
+	size_t at = 0, i = 0;
+	if (o->carried < o->n || !c)
+		return o->carried;
+	while (c->cause || c->parent)
+		c = c->cause ? c->cause : c->parent;
+	while (at < o->v.n && o->v.changes[at] != c)
+		at++;
+	while (i + 1 < o->n && o->starts[i + 1] <= at)
+		i++;
+	return i;
+}
+
 static int in_order(struct order *o, struct err *e)
 {
 	struct saving *v = &o->v;
@@ -482,28 +569,85 @@ static int in_order(struct order *o, struct err *e)
 		return -e->code;
 	if (o->nothing)
 		return fill_outcomes(o, e);
-	if (begin(v, e) < 0 ||          /* from here on other saves wait */
-	    carry_requests(o, e) < 0 || /* each: read, validate, pre_save or pre_delete, apply, its rows */
-	    order_post(v, 0, e) < 0 ||  /* post_save, post_delete */
-	    finish_changes(v, e) < 0 || /* before_commit, then enqueue of after_commit */
-	    fill_outcomes(o, e) < 0 || commit(o, e) < 0) /* with a record of after_commit's programs, which then run */
+	if (begin(v, e) < 0 ||            /* from here on other saves wait */
+	    check_versions(o, e) < 0 ||   /* that several requests were made for */
+	    carry_requests(o, e) < 0 ||   /* each: read, validate, pre_save or pre_delete, apply, its rows */
+	    order_post(v, 0, e) < 0 ||    /* post_save, post_delete */
+	    finish_changes(v, e) < 0 ||   /* before_commit, then enqueue of after_commit */
+	    check_references(o, e) < 0 || /* between several requests */
+	    fill_outcomes(o, e) < 0)
 		return -e->code;
-	return 0;
+	report_answers(o, o->n);
+	return commit(o, e); /* with a record of after_commit's programs, which then run */
 }
 
+/* The same as far as it goes without hooks and without the database. */
+static int stage_in_order(struct order *o, struct err *e)
+{
+	if (order_parse(o, e) < 0 || stage_begin(o->v.conn, e) < 0)
+		return -e->code;
+	int result = carry_requests(o, e);
+	if (result == 0)
+		result = fill_outcomes(o, e);
+	err_auto why = ERR_INIT;
+	if (stage_end(o->v.conn, result == 0, &why) < 0)
+		err_set(e, why.code, "%s", why.text);
+	return -e->code;
+}
+
+static void locate(const struct order *o, struct err *e)
+{
+	if (o->at && o->at->text && e->nproblems)
+		json_locate(o->at->text, o->at->len, e);
+}
+
+int save_staged(struct saver *s, const struct actor *actor, const struct request *request, struct conn *conn,
+		struct staging *staging, struct outcome *outcome, json_t **document, struct arena *a, struct err *e)
+{
+	struct order o = {.v = {.saver = s, .actor = actor, .conn = conn, .staged = staging, .lenient = true},
+			  .requests = request,
+			  .n = 1,
+			  .outcomes = outcome,
+			  .outcomes_arena = a};
+	clock_gettime(CLOCK_REALTIME, &o.v.now);
+	value_now(o.v.now, o.v.now_text);
+	int result = stage_in_order(&o, e);
+	if (result < 0)
+		locate(&o, e);
+	*document = result == 0 ? json_incref(o.documents[0]) : NULL;
+	if (*document)
+		staged_tell_keys(o.results[0], *document);
+	saving_release(&o.v);
+	return result;
+}
+
+/* While the transaction is there to be read, and its references can be set right for those who share the commit. */
+static void report_failure(struct order *o)
+{
+	err_auto ignored = ERR_INIT;
+	if (o->report)
+		report_answers(o, o->report->failed);
+	if (o->v.lenient)
+		txn_defer_references(&o->v.txn, false, &ignored);
+}
+
+/* Carries out what is in the order, and ends it. */
 static int save_order(struct order *o, struct err *e)
 {
 	clock_gettime(CLOCK_REALTIME, &o->v.now);
 	value_now(o->v.now, o->v.now_text);
 	int result = in_order(o, e);
+	if (result < 0 && o->report)
+		o->report->failed = failed_request(o);
 	if (o->v.open) {
+		report_failure(o);
 		txn_rollback(&o->v.txn);
 		err_set(e, EIO, "the save ended early");
 		result = -e->code;
 	}
-	if (result < 0 && o->at && o->at->text && e->nproblems)
-		json_locate(o->at->text, o->at->len, e);
-	if (result == 0)
+	if (result < 0)
+		locate(o, e);
+	else
 		tell_observers(o);
 	saving_release(&o->v);
 	return result;
@@ -512,8 +656,18 @@ static int save_order(struct order *o, struct err *e)
 int save(struct saver *s, const struct actor *actor, const struct request *requests, size_t n, struct outcome *outcomes,
 	 struct arena *a, struct err *e)
 {
-	struct order o = {
-	    .v = {.saver = s, .actor = actor}, .requests = requests, .n = n, .outcomes = outcomes, .outcomes_arena = a};
+	return save_all(s, actor, requests, n, outcomes, NULL, a, e);
+}
+
+int save_all(struct saver *s, const struct actor *actor, const struct request *requests, size_t n,
+	     struct outcome *outcomes, struct report *report, struct arena *a, struct err *e)
+{
+	struct order o = {.v = {.saver = s, .actor = actor, .lenient = n > 1},
+			  .requests = requests,
+			  .n = n,
+			  .outcomes = outcomes,
+			  .outcomes_arena = a,
+			  .report = report};
 	return save_order(&o, e);
 }
 

@@ -117,6 +117,30 @@ struct observer {
 /* While nothing is saved; borrowed until it is forgotten. */
 void saver_observe(struct saver *s, struct observer *o);
 void saver_forget(struct saver *s, struct observer *o);
+/* The text of an answer: fields of a row, the record's file, or null. -ENOENT when the row is gone. */
+int answer_write(struct conn *c, const struct model *m, const struct outcome *outcome, struct buf *out, struct err *e);
+
+/* What several requests in one save tell besides. */
+struct report {
+	size_t failed; /* the request that was refused; n: no single one was */
+	struct buf
+	    *answers; /* n: what each answers, or would have answered before another one was refused; empty: none */
+};
+int save_all(struct saver *s, const struct actor *actor, const struct request *requests, size_t n,
+	     struct outcome *outcomes, struct report *report, struct arena *a, struct err *e);
+
+/*
+ * Where programs of hooks find the transaction that they run in: show makes a directory of it for the program's user
+ * and puts its path into path[size]; hide ends that, and takes the stage. Set once, before the first save; without it
+ * there is none.
+ */
+struct stage;
+struct showcase {
+	void *(*show)(void *data, struct stage *g, uid_t uid, gid_t gid, char *path, size_t size);
+	void (*hide)(void *data, void *shown);
+	void *data;
+};
+void saver_show_in(struct saver *s, const struct showcase *showcase);
 
 /* True when the process belongs to a program that the save pipeline waits for: its writes to the mount get EDEADLK. */
 bool saver_waits_for(struct saver *s, pid_t pid);

@@ -32,6 +32,11 @@ int saver_new(struct saver **out, const struct schema *schema, const struct hook
 	return 0;
 }
 
+void saver_show_in(struct saver *s, const struct showcase *showcase)
+{
+	s->showcase = *showcase;
+}
+
 int saver_start(struct saver *s, struct err *e)
 {
 	return after_start(s->after, e);

@@ -10,6 +10,7 @@
 #include "../store/json.h"
 #include "../store/limits.h"
 #include "access.h"
+#include "staged.h"
 #include "tree.h"
 
 int tree_append(struct saving *v, struct family *family, struct change *c, struct err *e)
@@ -132,7 +133,7 @@ static int settle_child(struct saving *v, struct change *c, struct err *e)
 		c->row[c->relation->by->index] = *change_key(c->parent);
 		c->numbered |= key->kind == VALUE_NULL;
 		if (key->kind == VALUE_NULL)
-			result = saving_next_key(v, c->model, key, e);
+			result = v->staged ? staged_child_key(v, c, key, e) : saving_next_key(v, c->model, key, e);
 		c->key = *key;
 	}
 	return result;
@@ -256,7 +257,7 @@ static int check_row(struct saving *v, struct change *c, struct err *e)
 		return err_nomem(e);
 	if (!c->old)
 		old[by->index] = c->row[by->index];
-	if (store_check_among(v->conn, c->model, old, c->row, yields, top_of(c), &why) < 0)
+	if (saving_check(v, c, old, yields, top_of(c), &why) < 0)
 		return err_graft(e, &why, c->pointer ? c->pointer : "");
 	return 0;
 }
@@ -288,7 +289,7 @@ static int check_size(struct change *top, struct err *e)
 static int check(struct saving *v, struct change *c, struct err *e)
 {
 	bool same = c->relation || (c->model->embeds && c->old && row_equal(c->model, c->old, c->row));
-	int result = same ? 0 : store_check(v->conn, c->model, c->old, c->row, e);
+	int result = same ? 0 : saving_check(v, c, c->old, NULL, NULL, e);
 	if ((!c->model->embeds && !c->relation) || (result < 0 && e->nproblems == 0))
 		return result;
 	return check_rows(v, c, e) < 0 ? -e->code : check_size(top_of(c), e);

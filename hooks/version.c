@@ -60,7 +60,7 @@ int version_begin(struct saving *v, const struct change *c, struct err *e)
 {
 	char comm[COMM_SIZE];
 	const struct value *key = change_key(c);
-	if (!c->changed || !c->model->keeps_history)
+	if (!c->changed || !c->model->keeps_history || v->staged)
 		return 0;
 	event_comm(v->actor->pid, comm);
 	struct version by = {.verb = verb_name(c->verb),

@@ -52,6 +52,10 @@ enum {
 	LIMIT_OPEN_FILES = 10000,        /* files that one user has open */
 	LIMIT_OPEN_BYTES = 256 << 20,    /* their texts, as read and unsaved */
 	LIMIT_OPEN_TOTAL = 1 << 30,      /* those of all users */
+	LIMIT_TRANSACTIONS = 32,         /* that a user prepares at once */
+	LIMIT_TXN_NUMBERS = 1 << 20,     /* names that the kernel knows inside of them, together */
+	LIMIT_STAGED_BYTES = 64 << 20,   /* texts in the transactions that a user prepares, each; its answers */
+	LIMIT_COMPOSITE = 100,           /* requests in one document for .txn/.run */
 
 	TIMEOUT_BUSY_MS = 5000,     /* database locked by another program */
 	TIMEOUT_HOOK_MS = 5000,     /* program before the commit */
@@ -64,9 +68,10 @@ enum {
 	TIMEOUT_DRAIN_MS = 10000,   /* running jobs at unmount */
 	TIMEOUT_HELD_MS = 1000,     /* a mount waits for another of its database to end */
 	TIMEOUT_ENDING_MS = 30000,  /* the same for one that only waits for its jobs and programs */
-	TIMEOUT_DELETED_MS = 86400000, /* how long a deleted record is kept */
-	TIMEOUT_AGAIN_MS = 60000,      /* and how long a create of its key takes from it what no file shows */
-	POLL_FOREIGN_MS = 1000,        /* at most this often: a look for jobs that another program queued */
+	TIMEOUT_DELETED_MS = 86400000,    /* how long a deleted record is kept */
+	TIMEOUT_AGAIN_MS = 60000,         /* and how long a create of its key takes from it what no file shows */
+	TIMEOUT_TRANSACTION_MS = 3600000, /* a transaction that is not used, unless mount.conf says otherwise */
+	POLL_FOREIGN_MS = 1000,           /* at most this often: a look for jobs that another program queued */
 };
 
 /* Integer keys are 0 to KEY_MAX: an inode number holds the model and the key (fs/node.h). */

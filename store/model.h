@@ -155,6 +155,7 @@ struct schema {
 	size_t nmodels;
 	const char *database; /* absolute path of the SQLite file; NULL when the conf names none */
 	enum durability durability;
+	long long transaction_timeout_ms; /* a transaction in .txn that is not used goes after it */
 	struct arena arena;
 	struct conf *conf; /* borrowed; outlives the schema */
 };

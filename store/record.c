@@ -80,7 +80,10 @@ size_t record_open(struct buf *b, const struct model *m, const struct value *row
 		if ((i > 0 && f == m->key) || f == except || !is_shown(f, show))
 			continue;
 		record_member(b, f->name, members++, indent);
-		value_write(b, f->type, &row[f->index], indent < 0 ? -1 : indent + 1);
+		if (f == m->key && value_is_provisional(&row[f->index]))
+			buf_str(b, "null");
+		else
+			value_write(b, f->type, &row[f->index], indent < 0 ? -1 : indent + 1);
 	}
 	return members;
 }

@@ -61,6 +61,16 @@ static void read_durability(struct reader *r, const struct directive *d)
 		conf_unknown(r->c, &d->words[1], "durability", names, n);
 }
 
+static void read_transaction_timeout(struct reader *r, const struct directive *d)
+{
+	long long ms;
+
+	if (!word_duration(&d->words[1], &ms) || ms < 1000 || ms > 30 * 86400000LL)
+		conf_mistake(r->c, &d->words[1], "'transaction-timeout' is a time from 1s to 30d, such as 1h");
+	else
+		r->s->transaction_timeout_ms = ms;
+}
+
 /* ---- the grammar ---- */
 
 enum block { BLOCK_NONE, BLOCK_MAY, BLOCK_MUST };
@@ -81,6 +91,7 @@ struct directive_rule {
 static const struct directive_rule rules[] = {
     {"store", LEVEL_TOP, 1, 1, BLOCK_NONE, false, "store sqlite:FILE", read_store},
     {"durability", LEVEL_TOP, 1, 1, BLOCK_NONE, false, "durability full|normal|off", read_durability},
+    {"transaction-timeout", LEVEL_TOP, 1, 1, BLOCK_NONE, false, "transaction-timeout 1h", read_transaction_timeout},
     {"model", LEVEL_TOP, 1, 3, BLOCK_MUST, true, "model NAME [from TABLE] { ... }", read_model},
     {"queue", LEVEL_TOP, 1, 3, BLOCK_MUST, true, "queue NAME [from TABLE] { ... }", read_model},
     {"on", LEVEL_TOP | ANY_MODEL, 0, SIZE_MAX, BLOCK_MAY, true, "on EVENT [VERB...] KIND WHAT...", NULL},
@@ -242,6 +253,7 @@ int schema_read(struct schema *s, struct conf *c, struct err *e)
 	struct reader r = {.s = s, .c = c};
 
 	s->conf = c;
+	s->transaction_timeout_ms = TIMEOUT_TRANSACTION_MS;
 	first_pass(&r);
 	if (!r.nomem)
 		second_pass(&r);

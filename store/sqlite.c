@@ -102,7 +102,7 @@ sqlite3_stmt **conn_slot(struct conn *c, const struct model *m, enum statement s
 	return *model ? &(*model)[slot] : NULL;
 }
 
-static int begin_snapshot(struct conn *c, struct err *e)
+int conn_snapshot(struct conn *c, struct err *e)
 {
 	if (c->begun || c->once || c == &c->store->writer)
 		return 0;
@@ -116,7 +116,7 @@ static int begin_snapshot(struct conn *c, struct err *e)
 int conn_statement(struct conn *c, const struct model *m, enum statement statement, const struct field *f,
 		   sqlite3_stmt **out, struct err *e)
 {
-	int r = begin_snapshot(c, e);
+	int r = conn_snapshot(c, e);
 	if (r)
 		return r;
 	sqlite3_stmt **slot = conn_slot(c, m, statement, f);
@@ -125,7 +125,7 @@ int conn_statement(struct conn *c, const struct model *m, enum statement stateme
 	bool filter = conn_filters(c, m) && statement_filters(statement);
 	if (!*slot) {
 		buf_auto sql = BUF_INIT;
-		sql_statement(&sql, c->store, m, statement, f, filter);
+		sql_statement(&sql, c, m, statement, f, filter);
 		r = buf_failed(&sql) ? err_nomem(e) : conn_prepare(c, buf_text(&sql), slot, e);
 	}
 	if (!r && filter)
@@ -205,15 +205,21 @@ int conn_open(struct conn *c, struct store *s, const char *path, int flags, int 
 	return conn_exec(c, pragmas, e);
 }
 
+void conn_forget(struct conn *c, const struct model *m)
+{
+	sqlite3_stmt **statements = c->models[m->index];
+	for (size_t k = 0; statements && k < slots_of(m); k++)
+		sqlite3_finalize(statements[k]);
+	free(statements);
+	c->models[m->index] = NULL;
+}
+
 void conn_close(struct conn *c)
 {
-	for (size_t i = 0; c->models && i < c->store->schema->nmodels; i++) {
-		const struct model *m = &c->store->schema->models[i];
-		for (size_t k = 0; c->models[i] && k < slots_of(m); k++)
-			sqlite3_finalize(c->models[i][k]);
-		free(c->models[i]);
-	}
+	for (size_t i = 0; c->models && i < c->store->schema->nmodels; i++)
+		conn_forget(c, &c->store->schema->models[i]);
 	free(c->models);
+	free(c->staged);
 	for (size_t i = 0; i < CONTROL_COUNT; i++)
 		sqlite3_finalize(c->control[i]);
 	for (size_t i = 0; i < PENDING_STATEMENTS; i++)

@@ -95,6 +95,9 @@ enum statement {
 	HISTORY_LIST,
 	HISTORY_NEXT_RECORD,
 	HISTORY_HAS,
+	STAGED_PUT,
+	STAGED_GONE,
+	STAGED_WAS,
 	ROW_STATEMENTS,
 	FIELD_TAKEN = ROW_STATEMENTS, /* from here on: one a field */
 	FIELD_KEYS,
@@ -148,8 +151,19 @@ struct conn {
 	uid_t viewer;        /* VIEW_ALL, or who sees only what is his */
 	sqlite3_stmt *control[CONTROL_COUNT];
 	sqlite3_stmt *pending[PENDING_STATEMENTS];
-	sqlite3_stmt ***models; /* by model index, then slot, those for viewers last; NULL until used */
-	struct conn *next;      /* in the pool */
+	sqlite3_stmt ***models;    /* by model index, then slot, those for viewers last; NULL until used */
+	struct conn *next;         /* in the pool */
+	void (*ended)(void *data); /* store_read_end does this instead; NULL: it is of the pool */
+	void *ended_data;
+	char *staged;          /* by model index: its name stands for a view here (sqlite_stage.c); NULL: none does */
+	int64_t staged_serial; /* the last one given to a staged row */
+};
+
+/* What a model's name stands for in a statement. */
+enum naming {
+	NAMES_PLAIN,  /* the table */
+	NAMES_STAGED, /* the view of stored and staged rows */
+	NAMES_STORED  /* the table, where there is such a view */
 };
 
 /* What the database has for a model. */
@@ -291,6 +305,10 @@ static inline void stmt_reset(sqlite3_stmt **stmt)
 }
 int conn_open(struct conn *c, struct store *s, const char *path, int flags, int cache_kib, struct err *e);
 void conn_close(struct conn *c);
+/* Finalizes the model's statements. */
+void conn_forget(struct conn *c, const struct model *m);
+/* Begins a reader's snapshot unless it has begun. */
+int conn_snapshot(struct conn *c, struct err *e);
 int conn_exec(struct conn *c, const char *sql, struct err *e);
 int conn_control(struct conn *c, enum control control, struct err *e);
 int conn_prepare_controls(struct conn *c, struct err *e);
@@ -349,13 +367,16 @@ void sql_name(struct buf *b, const char *name);
 void sql_literal(struct buf *b, const char *text);
 /* The template with its $ letters replaced; the table in sqlite_text.c tells them. */
 void sql_text(struct buf *b, const struct store *s, const struct model *m, const struct field *f, const char *template);
-void sql_statement(struct buf *b, const struct store *s, const struct model *m, enum statement statement,
+void sql_named(struct buf *b, const struct store *s, const struct model *m, const struct field *f, enum naming naming,
+	       const char *template);
+void sql_statement(struct buf *b, const struct conn *c, const struct model *m, enum statement statement,
 		   const struct field *f, bool filter);
 enum { VIEWER_PARAMETER = 9 };
 /* The text has $Y: there is one for a viewer, who is VIEWER_PARAMETER. */
 bool statement_filters(enum statement statement);
 
 /* sqlite_define.c */
+const char *sql_type(enum field_type type);
 void sql_table(struct buf *b, const struct model *m, const char *name);
 void sql_column_definition(struct buf *b, const struct model *m, const struct field *f);
 

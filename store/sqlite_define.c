@@ -9,6 +9,11 @@ static const char *const column_types[TYPE_COUNT] = {
     [TYPE_TIME] = "TEXT",       [TYPE_UUID] = "TEXT",   [TYPE_JSON] = "TEXT",
 };
 
+const char *sql_type(enum field_type type)
+{
+	return column_types[type];
+}
+
 static const char *const on_delete_actions[] = {
     [DELETE_RESTRICT] = "RESTRICT", [DELETE_CASCADE] = "CASCADE", [DELETE_SET_NULL] = "SET NULL"};
 
@@ -68,7 +73,7 @@ static void write_constraints(struct buf *b, const struct model *m, const struct
 void sql_column_definition(struct buf *b, const struct model *m, const struct field *f)
 {
 	sql_name(b, f->name);
-	buf_printf(b, " %s", column_types[f->type]);
+	buf_printf(b, " %s", sql_type(f->type));
 	if (f == m->key && model_integer_key(m)) {
 		buf_str(b, " PRIMARY KEY AUTOINCREMENT CHECK (");
 		sql_name(b, f->name);

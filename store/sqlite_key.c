@@ -133,6 +133,23 @@ static int raise_counter(struct conn *c, const struct model *m, int64_t to, stru
 	return r;
 }
 
+int txn_take_key(struct txn *t, const struct model *m, struct value *key, struct err *e)
+{
+	int64_t next = 0;
+	bool of_block;
+	int r = find_next(t->conn, m, &next, &of_block, e);
+	if (!r && next > KEY_MAX)
+		r = no_keys_left(m, e);
+	if (!r && !of_block)
+		r = raise_counter(t->conn, m, next, e);
+	if (r)
+		return r;
+	*key = value_integer(next);
+	if (of_block)
+		key_used(t->store, m, key);
+	return 0;
+}
+
 /* In the transaction: the next key of the good block, or else the first of *size that are taken from the counter. */
 static int take_key(struct txn *t, const struct model *m, int64_t *key, int64_t *size, struct err *e)
 {

@@ -100,6 +100,10 @@ void store_read_end(struct conn *c)
 {
 	if (!c)
 		return;
+	if (c->ended) {
+		c->ended(c->ended_data);
+		return;
+	}
 	c->once = false;
 	c->viewer = VIEW_ALL;
 	if (c == &c->store->writer) {

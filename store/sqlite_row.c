@@ -220,25 +220,6 @@ static bool refers_to_itself(const struct model *m, const struct value *row, con
 	return f->references == m && value_equal(&row[f->index], &row[m->key->index]);
 }
 
-static int check_reference(struct conn *c, const struct model *m, const struct value *old, const struct value *row,
-			   const struct field *f, struct err *e)
-{
-	stmt_auto *stmt = NULL;
-	if (!f->references || unchanged(old, row, f) || refers_to_itself(m, row, f))
-		return 0;
-	int r = conn_statement(c, f->references, ROW_EXISTS, NULL, &stmt, e);
-	if (r)
-		return r;
-	bind_value(stmt, 1, &row[f->index]);
-	r = stmt_step(c, stmt, e);
-	if (r)
-		return r < 0 ? r : 0;
-	buf_auto name = BUF_INIT;
-	value_plain(&name, f->type, &row[f->index]);
-	problem_at(e, EBADMSG, f->name, "%s has no record %.100s", f->references->name, buf_text(&name));
-	return 0;
-}
-
 /* A row that is about to be written, and who gives up unique values for it. */
 struct candidate {
 	struct conn *conn;
@@ -246,7 +227,31 @@ struct candidate {
 	const struct value *old, *row;
 	store_yields *yields; /* NULL: nobody */
 	void *data;
+	bool *dangling; /* set by a reference to nothing; NULL: that is a problem */
 };
+
+static int check_reference(const struct candidate *x, const struct field *f, struct err *e)
+{
+	stmt_auto *stmt = NULL;
+	const struct value *row = x->row;
+	if (!f->references || unchanged(x->old, row, f) || refers_to_itself(x->model, row, f))
+		return 0;
+	int r = conn_statement(x->conn, f->references, ROW_EXISTS, NULL, &stmt, e);
+	if (r)
+		return r;
+	bind_value(stmt, 1, &row[f->index]);
+	r = stmt_step(x->conn, stmt, e);
+	if (r)
+		return r < 0 ? r : 0;
+	if (x->dangling) {
+		*x->dangling = true;
+		return 0;
+	}
+	buf_auto name = BUF_INIT;
+	value_plain(&name, f->type, &row[f->index]);
+	problem_at(e, EBADMSG, f->name, "%s has no record %.100s", f->references->name, buf_text(&name));
+	return 0;
+}
 
 /* Nobody is told the key of a record that is not there for him. */
 static bool sees(struct conn *c, const struct model *m, const struct value *key)
@@ -314,12 +319,12 @@ static int check_expressions(struct conn *c, const struct model *m, const struct
 }
 
 int store_check_among(struct conn *c, const struct model *m, const struct value *old, const struct value *row,
-		      store_yields *yields, void *data, struct err *e)
+		      store_yields *yields, void *data, bool *dangling, struct err *e)
 {
-	const struct candidate x = {c, m, old, row, yields, data};
+	const struct candidate x = {c, m, old, row, yields, data, dangling};
 	int r = 0;
 	for (size_t i = 0; !r && i < m->nfields; i++) {
-		r = check_reference(c, m, old, row, &m->fields[i], e);
+		r = check_reference(&x, &m->fields[i], e);
 		if (!r)
 			r = check_unique(&x, &m->fields[i], e);
 	}
@@ -330,5 +335,5 @@ int store_check_among(struct conn *c, const struct model *m, const struct value 
 
 int store_check(struct conn *c, const struct model *m, const struct value *old, const struct value *row, struct err *e)
 {
-	return store_check_among(c, m, old, row, NULL, NULL, e);
+	return store_check_among(c, m, old, row, NULL, NULL, NULL, e);
 }

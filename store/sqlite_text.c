@@ -3,6 +3,7 @@
  *
  * Statements are templates in one table; a $ and a letter stand for what depends on the model. Every identifier is
  * quoted. Alias t is the model's table, s its sidecar rowfs_stat_TABLE, which keeps serial and times beside the rows.
+ * Where rows are staged (sqlite_stage.c) t is a view, which has the sidecar's columns too.
  */
 #include "sqlite.h"
 
@@ -13,6 +14,7 @@ struct context {
 	const struct store *s;
 	const struct model *m;
 	const struct field *f;
+	enum naming naming;
 	bool filter; /* for a viewer who sees only what is his */
 };
 
@@ -45,11 +47,11 @@ static const char *const templates[STATEMENTS] = {
     [ROW_DELETE] = "DELETE FROM $T WHERE $K = ?1",
     [STAMP_KEEP] = "INSERT OR REPLACE INTO $S (key, mtime, ctime) VALUES (?1, ?2, ?3)",
     [STAMP_KEEP_SERIAL] = "INSERT OR REPLACE INTO $S (key, mtime, ctime, serial) VALUES (?1, ?2, ?3, ?4)",
-    [KEY_NEXT] = "SELECT max(COALESCE((SELECT max($K) FROM $T), 0), "
+    [KEY_NEXT] = "SELECT max(COALESCE((SELECT max($K) FROM main.$T), 0), "
 		 "COALESCE((SELECT max(seq) FROM $N WHERE name = $t COLLATE NOCASE), 0)) + 1",
     [KEY_RAISE] = "UPDATE $N SET seq = max(seq, ?1) WHERE name = $t COLLATE NOCASE",
     [KEY_LOWER] = "UPDATE $N SET seq = ?1 WHERE name = $t COLLATE NOCASE AND seq = ?2",
-    [KEY_BELOW] = "SELECT COALESCE((SELECT max($K) FROM $T WHERE $K < ?1), 0)",
+    [KEY_BELOW] = "SELECT COALESCE((SELECT max($K) FROM main.$T WHERE $K < ?1), 0)",
     [KEY_ADD] = "INSERT INTO $N (name, seq) SELECT name, ?1 FROM sqlite_schema "
 		"WHERE type = 'table' AND name = $t COLLATE NOCASE",
     [DELETED_KEEP] = "INSERT OR REPLACE INTO rowfs_deleted (model, key, uid, time, text, secrets) "
@@ -106,7 +108,19 @@ static const char *const templates[STATEMENTS] = {
     [FIELD_FIRST] = "SELECT t.$F FROM $T AS t WHERE t.$F IS NOT NULL$Y ORDER BY t.$F LIMIT 1",
     [FIELD_NEXT] = "SELECT t.$F FROM $T AS t WHERE t.$F > ?1$Y ORDER BY t.$F LIMIT 1",
     [FIELD_HAS_NULL] = "SELECT 1 FROM $T AS t WHERE t.$F IS NULL$Y LIMIT 1",
+    [STAGED_PUT] = "INSERT OR REPLACE INTO $Z ($c, rowfs_serial, rowfs_mtime, rowfs_ctime, rowfs_gone) "
+		   "VALUES ($P, ?$1, ?$2, ?$2, 0)",
+    [STAGED_GONE] = "INSERT OR REPLACE INTO $Z ($c, rowfs_serial, rowfs_mtime, rowfs_ctime, rowfs_gone) "
+		    "SELECT $C, t.rowfs_serial, t.rowfs_mtime, t.rowfs_ctime, 1 FROM $T AS t WHERE t.$K = ?1",
+    [STAGED_WAS] = "SELECT $C FROM $Z AS t WHERE t.$K = ?1 AND t.rowfs_gone",
 };
+
+/* Two arms that SQLite merges as they are, without sorting. */
+static const char *const staged_cursor = "SELECT t.$K, $s AS rowfs_serial FROM $R WHERE $s > ?1 AND $s <= $L$Y "
+					 "AND NOT EXISTS (SELECT 1 FROM $Z AS x WHERE x.$K = t.$K) "
+					 "UNION ALL SELECT t.$K, t.rowfs_serial FROM $Z AS t "
+					 "WHERE t.rowfs_serial > ?1 AND t.rowfs_serial <= $L AND NOT t.rowfs_gone$Y "
+					 "ORDER BY rowfs_serial";
 
 static void quoted(struct buf *b, const char *text, char quote)
 {
@@ -132,6 +146,23 @@ void sql_literal(struct buf *b, const char *text)
 static void write_table(const struct context *c)
 {
 	sql_name(c->b, c->m->table);
+}
+
+/* The table of staged rows; the name of its index over a field, or over the serials. */
+static void write_staged(const struct context *c)
+{
+	buf_auto name = BUF_INIT;
+	buf_printf(&name, "rowfs_staged_%s", c->m->table);
+	sql_name(c->b, buf_text(&name));
+	c->b->failed |= buf_failed(&name);
+}
+
+static void write_staged_index(const struct context *c)
+{
+	buf_auto name = BUF_INIT;
+	buf_printf(&name, "rowfs_staged_%s_%zu", c->m->table, c->f ? c->f->index : c->m->nfields);
+	sql_name(c->b, buf_text(&name));
+	c->b->failed |= buf_failed(&name);
 }
 
 static void write_table_literal(const struct context *c)
@@ -204,6 +235,10 @@ static bool stamped(const struct context *c)
 /* What numbers a record: its key, the sidecar's serial, or the rowid in a database that has no sidecar yet. */
 static void write_serial(const struct context *c)
 {
+	if (c->naming == NAMES_STAGED) {
+		buf_str(c->b, "t.rowfs_serial");
+		return;
+	}
 	if (!model_integer_key(c->m)) {
 		buf_str(c->b, stamped(c) ? "s.serial" : "t.rowid");
 		return;
@@ -214,27 +249,42 @@ static void write_serial(const struct context *c)
 
 static void write_times(const struct context *c)
 {
-	buf_str(c->b, stamped(c) ? "s.mtime, s.ctime" : "0, 0");
+	if (c->naming == NAMES_STAGED)
+		buf_str(c->b, "t.rowfs_mtime, t.rowfs_ctime");
+	else
+		buf_str(c->b, stamped(c) ? "s.mtime, s.ctime" : "0, 0");
+}
+
+/* In a statement that uses both names the view's would be found first. */
+static const char *schema_of(const struct context *c)
+{
+	return c->naming == NAMES_STORED ? "main." : "";
 }
 
 /* A row without its sidecar's is still a record. */
 static void write_join(const struct context *c)
 {
-	if (stamped(c))
+	if (c->naming != NAMES_STAGED && stamped(c))
 		sql_text(c->b, c->s, c->m, c->f, "LEFT JOIN $S AS s ON s.key = t.$K");
 }
 
 /* Rows in order of serial. CROSS JOIN makes SQLite walk the sidecar and look rows up, never sort. */
 static void write_ordered_rows(const struct context *c)
 {
-	bool joined = stamped(c) && !model_integer_key(c->m);
-	sql_text(c->b, c->s, c->m, c->f, joined ? "$S AS s CROSS JOIN $T AS t ON t.$K = s.key" : "$T AS t");
+	if (c->naming != NAMES_STAGED && stamped(c) && !model_integer_key(c->m))
+		sql_text(c->b, c->s, c->m, c->f, "$S AS s CROSS JOIN ");
+	buf_str(c->b, schema_of(c));
+	sql_text(c->b, c->s, c->m, c->f, "$T AS t");
+	if (c->naming != NAMES_STAGED && stamped(c) && !model_integer_key(c->m))
+		sql_text(c->b, c->s, c->m, c->f, " ON t.$K = s.key");
 }
 
 /* The newest children have the highest key; of text keys the row number tells. */
 static void write_order(const struct context *c)
 {
-	if (model_integer_key(c->m) || !c->s->tables[c->m->index].rowid)
+	if (c->naming == NAMES_STAGED)
+		buf_str(c->b, "t.rowfs_serial");
+	else if (model_integer_key(c->m) || !c->s->tables[c->m->index].rowid)
 		sql_text(c->b, c->s, c->m, c->f, "t.$K");
 	else
 		buf_str(c->b, "t.rowid");
@@ -389,6 +439,21 @@ static void write_old_key_parameter(const struct context *c)
 	buf_printf(c->b, "?%zu", c->m->nfields + 1);
 }
 
+static void write_type(const struct context *c)
+{
+	buf_str(c->b, sql_type(c->f->type));
+}
+
+static void write_serial_parameter(const struct context *c)
+{
+	buf_printf(c->b, "%zu", c->m->nfields + 1);
+}
+
+static void write_time_parameter(const struct context *c)
+{
+	buf_printf(c->b, "%zu", c->m->nfields + 2);
+}
+
 /* One column a field, so that column and field have the same number. */
 static void write_checks(const struct context *c)
 {
@@ -405,6 +470,11 @@ static const struct {
     {'T', write_table},
     {'t', write_table_literal},
     {'S', write_sidecar},
+    {'Z', write_staged},
+    {'z', write_staged_index},
+    {'d', write_type},
+    {'1', write_serial_parameter},
+    {'2', write_time_parameter},
     {'K', write_key},
     {'F', write_field},
     {'Q', write_log_table},
@@ -455,7 +525,13 @@ static void write_template(const struct context *c, const char *template)
 
 void sql_text(struct buf *b, const struct store *s, const struct model *m, const struct field *f, const char *template)
 {
-	const struct context c = {b, s, m, f, false};
+	sql_named(b, s, m, f, NAMES_PLAIN, template);
+}
+
+void sql_named(struct buf *b, const struct store *s, const struct model *m, const struct field *f, enum naming naming,
+	       const char *template)
+{
+	const struct context c = {b, s, m, f, naming, false};
 	write_template(&c, template);
 }
 
@@ -471,9 +547,16 @@ bool statement_filters(enum statement statement)
 	return strstr(template, "$Y") || strstr(template, "$y");
 }
 
-void sql_statement(struct buf *b, const struct store *s, const struct model *m, enum statement statement,
+void sql_statement(struct buf *b, const struct conn *c, const struct model *m, enum statement statement,
 		   const struct field *f, bool filter)
 {
-	const struct context c = {b, s, m, f, filter};
-	write_template(&c, template_of(statement));
+	struct context x = {b, c->store, m, f, NAMES_PLAIN, filter};
+	const char *template = template_of(statement);
+	if (c->staged && c->staged[m->index])
+		x.naming = NAMES_STAGED;
+	if (x.naming == NAMES_STAGED && statement == ROW_CURSOR) {
+		x.naming = NAMES_STORED;
+		template = staged_cursor;
+	}
+	write_template(&x, template);
 }

@@ -340,6 +340,11 @@ static int check_deferred(struct store *s, struct err *e)
 	return unresolved ? err_set(e, EBADMSG, "a reference to a record that does not exist was left behind") : 0;
 }
 
+int txn_defer_references(struct txn *t, bool on, struct err *e)
+{
+	return conn_exec(t->conn, on ? "PRAGMA defer_foreign_keys=ON" : "PRAGMA defer_foreign_keys=OFF", e);
+}
+
 int txn_commit(struct txn *t, struct err *e)
 {
 	struct store *s = t->store;

@@ -192,8 +192,9 @@ int store_children(struct conn *c, const struct model *child, const struct field
 int store_check(struct conn *c, const struct model *m, const struct value *old, const struct value *row, struct err *e);
 /* The same, where a unique value is free if its holder is one that the transaction is about to take it from. */
 typedef bool store_yields(void *data, const struct model *m, const struct value *key, const struct field *f);
+/* With dangling, a reference to what is not there sets it and is no problem. */
 int store_check_among(struct conn *c, const struct model *m, const struct value *old, const struct value *row,
-		      store_yields *yields, void *data, struct err *e);
+		      store_yields *yields, void *data, bool *dangling, struct err *e);
 
 /* ---- writing ---- */
 
@@ -206,12 +207,17 @@ struct txn {
 int txn_begin(struct store *s, struct txn *t, struct err *e);
 /* Who changes rows from now on, for changed_row; root until it is told. */
 void txn_by(struct txn *t, uid_t uid);
+/* While it is on, references are judged at txn_commit, and txn_delete forbids nothing. Off before the transaction ends.
+ */
+int txn_defer_references(struct txn *t, bool on, struct err *e);
 /* Returns when the group is durable. On failure nothing of this transaction is stored. */
 int txn_commit(struct txn *t, struct err *e);
 void txn_rollback(struct txn *t);
 
 /* The key that the next create without one gets; integer keys only, else -EBADMSG. Uses up nothing. */
 int store_next_key(struct conn *c, const struct model *m, struct value *key, struct err *e);
+/* Takes the next key, for good if the transaction is committed. */
+int txn_take_key(struct txn *t, const struct model *m, struct value *key, struct err *e);
 /* Takes the next key for good: it is durable and never given again, whoever crashes. Cheap where many are wanted. */
 int store_reserve_key(struct store *s, const struct model *m, struct value *key, struct err *e);
 
@@ -297,6 +303,35 @@ int store_version_list(struct conn *c, const struct model *m, int64_t record, in
 /* 1 where the text is that of one of the record's earlier versions. */
 int store_is_version(struct conn *c, const struct model *m, const struct value *key, const char *text, size_t len,
 		     struct err *e);
+/* ---- staged rows ---- */
+
+/*
+ * Rows over the stored ones that only one connection sees: every reading function above shows them there as if they
+ * were stored, in lists, in what is embedded, as references and as unique values. They are in memory, and never in the
+ * database; what is stored shows through where nothing is staged. A connection of its own is a snapshot from its first
+ * read until stage_rest; on that of a write transaction rows are staged over what the transaction has made so far.
+ */
+int stage_open(struct store *s, struct conn **out, struct err *e);
+void stage_close(struct conn *c); /* NULL is fine */
+/* For reading as the viewer; store_read_end of the connection calls `ended`, which takes it back with VIEW_ALL and
+ * NULL. */
+void stage_hand_out(struct conn *c, uid_t viewer, void (*ended)(void *data), void *data);
+/* Ends the snapshot; what is staged stays. Nothing for a write transaction's. */
+void stage_rest(struct conn *c);
+/* Makes room for rows of the model. */
+int stage_prepare(struct conn *c, const struct model *m, struct err *e);
+int stage_begin(struct conn *c, struct err *e);
+/* Keeps what was staged since stage_begin, or takes it back. */
+int stage_end(struct conn *c, bool keep, struct err *e);
+/* A negative integer key is that of a record that gets its own later: such a record is in no list. */
+int stage_put(struct conn *c, const struct model *m, const struct value *row, struct err *e);
+/* The row is gone; -ENOENT. */
+int stage_remove(struct conn *c, const struct model *m, const struct value *key, struct err *e);
+/* 1 and the row as it was before it went, or 0. */
+int stage_removed(struct conn *c, const struct model *m, const struct value *key, struct arena *a, struct value *row,
+		  struct err *e);
+/* Nothing is staged any more. */
+int stage_discard(struct conn *c, struct err *e);
 
 /*
  * The next job to run: status queued, run_at due, by priority (highest first), run_at, key. 1: *key is set (in the

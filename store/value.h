@@ -66,6 +66,16 @@ const char *field_type_name(enum field_type type); /* "integer" */
 /* -1 where the name is no type. */
 int field_type_by_name(const char *name);
 
+/* Keys of records that are staged and get their own when they are saved: shown as null, equal to no key there is. */
+static inline struct value value_provisional(int64_t number)
+{
+	return (struct value){.kind = VALUE_INTEGER, .integer = INT64_MIN + number};
+}
+static inline bool value_is_provisional(const struct value *v)
+{
+	return v->kind == VALUE_INTEGER && v->integer < INT64_MIN / 2;
+}
+
 bool value_equal(const struct value *a, const struct value *b);
 /* A copy whose text lies in the arena. -ENOMEM. */
 int value_copy(struct arena *a, const struct value *from, struct value *to);

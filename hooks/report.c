@@ -1,0 +1,86 @@
+/*
+ * report.c - prints what became of each of several requests.
+ */
+#include "report.h"
+
+#include <string.h>
+
+#include "../store/json.h"
+
+static void write_text(struct buf *b, const char *name, const char *text)
+{
+	buf_printf(b, ",\"%s\":", name);
+	json_write_string(b, text, strlen(text));
+}
+
+/* A record's text on one line: its line breaks and what they indent stand between its members. */
+static void write_answer(struct buf *b, const struct buf *answer)
+{
+	buf_str(b, ",\"answer\":");
+	for (size_t i = 0; i < answer->len; i++) {
+		if (answer->data[i] != '\n')
+			buf_char(b, answer->data[i]);
+		else
+			while (i + 1 < answer->len && answer->data[i + 1] == ' ')
+				i++;
+	}
+}
+
+static void write_problem(struct buf *b, const struct problem *p)
+{
+	buf_str(b, "{\"pointer\":");
+	json_write_string(b, p->pointer, strlen(p->pointer));
+	if (p->line)
+		buf_printf(b, ",\"line\":%d,\"column\":%d", p->line, p->column);
+	write_text(b, "message", p->text);
+	buf_char(b, '}');
+}
+
+/* The members that .errors has, too. */
+static void write_error(struct buf *b, const struct err *e)
+{
+	const char *name = err_name(err_clamp(e->code));
+	buf_str(b, ",\"error\":{\"errno\":");
+	json_write_string(b, name ? name : "EIO", strlen(name ? name : "EIO"));
+	write_text(b, "message", e->text);
+	buf_str(b, ",\"problems\":[");
+	for (size_t i = 0; i < e->nproblems; i++) {
+		buf_str(b, i ? "," : "");
+		write_problem(b, &e->problems[i]);
+	}
+	buf_char(b, ']');
+	if (*e->current) {
+		buf_str(b, ",\"checksum\":{\"current\":");
+		json_write_string(b, e->current, strlen(e->current));
+		write_text(b, "supplied", e->supplied);
+		buf_char(b, '}');
+	}
+	buf_char(b, '}');
+}
+
+void report_open(struct buf *b)
+{
+	buf_char(b, '[');
+}
+
+void report_add(struct buf *b, const struct report_line *line)
+{
+	buf_str(b, b->len > 1 ? ",\n  {\"path\":" : "\n  {\"path\":");
+	json_write_string(b, line->path, strlen(line->path));
+	write_text(b, "method", line->method);
+	write_text(b, "status", line->status);
+	if (line->model && line->key->kind != VALUE_NULL) {
+		buf_str(b, ",\"key\":");
+		value_write(b, line->model->key->type, line->key, -1);
+	}
+	if (line->answer && line->answer->len && !buf_failed(line->answer))
+		write_answer(b, line->answer);
+	if (line->error)
+		write_error(b, line->error);
+	buf_char(b, '}');
+}
+
+void report_close(struct buf *b)
+{
+	buf_str(b, b->len > 1 ? "\n]\n" : "]\n");
+}

@@ -1,0 +1,213 @@
+/*
+ * steps.c - the requests of a transaction that is being prepared.
+ *
+ * The index is open addressing by model and key; a key of it is borrowed from its step. Places are never emptied: a
+ * cancelled step is passed over.
+ */
+#include "steps.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../store/limits.h"
+
+struct step_place {
+	const struct model *model;
+	const struct value *key;
+	struct step *step; /* NULL: the place is free */
+};
+
+static void free_step(struct step *step)
+{
+	free(step->text);
+	free(step->memory);
+	free(step);
+}
+
+void steps_release(struct steps *s)
+{
+	for (size_t i = 0; i < s->n; i++)
+		free_step(s->of[i]);
+	free(s->of);
+	free(s->index);
+	*s = (struct steps){0};
+}
+
+int steps_room(const struct steps *s, size_t bytes, struct err *e)
+{
+	if (s->n >= LIMIT_CHANGES)
+		return err_set(e, EFBIG, "a transaction changes at most %d records", LIMIT_CHANGES);
+	if (s->bytes + bytes > LIMIT_STAGED_BYTES)
+		return err_set(e, EFBIG, "the records that a transaction prepares have at most %d bytes",
+			       LIMIT_STAGED_BYTES);
+	return 0;
+}
+
+/* ---- the index ---- */
+
+static size_t hash(const struct model *m, const struct value *key)
+{
+	uint64_t h = 14695981039346656037U ^ m->index;
+	const unsigned char *bytes = (const unsigned char *)&key->integer;
+	size_t len = sizeof key->integer;
+	if (key->kind == VALUE_TEXT) {
+		bytes = (const unsigned char *)key->text.data;
+		len = key->text.len;
+	}
+	for (size_t i = 0; i < len; i++)
+		h = (h ^ bytes[i]) * 1099511628211U;
+	return (size_t)(h ^ h >> 32);
+}
+
+static struct step_place *place_of(const struct steps *s, const struct model *m, const struct value *key)
+{
+	size_t at = hash(m, key) & (s->places - 1);
+	while (s->index[at].step && !(s->index[at].model == m && value_equal(s->index[at].key, key)))
+		at = (at + 1) & (s->places - 1);
+	return &s->index[at];
+}
+
+static int grow_index(struct steps *s, struct err *e)
+{
+	struct steps before = *s;
+	if (2 * (s->used + 2) < s->places)
+		return 0;
+	s->places = s->places ? 2 * s->places : 64;
+	s->index = calloc(s->places, sizeof *s->index);
+	if (!s->index) {
+		*s = before;
+		return err_nomem(e);
+	}
+	for (size_t i = 0; i < before.places; i++)
+		if (before.index[i].step)
+			*place_of(s, before.index[i].model, before.index[i].key) = before.index[i];
+	free(before.index);
+	return 0;
+}
+
+static void enter(struct steps *s, const struct model *m, const struct value *key, struct step *step)
+{
+	struct step_place *place = place_of(s, m, key);
+	s->used += !place->step;
+	*place = (struct step_place){m, key, step};
+}
+
+struct step *steps_find(const struct steps *s, const struct model *m, const struct value *key)
+{
+	struct step *step = s->places && key->kind != VALUE_NULL ? place_of(s, m, key)->step : NULL;
+	return step && !step->cancelled ? step : NULL;
+}
+
+const struct step *steps_last(const struct steps *s)
+{
+	return s->n ? s->of[s->n - 1] : NULL;
+}
+
+/* ---- steps ---- */
+
+static size_t text_size(const struct value *v)
+{
+	return v->kind == VALUE_TEXT ? v->text.len + 1 : 0;
+}
+
+static void copy_key(struct value *to, const struct value *from, char **at)
+{
+	*to = *from;
+	if (from->kind != VALUE_TEXT)
+		return;
+	memcpy(*at, from->text.data, from->text.len);
+	(*at)[from->text.len] = '\0';
+	to->text.data = *at;
+	*at += from->text.len + 1;
+}
+
+static int set_text(struct steps *s, struct step *step, const char *text, size_t len, struct err *e)
+{
+	char *copy = malloc(len + 1);
+	if (!copy)
+		return err_nomem(e);
+	memcpy(copy, text, len);
+	copy[len] = '\0';
+	free(step->text);
+	s->bytes += len - step->len;
+	step->text = copy;
+	step->len = len;
+	return 0;
+}
+
+static struct step *new_step(struct steps *s, const struct request *r, struct err *e)
+{
+	size_t size = text_size(&r->key) + text_size(&r->new_key);
+	struct step *step = calloc(1, sizeof *step);
+	char *at = step ? step->memory = malloc(size + 1) : NULL;
+	if (!at || (r->text && set_text(s, step, r->text, r->len, e) < 0)) {
+		if (step)
+			free_step(step);
+		err_nomem(e);
+		return NULL;
+	}
+	step->kind = r->kind;
+	step->model = r->model;
+	step->new_model = r->new_model;
+	step->expect = r->expect;
+	copy_key(&step->key, &r->key, &at);
+	copy_key(&step->new_key, &r->new_key, &at);
+	snprintf(step->checksum, sizeof step->checksum, "%s", r->checksum ? r->checksum : "");
+	return step;
+}
+
+int steps_add(struct steps *s, const struct request *r, struct err *e)
+{
+	if (s->n == s->room) {
+		size_t room = s->room ? 2 * s->room : 16;
+		struct step **grown = realloc(s->of, room * sizeof(struct step *));
+		if (!grown)
+			return err_nomem(e);
+		s->of = grown;
+		s->room = room;
+	}
+	struct step *step = grow_index(s, e) < 0 ? NULL : new_step(s, r, e);
+	if (!step)
+		return -e->code;
+	s->of[s->n++] = step;
+	enter(s, step->model, &step->key, step);
+	if (step->new_key.kind != VALUE_NULL)
+		enter(s, step->new_model ? step->new_model : step->model, &step->new_key, step);
+	return 0;
+}
+
+int steps_rewrite(struct steps *s, struct step *step, enum request_kind kind, const struct buf *text, struct err *e)
+{
+	if (set_text(s, step, buf_text(text), text->len, e) < 0)
+		return -e->code;
+	step->kind = kind;
+	if (*step->current)
+		memcpy(step->checksum, step->current, sizeof step->checksum);
+	step->current[0] = '\0';
+	return 0;
+}
+
+void steps_cancel(struct steps *s, struct step *step)
+{
+	s->bytes -= step->len;
+	step->len = 0;
+	step->cancelled = true;
+}
+
+struct request steps_request(const struct step *step, bool trusted)
+{
+	return (struct request){
+	    .kind = step->kind,
+	    .model = step->model,
+	    .key = step->key,
+	    .expect = step->expect,
+	    .text = step->text,
+	    .len = step->len,
+	    .new_model = step->new_model,
+	    .new_key = step->new_key,
+	    .trusted = trusted,
+	    .checksum = *step->checksum ? step->checksum : NULL,
+	};
+}

@@ -1,0 +1,279 @@
+#!/bin/bash
+# transactions.sh - .txn/NAME/: records prepared with ordinary tools, seen inside only, and saved together.
+. "$(dirname "$0")/../lib.sh"
+
+setup() {
+	conf <<'END'
+store sqlite:shop.db
+model users {
+	fields {
+		id    integer key
+		name  string  required max 20
+		email string  unique
+	}
+	has-many orders by user_id
+}
+model orders {
+	fields {
+		id      integer key
+		user_id integer required references users
+		qty     integer default 1
+	}
+	on pre_save check "qty < 100" "too many"
+}
+model tags { fields { name string key
+	note string } }
+END
+	mount_rowfs
+	mkdir mnt/.txn/t
+}
+
+commit() {
+	save mnt/.txn/t/ctl commit
+}
+
+status() {
+	jq -c '[.[].status]' mnt/.txn/t/answer.json
+}
+
+test_a_transaction_looks_like_the_mount() {
+	saves mnt/users/1.json '{"name": "Ann"}'
+	is "$(ls mnt/.txn)" t
+	is "$(ls mnt/.txn/t)" $'ctl\norders\ntags\nusers'
+	is "$(ls -A mnt)" $'orders\ntags\nusers'
+	is "$(cat mnt/.txn/t/users/1.json)" "$(cat mnt/users/1.json)"
+	is "$(stat -c '%a %u' mnt/.txn/t)" "700 $(id -u)"
+}
+
+test_what_is_written_inside_is_seen_inside_only_until_the_commit() {
+	saves mnt/.txn/t/users/7.json '{"name": "Ann"}'
+	is "$(ls mnt/.txn/t/users)" 7.json
+	is "$(ls mnt/users)" ''
+	is "$(errno open mnt/users/7.json r)" 'open: ENOENT'
+	is "$(cat mnt/.txn/t/ctl)" 'open 1'
+	is "$(commit)" ok
+	is "$(value mnt/users/7.json .name)" Ann
+	is "$(status)" '["created"]'
+	is "$(value mnt/.txn/t/answer.json '.[0] | [.path, .key, .answer.name]')" '["users/7.json",7,"Ann"]'
+}
+
+test_a_reserved_key_is_a_reference_before_anything_is_saved() {
+	local id
+	id=$(cat mnt/.txn/t/users/.new)
+	saves mnt/.txn/t/orders/5.json "{\"user_id\": $id}"
+	saves mnt/users/.new '{"name": "other"}'
+	is "$(ls mnt/users)" "$((id + 1)).json"
+	saves mnt/.txn/t/users/"$id".json '{"name": "Ann"}'
+	is "$(value mnt/.txn/t/users/"$id".json '.orders[0].id')" 5
+	is "$(commit)" ok
+	is "$(value mnt/orders/5.json .user_id)" "$id"
+}
+
+test_new_in_a_transaction_answers_the_staged_record() {
+	exec 3<>mnt/.txn/t/users/.new
+	echo '{"name": "Ann"}' >&3
+	is "$(jq -c '[.id, .name]' <&3)" '[1,"Ann"]'
+	exec 3>&-
+	is "$(ls mnt/.txn/t/users)" 1.json
+	is "$(ls mnt/users)" ''
+}
+
+test_mistakes_are_told_when_they_are_written() {
+	is "$(save mnt/.txn/t/users/1.json '{"name": 5, "x": 1}')" 'write: EBADMSG, close: EBADMSG'
+	is "$(last_error '[.path, (.problems | length)]')" '[".txn/t/users/1.json",2]'
+	is "$(cat mnt/.txn/t/users/.rejected/1.json)" '{"name": 5, "x": 1}'
+	is "$(ls mnt/users/.rejected)" ''
+	is "$(ls mnt/.txn/t/users)" ''
+	is "$(cat mnt/.txn/t/ctl)" 'open 0'
+}
+
+test_the_error_of_the_commit_is_the_writes_and_names_the_record() {
+	saves mnt/users/1.json '{"name": "Ann"}'
+	saves mnt/.txn/t/users/2.json '{"name": "Bob"}'
+	saves mnt/.txn/t/orders/5.json '{"user_id": 1, "qty": 100}'
+	saves mnt/.txn/t/users/3.json '{"name": "Cid"}'
+	is "$(commit)" 'write: ECANCELED'
+	is "$(last_error '[.path, .message]')" '[".txn/t/ctl","orders/5.json: too many"]'
+	is "$(status)" '["not committed","failed","skipped"]'
+	is "$(value mnt/.txn/t/answer.json '.[0].answer.name, .[1].error.message, .[2].answer')" $'Bob\ntoo many\nnull'
+	is "$(ls mnt/users)" 1.json
+	echo '{"qty": 99}' >>mnt/.txn/t/orders/5.json
+	is "$(commit)" ok
+	is "$(status)" '["created","created","created"]'
+	is "$(ls mnt/users | wc -l)" 3
+}
+
+test_references_may_come_before_what_they_refer_to() {
+	mkdir -p src/orders src/users
+	echo '{"user_id": 4}' >src/orders/1.json
+	echo '{"name": "Ann"}' >src/users/4.json
+	cp -r src/orders src/users mnt/.txn/t
+	is "$(commit)" ok
+	is "$(value mnt/orders/1.json .user_id)" 4
+}
+
+test_a_reference_to_nothing_refuses_the_commit() {
+	saves mnt/.txn/t/orders/1.json '{"user_id": 4}'
+	is "$(commit)" 'write: EBADMSG'
+	is "$(value mnt/.txn/t/answer.json '.[0].error.problems[0].pointer')" /user_id
+	is "$(ls mnt/orders)" ''
+}
+
+test_a_record_that_has_changed_meanwhile_refuses_the_commit() {
+	saves mnt/users/1.json '{"name": "Ann"}'
+	echo '{"email": "a"}' >>mnt/.txn/t/users/1.json
+	echo '{"name": "Eve"}' >>mnt/users/1.json
+	is "$(commit)" 'write: EBUSY'
+	has "$(last_error)" '^users/1.json: '
+	is "$(value mnt/.txn/t/answer.json '.[0].error.checksum | length')" 2
+	echo '{"email": "b"}' >>mnt/.txn/t/users/1.json
+	is "$(commit)" ok
+	is "$(value mnt/users/1.json '[.name, .email]')" '["Eve","b"]'
+}
+
+test_a_removed_record_vanishes_inside_and_goes_with_the_commit() {
+	saves mnt/users/1.json '{"name": "Ann"}'
+	saves mnt/orders/1.json '{"user_id": 1}'
+	is "$(errno unlink mnt/.txn/t/users/1.json)" 'unlink: EBUSY'
+	rm mnt/.txn/t/orders/1.json mnt/.txn/t/users/1.json
+	is "$(ls mnt/.txn/t/users mnt/.txn/t/orders)" $'mnt/.txn/t/orders:\n\nmnt/.txn/t/users:'
+	is "$(ls mnt/users)" 1.json
+	is "$(commit)" ok
+	is "$(status)" '["deleted","deleted"]'
+	is "$(ls mnt/users mnt/orders)" $'mnt/orders:\n\nmnt/users:'
+}
+
+test_editors_and_tools_work_inside() {
+	saves mnt/users/1.json '{"name": "Ann"}'
+	cd mnt/.txn/t/users || fail cd
+	jq '.name = "Bob"' 1.json >1.tmp
+	is "$(ls)" $'1.json\n1.tmp'
+	mv 1.tmp 1.json
+	sed -i s/Bob/Cid/ 1.json
+	vim -es -c '%s/Cid/Dan/' -c wq 1.json </dev/null
+	is "$(value 1.json .name)" Dan
+	mv 1.json 2.json
+	is "$(ls)" 2.json
+	is "$(ls ../../../users)" 1.json
+	echo commit >../ctl
+	cd - >/dev/null || fail cd
+	is "$(value mnt/users/2.json .name)" Dan
+	is "$(ls mnt/users)" 2.json
+}
+
+test_nothing_moves_across_its_border() {
+	saves mnt/users/1.json '{"name": "Ann"}'
+	saves mnt/.txn/t/users/2.json '{"name": "Bob"}'
+	is "$(errno rename mnt/users/1.json mnt/.txn/t/users/3.json)" 'rename: EPERM'
+	is "$(errno rename mnt/.txn/t/users/2.json mnt/users/3.json)" 'rename: EPERM'
+	is "$(errno link mnt/.txn/t/users/2.json mnt/users/3.json)" 'link: EPERM'
+	mkdir mnt/.txn/other
+	is "$(errno rename mnt/.txn/t/users/2.json mnt/.txn/other/users/2.json)" 'rename: EPERM'
+	is "$(errno rename mnt/.txn/t mnt/.txn/new)" 'rename: EPERM'
+}
+
+test_abort_and_rmdir_drop_it() {
+	saves mnt/.txn/t/users/1.json '{"name": "Ann"}'
+	is "$(save mnt/.txn/t/ctl abort)" ok
+	is "$(ls mnt/.txn)" ''
+	mkdir mnt/.txn/t
+	is "$(ls mnt/.txn/t/users)" ''
+	saves mnt/.txn/t/users/1.json '{"name": "Ann"}'
+	rmdir mnt/.txn/t
+	is "$(ls mnt/.txn mnt/users)" $'mnt/.txn:\n\nmnt/users:'
+}
+
+test_who_still_has_it_open_finds_it_gone() {
+	exec 3<>mnt/.txn/t/users/1.json
+	cd mnt/.txn/t/users || fail cd
+	rmdir ../../t
+	fails ls
+	cd - >/dev/null || fail cd
+	fails sh -c "echo '{\"name\": \"Ann\"}' >&3"
+	exec 3>&-
+	is "$(ls mnt/users)" ''
+}
+
+test_after_the_commit_it_is_read_only() {
+	saves mnt/.txn/t/users/1.json '{"name": "Ann"}'
+	is "$(commit)" ok
+	is "$(errno open mnt/.txn/t/users/2.json wct)" 'open: EROFS'
+	is "$(errno unlink mnt/.txn/t/users/1.json)" 'unlink: EROFS'
+	is "$(commit)" 'open: EROFS, write: EBADF, close: EBADF'
+	is "$(cat mnt/.txn/t/ctl)" 'committed 0'
+	is "$(value mnt/.txn/t/users/1.json .name)" Ann
+	rmdir mnt/.txn/t
+}
+
+test_several_stand_side_by_side() {
+	mkdir mnt/.txn/u
+	saves mnt/.txn/t/users/1.json '{"name": "Ann"}'
+	saves mnt/.txn/u/users/1.json '{"name": "Bob"}'
+	is "$(value mnt/.txn/t/users/1.json .name)" Ann
+	is "$(save mnt/.txn/u/ctl commit)" ok
+	is "$(commit)" 'write: EEXIST'
+	is "$(value mnt/users/1.json .name)" Bob
+}
+
+test_names_are_the_users_own() {
+	[ "$(id -u)" = 0 ] || skip 'needs root'
+	chmod 711 . && unmount && mount_rowfs mount.conf -o allow_other
+	mkdir mnt/.txn/t
+	saves mnt/.txn/t/users/1.json '{"name": "Ann"}'
+	as() { setpriv --reuid=1234 --regid=1234 --clear-groups "$@"; }
+	is "$(as ls mnt/.txn)" ''
+	is "$(as stat mnt/.txn/t 2>&1 | grep -c 'No such file')" 1
+	as mkdir mnt/.txn/t
+	is "$(as ls mnt/.txn/t/users)" ''
+	is "$(ls mnt/.txn/t/users)" 1.json
+}
+
+test_there_are_limits() {
+	for i in $(seq 31); do mkdir mnt/.txn/n"$i"; done
+	fails mkdir mnt/.txn/more
+	rmdir mnt/.txn/n7
+	mkdir mnt/.txn/more
+	fails mkdir mnt/.txn/.hidden
+	fails mkdir mnt/.txn/t
+	fails mkdir mnt/.txn/t/dir
+	fails rmdir mnt/.txn/t/users
+}
+
+test_one_that_is_not_used_goes() {
+	unmount
+	sed -i '1a transaction-timeout 1s' mount.conf
+	mount_rowfs
+	mkdir mnt/.txn/t
+	saves mnt/.txn/t/users/1.json '{"name": "Ann"}'
+	gone_by_itself() { [ -z "$(ls mnt/.txn)" ]; }
+	eventually gone_by_itself
+	fails ls mnt/.txn/t
+}
+
+test_a_commit_of_two_thousand_records() {
+	python3 - <<'END'
+for i in range(1, 2001):
+    with open("mnt/.txn/t/users/%d.json" % i, "w") as f: f.write('{"name": "u%d"}' % i)
+END
+	is "$(ls mnt/.txn/t/users | wc -l)" 2000
+	is "$(commit)" ok
+	is "$(sql 'select count(*) from users')" 2000
+	is "$(value mnt/.txn/t/answer.json length)" 2000
+}
+
+test_a_read_only_mount_has_none() {
+	unmount
+	mount_rowfs mount.conf -o ro
+	is "$(mkdir mnt/.txn/x 2>&1 | grep -c 'Read-only')" 1
+}
+
+test_a_process_that_is_killed_leaves_nothing_half() {
+	saves mnt/users/1.json '{"name": "Ann"}'
+	for i in $(seq 50); do echo "{\"user_id\": 1}" >mnt/.txn/t/orders/"$i".json; done
+	crash
+	mount_rowfs
+	is "$(ls mnt/orders mnt/.txn)" $'mnt/.txn:\n\nmnt/orders:'
+	is "$(ls mnt/users)" 1.json
+}
+
+run "$@"
