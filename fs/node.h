@@ -127,7 +127,7 @@ static inline uint64_t node_deleted(unsigned model, int64_t serial)
 /* What stands beside a record, with its serial: NODE_LOG, NODE_AWAITED. */
 static inline uint64_t node_beside(enum node_kind kind, unsigned model, int64_t serial)
 {
-	return (UINT64_C(6) + (kind == NODE_AWAITED)) << 61 | (uint64_t)model << KEY_BITS | (uint64_t)serial;
+	return (UINT64_C(4) + (kind == NODE_AWAITED)) << 61 | (uint64_t)model << KEY_BITS | (uint64_t)serial;
 }
 
 /* NODE_NONE for a number that stands for nothing. */
