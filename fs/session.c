@@ -376,6 +376,9 @@ static int serve(struct mount *m, struct fuse_session *session)
 		fuse_loop_cfg_set_idle_threads(config, 8);
 		rc = fuse_session_loop_mt(session, config);
 		stopper_end(&stopper);
+		/* Of an unmount that comes while a thread takes a request, a late release for example; else it is ENODEV. */
+		if (rc == -ECONNABORTED)
+			rc = 0;
 	}
 	if (config)
 		fuse_loop_cfg_destroy(config);
