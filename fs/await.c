@@ -303,6 +303,7 @@ void await_free(struct mount *m)
 
 	if (!all)
 		return;
+	await_stop(m); /* where the mount never served */
 	pthread_cond_destroy(&all->changed);
 	pthread_mutex_destroy(&all->lock);
 	free(all);

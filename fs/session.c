@@ -260,7 +260,8 @@ static int open_parts(struct mount *m, struct declared *d, struct err *e)
 		rc = saver_new(&m->saver, m->schema, m->hooks, m->store, m->journal, m->directory, e);
 	if (rc == 0)
 		tell_who_reads(m->schema);
-	transactions_show(m);
+	if (rc == 0)
+		transactions_show(m);
 	return rc;
 }
 
@@ -381,6 +382,9 @@ static int serve(struct mount *m, struct fuse_session *session)
 		fuse_loop_cfg_set_idle_threads(config, 8);
 		rc = fuse_session_loop_mt(session, config);
 		stopper_end(&stopper);
+		/* Of an unmount that comes while a thread takes a request, a late release for example; else it is ENODEV. */
+		if (rc == -ECONNABORTED)
+			rc = 0;
 	}
 	if (config)
 		fuse_loop_cfg_destroy(config);

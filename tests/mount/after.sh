@@ -115,18 +115,18 @@ END
 		"t": "10:11:12.5", "at": "2026-02-28T10:11:12.5+01:00", "u": "0190163d-8694-739b-aea5-966c26f8ad91",
 		"j": {"a": [1, 0.1]}, "empty": "", "long": "'"$long"'", "secret": "s3cret"}'
 	eventually test -e env.after
-	is "$(cat env.after)" "$(cat env.before)"
+	is "$(cat env.after)" "$(grep -v ^ROWFS_TXN= env.before)"
 	has "$(cat env.after)" '^new_i=9007199254740993$'
 	is "$(cat input.after)" "$(cat input.before)"
 	rm env.after
 	echo '{"n": 1e-7, "b": null, "s": null, "j": "text"}' >>'mnt/items/a%2Fb.json'
 	eventually test -e env.after
-	is "$(cat env.after)" "$(cat env.before)"
+	is "$(cat env.after)" "$(grep -v ^ROWFS_TXN= env.before)"
 	is "$(cat input.after)" "$(cat input.before)"
 	rm env.after
 	rm 'mnt/items/a%2Fb.json'
 	eventually test -e env.after
-	is "$(cat env.after)" "$(cat env.before)"
+	is "$(cat env.after)" "$(grep -v ^ROWFS_TXN= env.before)"
 }
 
 test_a_failure_holds_up_no_other() {
