@@ -135,12 +135,15 @@ static int show(struct mount *m, const struct handle *h, struct buf *out, char *
 	return rc;
 }
 
-/* The kernel has just found the name for who opens it, and the save asks; but so it finds one that was never saved. */
+/*
+ * The kernel has just found the name for who opens it, and the save asks again. But so it finds a name that was never
+ * saved, whose descriptor may have been closed since.
+ */
 static int must_exist(struct mount *m, const struct handle *h, struct err *e)
 {
 	buf_auto text = BUF_INIT;
 
-	return h->model->restricted || handle_is_unsaved(m, h->ino) ? show(m, h, &text, NULL, e) : 0;
+	return h->model->restricted || m->unsaved_found ? show(m, h, &text, NULL, e) : 0;
 }
 
 /*

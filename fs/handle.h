@@ -93,8 +93,6 @@ struct open_name {
  */
 bool handle_find(struct mount *m, const struct model *model, const char *name, uint64_t ino, uid_t viewer,
 		 struct arena *a, struct open_name *out);
-/* Whether the number is that of a name that leads to it and was never saved. */
-bool handle_is_unsaved(struct mount *m, uint64_t ino);
 /* The name goes, its descriptors stay and will save nothing. */
 bool handle_remove_unsaved(struct mount *m, const struct model *model, const char *name, uid_t viewer);
 /* The size of the process's newest draft of the record that holds unsaved bytes; -1 without one. */

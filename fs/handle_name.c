@@ -55,16 +55,6 @@ bool handle_find(struct mount *m, const struct model *model, const char *name, u
 	return found;
 }
 
-bool handle_is_unsaved(struct mount *m, uint64_t ino)
-{
-	pthread_mutex_lock(&m->lock);
-	struct handle *h = m->handles;
-	while (h && !(h->ino == ino && is_unsaved(h)))
-		h = h->next;
-	pthread_mutex_unlock(&m->lock);
-	return h;
-}
-
 bool handle_remove_unsaved(struct mount *m, const struct model *model, const char *name, uid_t viewer)
 {
 	bool found = false;

@@ -75,8 +75,9 @@ struct mount {
 	struct answers *answers;
 	struct by_table *by;
 	struct by_place *by_places;
-	struct import *imports; /* that are being saved */
-	int64_t next_memory;    /* next serial of a NODE_MEMORY */
+	struct import *imports;     /* that are being saved */
+	int64_t next_memory;        /* next serial of a NODE_MEMORY */
+	bool _Atomic unsaved_found; /* a look-up once answered with a name that was never saved */
 };
 
 /* The model that has the number; NULL where there is none. */

@@ -239,6 +239,11 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	struct mount *m = mount_enter(req, &ino);
 	int rc = open_node(m, req, ino, fi->flags, &h, &e);
 
+	if (rc == -ENOENT && (fi->flags & O_ACCMODE) != O_RDONLY) {
+		/* Gone since the kernel looked the name up: so it looks once more, and creates what should be there. */
+		fuse_reply_err(req, ESTALE);
+		return;
+	}
 	if (rc < 0) {
 		reply(req, rc, &e);
 		return;
@@ -292,8 +297,7 @@ static bool fills_page(const struct handle *h, const struct fuse_file_info *fi)
 static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
 {
 	if (handle_of(fi)->events) {
-		events_read(fuse_req_userdata(req), req, handle_of(fi)->events, size,
-			    !(fi->flags & O_NONBLOCK));
+		events_read(fuse_req_userdata(req), req, handle_of(fi)->events, size, !(fi->flags & O_NONBLOCK));
 		return;
 	}
 	buf_auto out = BUF_INIT;

@@ -44,6 +44,7 @@ static int find_record(struct mount *m, const char *name, uid_t viewer, struct a
 	err_release(e);
 	if (handle_find(m, out->model, name, 0, viewer, a, &open_name)) {
 		out->kind = ENTRY_UNSAVED;
+		m->unsaved_found = true;
 		mount_dir_stat(m, open_name.ino, mount_record_mode(out->model), &out->st);
 		if (out->model->owned)
 			out->st.st_uid = open_name.uid;
@@ -74,7 +75,8 @@ int records_find(struct mount *m, const struct node *dir, const char *name, cons
 	if (view_find(m, dir, name))
 		return view_find_in(m, dir, name, who, a, out, e);
 	out->record_name = record_is_name(name);
-	if (!out->record_name && out->model->queue && !m->stage && (rc = queue_find_log(m, name, who->uid, a, out, e)) != 0)
+	if (!out->record_name && out->model->queue && !m->stage &&
+	    (rc = queue_find_log(m, name, who->uid, a, out, e)) != 0)
 		return rc < 0 ? rc : 0;
 	if (!out->record_name) {
 		find_scratch(m, name, who->uid, out);

@@ -278,4 +278,14 @@ test_a_name_over_255_bytes_is_too_long() {
 	saves "mnt/notes/${name:1}.json" '{}'
 }
 
+# The descriptor of the refused name may be closed between the look-up of the name and the open that follows it.
+test_a_new_name_that_was_refused_can_be_written_again_at_once() {
+	local i
+	for ((i = 0; i < 300; i++)); do
+		if echo '{"name": 7}' 2>>refusals >mnt/items/9.json; then fail "a number was taken for a name"; fi
+		echo '{"name": "Nine"}' >mnt/items/9.json || fail "refused in round $i: $(last_error)"
+		rm mnt/items/9.json
+	done
+}
+
 run "$@"
