@@ -20,7 +20,10 @@ static int replace_target(struct order *o, const struct request *r, struct err *
 	c->makes_room = true;
 	if (order_carry(o, c, e) < 0)
 		return -e->code;
-	return v->staged ? 0 : txn_keep_stamp(&v->txn, r->model, &r->new_key, &stamp, e);
+	if (!v->staged)
+		return txn_keep_stamp(&v->txn, r->model, &r->new_key, &stamp, e);
+	stage_keep_stamp(v->conn, r->model, &stamp);
+	return 0;
 }
 
 /* The key changes; what had the new one goes, and its delete hooks run. */

@@ -155,7 +155,7 @@ bool stage_committed(struct stage *g)
 size_t stage_size(struct stage *g)
 {
 	pthread_mutex_lock(&g->lock);
-	size_t n = g->steps.n;
+	size_t n = g->steps.n - g->steps.cancelled;
 	pthread_mutex_unlock(&g->lock);
 	return n;
 }

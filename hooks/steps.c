@@ -193,6 +193,7 @@ void steps_cancel(struct steps *s, struct step *step)
 {
 	s->bytes -= step->len;
 	step->len = 0;
+	s->cancelled += !step->cancelled;
 	step->cancelled = true;
 }
 

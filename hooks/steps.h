@@ -24,6 +24,7 @@ struct step_place;
 struct steps {
 	struct step **of;
 	size_t n, room;
+	size_t cancelled; /* of the n */
 	size_t bytes; /* of all texts */
 	struct step_place *index;
 	size_t used, places;

@@ -22,6 +22,8 @@
 
 #include "checker.h"
 
+enum { ACTOR_PATH = PATH_SIZE + 800 };
+
 struct desk {
 	struct call call;
 	struct got got;
@@ -41,8 +43,17 @@ struct actor {
 	const char *mount;
 	int slots[SLOTS];
 	struct desk *desk;
-	char path[PATH_SIZE + 400], path2[PATH_SIZE + 400];
+	char path[ACTOR_PATH], path2[ACTOR_PATH];
 };
+
+static void directory_of(const struct actor *a, const struct call *c, int model, char *out, size_t size)
+{
+	char txn[40] = "";
+
+	if (c->txn)
+		snprintf(txn, sizeof(txn), "/.txn/t%d_%d", names_worker(), c->txn);
+	snprintf(out, size, "%s%s%s%s", a->mount, txn, model < 0 ? "" : "/", model < 0 ? "" : models[model].name);
+}
 
 static int outcome(long result)
 {
@@ -337,7 +348,7 @@ static int do_list(struct actor *a, const struct call *c, struct got *got)
 	struct dirent *entry;
 	DIR *d;
 
-	snprintf(a->path, sizeof(a->path), "%s/%s", a->mount, models[c->model].name);
+	directory_of(a, c, c->model, a->path, sizeof(a->path));
 	if (!(d = opendir(a->path)))
 		return -errno;
 	while ((errno = 0, entry = readdir(d)))
@@ -354,6 +365,64 @@ static int do_statfs(struct actor *a, const struct call *c, struct got *got)
 
 	(void)c, (void)got;
 	return statvfs(a->mount, &st) < 0 ? -errno : (int)(st.f_files - st.f_ffree);
+}
+
+/* ---- transactions ---- */
+
+static void set_txn_path(struct actor *a, const struct call *c, const char *name)
+{
+	directory_of(a, c, -1, a->path, sizeof(a->path));
+	strcat(a->path, name);
+}
+
+static int do_make(struct actor *a, const struct call *c, struct got *got)
+{
+	(void)got;
+	set_txn_path(a, c, "");
+	return outcome(mkdir(a->path, 0777));
+}
+
+static int do_drop(struct actor *a, const struct call *c, struct got *got)
+{
+	(void)got;
+	set_txn_path(a, c, "");
+	return outcome(rmdir(a->path));
+}
+
+static int do_state(struct actor *a, const struct call *c, struct got *got)
+{
+	struct call whole = {.len = 4096};
+
+	set_txn_path(a, c, "/ctl");
+	return do_cat(a, &whole, got);
+}
+
+/* And what became of each change. */
+static int do_commit(struct actor *a, const struct call *c, struct got *got)
+{
+	const char *word = c->flags ? "abort\n" : "commit\n";
+	struct call whole = {.len = 65536};
+	int fd, rc;
+
+	set_txn_path(a, c, "/ctl");
+	if ((fd = open(a->path, O_WRONLY | O_TRUNC | O_CLOEXEC)) < 0)
+		return -errno;
+	rc = write(fd, word, strlen(word)) < 0 ? -errno : 0;
+	close(fd);
+	set_txn_path(a, c, "/answer.json");
+	if (rc == 0 && !c->flags)
+		rc = do_cat(a, &whole, got);
+	return rc > 0 ? 0 : rc;
+}
+
+static int do_reserve(struct actor *a, const struct call *c, struct got *got)
+{
+	struct call whole = {.len = 4096};
+
+	directory_of(a, c, c->model, a->path, sizeof(a->path));
+	strcat(a->path, "/.new");
+	int rc = do_cat(a, &whole, got);
+	return rc > 0 ? 0 : rc;
 }
 
 static int (*const doings[CALL_KINDS])(struct actor *, const struct call *, struct got *) = {
@@ -392,9 +461,21 @@ static int (*const doings[CALL_KINDS])(struct actor *, const struct call *, stru
     [CALL_MAP_SHARED] = do_map_shared,
     [CALL_STATFS] = do_statfs,
     [CALL_ACCESS] = do_access,
+    [CALL_MAKE] = do_make,
+    [CALL_DROP] = do_drop,
+    [CALL_STATE] = do_state,
+    [CALL_COMMIT] = do_commit,
+    [CALL_RESERVE] = do_reserve,
 };
 
 /* ---- the processes ---- */
+
+static void set_path(const struct actor *a, const struct call *c, int model, int name, char path[ACTOR_PATH])
+{
+	directory_of(a, c, model, path, ACTOR_PATH);
+	strcat(path, "/");
+	strcat(path, name_of(model, name)->text);
+}
 
 static void run_actor(struct actor *a, int orders, int answers)
 {
@@ -405,10 +486,8 @@ static void run_actor(struct actor *a, int orders, int answers)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	umask(022);
 	while (read(orders, &turn, 1) == 1) {
-		snprintf(a->path, sizeof(a->path), "%s/%s/%s", a->mount, models[c->model].name,
-			 name_of(c->model, c->name)->text);
-		snprintf(a->path2, sizeof(a->path2), "%s/%s/%s", a->mount, models[c->model2].name,
-			 name_of(c->model2, c->name2)->text);
+		set_path(a, c, c->model, c->name, a->path);
+		set_path(a, c, c->model2, c->name2, a->path2);
 		got->len = 0;
 		got->result = doings[c->kind](a, c, got);
 		if (write(answers, &turn, 1) != 1)

@@ -41,6 +41,7 @@ struct session *session_start(const struct daemon *d, enum company company, bool
 
 	if (!s)
 		abort();
+	world_init(&s->world);
 	s->company = company;
 	s->verbose = verbose;
 	if (sqlite3_open(d->database, &s->db) == SQLITE_OK) {
@@ -84,12 +85,16 @@ static bool has_slot(enum call_kind kind)
 
 static bool has_name(enum call_kind kind)
 {
+	if (kind >= CALL_MAKE && kind <= CALL_STATE)
+		return false;
 	return !has_slot(kind) || kind == CALL_OPEN || kind == CALL_SEND;
 }
 
 void call_print(const struct call *c, struct text *out)
 {
 	text_printf(out, "%s by %d", call_names[c->kind], c->actor);
+	if (c->txn)
+		text_printf(out, " in t%d", c->txn);
 	if (has_slot(c->kind))
 		text_printf(out, " slot %d", c->slot);
 	if (c->kind == CALL_DUP)
@@ -163,7 +168,7 @@ static bool record_time_is_right(struct record *r, const struct stat *st, struct
 static bool record_is_right(struct session *s, const struct call *c, const struct expected *x, const struct stat *st,
 			    struct text *why)
 {
-	struct record *r = &s->world.records[x->model][x->key];
+	struct record *r = &world_in(&s->world, c->txn)->records[x->model][x->key];
 	bool by_name = c->kind == CALL_STAT;
 
 	if (!number_is(why, "st_mode", st->st_mode, S_IFREG | 0644) || !number_is(why, "st_nlink", st->st_nlink, 1) ||
@@ -174,6 +179,8 @@ static bool record_is_right(struct session *s, const struct call *c, const struc
 	if (r->ino && !number_is(why, "st_ino", (int64_t)st->st_ino, (int64_t)r->ino))
 		return false;
 	r->ino = st->st_ino;
+	if (c->txn)
+		return true;
 	return see(s, r->ino, x->model, x->key, why);
 }
 
@@ -247,9 +254,51 @@ static bool list_is_right(const struct expected *x, const struct got *got, int m
 	return right;
 }
 
+static bool has_key(const struct world *w, int model, int64_t key)
+{
+	for (int k = 0; k < KEYS; k++)
+		if (w->records[model][k].there && key_of(model, k).integer == key)
+			return true;
+	return false;
+}
+
+/* One that no record has, and that was never given before. */
+static bool key_is_right(struct session *s, const struct call *c, const struct expected *x, const struct got *got,
+			 struct text *why)
+{
+	int64_t key = strtoll(got->data, NULL, 10), *last = &s->world.reserved[x->model];
+	bool fresh =
+	    key > *last && !has_key(&s->world, x->model, key) && !has_key(world_in(&s->world, c->txn), x->model, key);
+
+	if (!fresh)
+		text_printf(why, "reserved the key %lld, the last one was %lld", (long long)key, (long long)*last);
+	*last = key;
+	return fresh;
+}
+
+static bool answer_is_right(const struct expected *x, const struct got *got, struct text *why)
+{
+	json_t *answer = json_loadb(got->data, got->len, 0, NULL), *one;
+	struct text told = {0};
+	size_t i;
+
+	text_resize(&told, 0);
+	json_array_foreach(answer, i, one)
+	    text_printf(&told, "%s %s\n", json_string_value(json_object_get(one, "path")),
+			json_string_value(json_object_get(one, "status")));
+	bool right = answer && strcmp(told.data, x->bytes.data) == 0;
+	if (!right)
+		text_printf(why, "expected the answer\n%sgot\n%s", x->bytes.data, told.data);
+	json_decref(answer);
+	text_release(&told);
+	return right;
+}
+
 static bool is_right(struct session *s, const struct call *c, const struct expected *x, const struct got *got,
 		     struct text *why)
 {
+	if (x->any)
+		return true;
 	if (got->result != x->result && (x->other == 0 || got->result != x->other)) {
 		text_str(why, "expected ");
 		print_result(why, x->result);
@@ -263,6 +312,10 @@ static bool is_right(struct session *s, const struct call *c, const struct expec
 		return bytes_are_right(x, got, why);
 	if (x->wants == WANTS_LIST)
 		return list_is_right(x, got, s->company == BESIDE ? c->model : -1, why);
+	if (x->wants == WANTS_KEY)
+		return key_is_right(s, c, x, got, why);
+	if (x->wants == WANTS_ANSWER)
+		return answer_is_right(x, got, why);
 	if (x->wants == WANTS_RECORD)
 		return record_is_right(s, c, x, &got->st, why);
 	if (x->wants == WANTS_UNSAVED)
@@ -338,7 +391,7 @@ static bool carry_out(struct session *s, const struct call *c, const struct expe
 /* The kernel lets rowfs know of a last close after close(2) has returned: until then the draft is seen. */
 static void settle(struct session *s, const struct call *c, int model, int key)
 {
-	struct call stat = {.kind = CALL_STAT, .actor = c->actor, .model = model, .name = key};
+	struct call stat = {.kind = CALL_STAT, .actor = c->actor, .txn = c->txn, .model = model, .name = key};
 	struct expected x;
 	const struct got *got;
 
@@ -353,7 +406,8 @@ static void settle(struct session *s, const struct call *c, int model, int key)
 /* Whether a close takes something with it that could be seen. */
 static bool takes_draft(struct session *s, const struct call *c)
 {
-	const struct handle *h = c->kind == CALL_CLOSE ? s->world.slots[c->slot] : NULL;
+	const struct world *w = world_in(&s->world, c->txn);
+	const struct handle *h = c->kind == CALL_CLOSE && (!c->txn || w->state == TXN_OPEN) ? w->slots[c->slot] : NULL;
 
 	return h && h->holders == 1 && !h->scratch && (h->unsaved || draft_shows(h));
 }
@@ -372,7 +426,8 @@ bool session_call(struct session *s, const struct call *c, struct text *why)
 {
 	struct expected x;
 	bool right = true, settles = takes_draft(s, c);
-	int model = settles ? s->world.slots[c->slot]->model : 0, key = settles ? s->world.slots[c->slot]->key : 0;
+	const struct handle *h = world_in(&s->world, c->txn)->slots[c->slot];
+	int model = settles ? h->model : 0, key = settles ? h->key : 0;
 
 	if (is_anybodys_guess(s, c))
 		return true;
@@ -409,18 +464,30 @@ static bool audit_call(struct session *s, struct call c, struct text *why)
 	return right;
 }
 
+static bool audit_model(struct session *s, int txn, int model, struct text *why)
+{
+	struct call list = {.kind = CALL_LIST, .actor = ACTORS - 1, .txn = txn, .model = model};
+	struct call stat = {.kind = CALL_STAT, .actor = 1, .txn = txn, .model = model};
+	struct call cat = {.kind = CALL_CAT, .txn = txn, .model = model, .len = 65536};
+
+	if (!audit_call(s, list, why))
+		return false;
+	for (int n = 0; n < NAMES; n++) {
+		stat.name = cat.name = n;
+		if (!audit_call(s, stat, why) || !audit_call(s, cat, why))
+			return false;
+	}
+	return true;
+}
+
 bool session_audit(struct session *s, struct text *why)
 {
 	if (s->company == CROWD)
 		return true;
-	for (int m = 0; m < MODELS; m++) {
-		if (!audit_call(s, (struct call){.kind = CALL_LIST, .actor = ACTORS - 1, .model = m}, why))
-			return false;
-		for (int n = 0; n < NAMES; n++)
-			if (!audit_call(s, (struct call){.kind = CALL_STAT, .actor = 1, .model = m, .name = n}, why) ||
-			    !audit_call(s, (struct call){.kind = CALL_CAT, .model = m, .name = n, .len = 65536}, why))
+	for (int t = 0; t <= TXNS; t++)
+		for (int m = 0; m < MODELS; m++)
+			if ((t == 0 || world_in(&s->world, t)->state != TXN_NONE) && !audit_model(s, t, m, why))
 				return false;
-	}
 	return true;
 }
 
@@ -486,10 +553,14 @@ bool session_end(struct session *s, struct text *why)
 {
 	bool right = why->len == 0;
 
-	for (int i = 0; i < SLOTS && right; i++)
-		if (s->world.slots[i])
+	for (int i = 0; i < SLOTS * (TXNS + 1) && right; i++) {
+		const struct handle *h = world_in(&s->world, i / SLOTS)->slots[i % SLOTS];
+		if (h)
 			right = audit_call(
-			    s, (struct call){.kind = CALL_CLOSE, .slot = i, .actor = s->world.slots[i]->actor}, why);
+			    s,
+			    (struct call){.kind = CALL_CLOSE, .txn = i / SLOTS, .slot = i % SLOTS, .actor = h->actor},
+			    why);
+	}
 	crew_stop(s->crew);
 	right = right && (s->company == CROWD || tables_are_right(s, why));
 	sqlite3_close(s->db);
