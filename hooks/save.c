@@ -475,22 +475,18 @@ static int commit(struct order *o, struct err *e)
 
 /* ---- after it ---- */
 
-static bool is_asked(const struct order *o, const struct change *c)
-{
-	for (size_t i = 0; o->v.actor->pid && i < o->n; i++)
-		if (o->results[i] == c)
-			return true;
-	return false;
-}
-
 static void tell_observers(const struct order *o)
 {
 	const struct saving *v = &o->v;
-	for (size_t i = 0; v->saver->observers && i < v->n; i++) {
+	if (!v->saver->observers)
+		return;
+	for (size_t i = 0; o->v.actor->pid && i < o->n; i++)
+		o->results[i]->asked = true;
+	for (size_t i = 0; i < v->n; i++) {
 		const struct change *c = v->changes[i];
 		if (!c->changed)
 			continue;
-		struct saved_change change = {c->model, change_key(c), c->verb, c->old, c->row, is_asked(o, c)};
+		struct saved_change change = {c->model, change_key(c), c->verb, c->old, c->row, c->asked};
 		for (const struct observer *at = v->saver->observers; at; at = at->next)
 			at->changed(at->data, &change);
 	}
@@ -516,6 +512,8 @@ void saver_forget(struct saver *s, struct observer *o)
 /* Before the commit, for there may be no memory for it. */
 static int fill_outcomes(struct order *o, struct err *e)
 {
+	if (o->n > 1)
+		answers_settle(&o->v);
 	for (size_t i = 0; o->outcomes && i < o->n; i++) {
 		const struct change *c = o->results[i];
 		o->outcomes[i].verb = c->verb;
@@ -625,8 +623,10 @@ int save_staged(struct saver *s, const struct actor *actor, const struct request
 static void report_failure(struct order *o)
 {
 	err_auto ignored = ERR_INIT;
-	if (o->report)
+	if (o->report) {
+		answers_settle(&o->v);
 		report_answers(o, o->report->failed);
+	}
 	if (o->v.lenient)
 		txn_defer_references(&o->v.txn, false, &ignored);
 }
