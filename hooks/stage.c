@@ -86,6 +86,19 @@ void stage_free(struct stage *g)
 	free(g);
 }
 
+void stage_never_wait(struct stage *g)
+{
+	g->staging.never_wait = true;
+}
+
+bool stage_would_wait(struct stage *g)
+{
+	pthread_mutex_lock(&g->lock);
+	bool would_wait = g->staging.would_wait;
+	pthread_mutex_unlock(&g->lock);
+	return would_wait;
+}
+
 void stage_keep_separate(struct stage *g, const char *const *methods)
 {
 	g->methods = methods;

@@ -205,9 +205,12 @@ struct txn {
 	struct store *store;
 	struct conn *conn; /* for reading inside */
 	uint64_t group;
+	bool alone; /* its commit is nobody else's */
 };
 
 int txn_begin(struct store *s, struct txn *t, struct err *e);
+/* The same for who may not wait for another transaction: -EDEADLK while there is one. */
+int txn_try_begin(struct store *s, struct txn *t, struct err *e);
 /* Who changes rows from now on, for changed_row; root until it is told. */
 void txn_by(struct txn *t, uid_t uid);
 /* While it is on, references are judged at txn_commit, and txn_delete forbids nothing. Off before the transaction ends.
@@ -223,6 +226,8 @@ int store_next_key(struct conn *c, const struct model *m, struct value *key, str
 int txn_take_key(struct txn *t, const struct model *m, struct value *key, struct err *e);
 /* Takes the next key for good: it is durable and never given again, whoever crashes. Cheap where many are wanted. */
 int store_reserve_key(struct store *s, const struct model *m, struct value *key, struct err *e);
+/* The same for who may not wait for another transaction: -EDEADLK while there is one. */
+int store_try_reserve_key(struct store *s, const struct model *m, struct value *key, struct err *e);
 
 /* Key in the row; constraints that store_check should have found are mapped to the same errors. Raises the key counter.
  */
