@@ -249,13 +249,27 @@ static int replay_save(struct world *w, struct step *step)
 	return rc;
 }
 
+/* The target first. */
+static int replay_key(struct world *w, struct step *step)
+{
+	bool there = w->records[step->model][step->to].there;
+
+	if (there != step->existed)
+		return there ? -EEXIST : -ENOENT;
+	if (there && !w->late && world_referred(w, step->model, step->to))
+		return -EBUSY;
+	if (!w->records[step->model][step->key].there)
+		return -ENOENT;
+	return save_key(w, step->model, step->key, step->to, step->existed);
+}
+
 static int replay_move(struct world *w, struct step *step)
 {
 	step->status = "moved";
+	if (step->model == step->to_model)
+		return replay_key(w, step);
 	if (!w->records[step->model][step->key].there || (step->existed && !w->records[step->to_model][step->to].there))
 		return -ENOENT;
-	if (step->model == step->to_model)
-		return save_key(w, step->model, step->key, step->to, step->existed);
 	return save_move(w, step->model, step->key, step->to_model, step->to, step->existed);
 }
 
