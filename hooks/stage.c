@@ -275,7 +275,7 @@ static int record(struct stage *g, const struct staged_request *x, struct err *e
 	struct step *last = steps_find(&g->steps, r->model, &x->outcome->key);
 	if (g->methods)
 		return add_step(g, x, e);
-	if (!x->outcome->changed)
+	if (!x->outcome->changed && !r->new_model) /* what moves has gone from where it was */
 		return 0;
 	if (may_compose(g, last, r, x->existed))
 		return compose_step(g, last, x, e);

@@ -322,6 +322,22 @@ test_what_another_change_has_moved_can_be_moved_itself() {
 	is "$(value mnt/orders/3.json .user_id)" 2
 }
 
+test_a_move_onto_an_equal_record_of_another_model_removes_what_was_moved() {
+	unmount
+	cat >>mount.conf <<'END'
+model marks { fields { name string key
+	note string } }
+END
+	mount_rowfs
+	mkdir mnt/.txn/t
+	saves mnt/tags/a.json '{"note": "x"}'
+	saves mnt/marks/a.json '{"note": "x"}'
+	mv mnt/.txn/t/tags/a.json mnt/.txn/t/marks/a.json
+	is "$(cat mnt/.txn/t/ctl)" 'open 1'
+	is "$(commit)" ok
+	is "$(sql 'select count(*) from tags')" 0
+}
+
 test_a_record_renamed_over_another_has_its_inode_number() {
 	saves mnt/tags/a.json '{"note": "a"}'
 	saves mnt/tags/b.json '{"note": "b"}'
