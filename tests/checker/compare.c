@@ -297,7 +297,8 @@ static bool answer_is_right(const struct expected *x, const struct got *got, str
 static bool is_right(struct session *s, const struct call *c, const struct expected *x, const struct got *got,
 		     struct text *why)
 {
-	if (x->any)
+	if (x->any ||
+	    (x->wants == WANTS_KEY && s->company != ALONE && got->result == -ENOSPC)) /* others have the highest */
 		return true;
 	if (got->result != x->result && (x->other == 0 || got->result != x->other)) {
 		text_str(why, "expected ");
