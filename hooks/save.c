@@ -361,22 +361,28 @@ int order_carry(struct order *o, struct change *c, struct err *e)
 	return change_add(&o->v, c, e) < 0 ? -e->code : carry_resolved(&o->v, o->v.n - 1, e);
 }
 
+static int check_version(struct order *o, const struct model *m, const struct value *key, const char *supplied,
+			 struct err *e)
+{
+	char current[CHECKSUM_SIZE];
+	err_auto why = ERR_INIT;
+	int result = supplied ? store_checksum(o->v.conn, m, key, current, &why) : -ENOENT;
+	if (result < 0)
+		return result == -ENOENT ? 0 : err_set(e, -result, "%s", why.text);
+	return strcmp(current, supplied) == 0 ? 0
+					      : err_checksum(e, record_path(&o->v.arena, m, key), supplied, current);
+}
+
 /* All before the first one: what requests and their hooks do to each other's records is part of the save. */
 static int check_versions(struct order *o, struct err *e)
 {
-	char current[CHECKSUM_SIZE];
 	for (size_t i = 0; i < o->n && o->n > 1; i++) {
 		const struct request *r = &o->requests[i];
-		const struct value *key = r->kind == REQUEST_RESTORE ? &r->new_key : &r->key;
-		err_auto why = ERR_INIT;
 		o->carried = i;
-		if (!r->checksum)
-			continue;
-		int result = store_checksum(o->v.conn, r->model, key, current, &why);
-		if (result < 0 && result != -ENOENT)
-			return err_set(e, -result, "%s", why.text);
-		if (result == 0 && strcmp(current, r->checksum) != 0)
-			return err_checksum(e, record_path(&o->v.arena, r->model, key), r->checksum, current);
+		if (check_version(o, r->model, r->kind == REQUEST_RESTORE ? &r->new_key : &r->key, r->checksum, e) <
+			0 ||
+		    check_version(o, r->new_model ? r->new_model : r->model, &r->new_key, r->target_checksum, e) < 0)
+			return -e->code;
 	}
 	o->carried = 0;
 	return 0;
@@ -424,12 +430,28 @@ static int finish_changes(struct saving *v, struct err *e)
 	return 0;
 }
 
-/* What refers to a record that was to come, and what has lost the record it refers to. */
-static int check_reference(struct saving *v, const struct change *c, struct err *e)
+/* The key that the record of a change has got by further ones. */
+static const struct value *last_key(const struct saving *v, size_t at)
 {
+	const struct model *m = v->changes[at]->model;
+	const struct value *key = change_key(v->changes[at]);
+	for (size_t i = at + 1; i < v->n; i++) {
+		const struct change *c = v->changes[i];
+		if (c->model == m && c->changed && c->verb != VERB_DELETE && value_equal(&c->key, key))
+			key = change_key(c);
+	}
+	return key;
+}
+
+/* What refers to a record that was to come, and what has lost the record it refers to. */
+static int check_reference(struct saving *v, size_t at, struct err *e)
+{
+	const struct change *c = v->changes[at];
 	struct value *row;
 	bool gone = c->verb == VERB_DELETE;
-	if ((!gone && !c->dangling) || saving_read(v, c->model, change_key(c), &row, e) < 0)
+	if (!gone && !c->dangling)
+		return 0;
+	if (saving_read(v, c->model, gone ? &c->key : last_key(v, at), &row, e) < 0)
 		return -e->code;
 	if (gone)
 		return row ? 0 : change_check_free(v, c, e);
@@ -441,7 +463,7 @@ static int check_references(struct order *o, struct err *e)
 	struct saving *v = &o->v;
 	for (size_t i = 0; i < v->n && v->lenient; i++) {
 		v->failing = v->changes[i];
-		if (v->failing->changed && !v->failing->handled && check_reference(v, v->failing, e) < 0)
+		if (v->failing->changed && !v->failing->handled && check_reference(v, i, e) < 0)
 			return -e->code;
 	}
 	v->failing = NULL;

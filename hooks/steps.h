@@ -14,6 +14,7 @@ struct step {
 	char *text; /* NULL without one */
 	size_t len;
 	char checksum[CHECKSUM_SIZE]; /* that its record had before its first step; "": any */
+	char target[CHECKSUM_SIZE];   /* of MOVE: that of what it replaces */
 	char current[CHECKSUM_SIZE];  /* that it had when a commit was refused for it; "": none was */
 	bool cancelled;
 	char *memory; /* of the keys' texts */

@@ -211,10 +211,11 @@ void staging_drop(struct world *w);
 #define CALLS(X)                                                                                                       \
 	X(OPEN)                                                                                                        \
 	X(CLOSE)                                                                                                       \
-	X(DUP_CLOSE) X(DUP) X(CHILD_CLOSE) X(WRITE) X(PWRITE) X(READ) X(PREAD) X(SEEK) X(FTRUNCATE) X(FSYNC) X(FSTAT)  \
-	    X(TRUNCATE) X(RENAME) X(LINK) X(SYMLINK) X(READLINK) X(UNLINK) X(STAT) X(LIST) X(CHMOD) X(CHOWN) X(TIMES)  \
-		X(SETXATTR) X(GETXATTR) X(REMOVEXATTR) X(MAP) X(MAP_SHARED) X(STATFS) X(ACCESS) X(MKDIR) X(FALLOCATE)  \
-		    X(SEND) X(CAT) X(MAKE) X(DROP) X(COMMIT) X(STATE) X(RESERVE) X(SQL)
+	X(DUP_CLOSE)                                                                                                   \
+	X(DUP) X(CHILD_CLOSE) X(WRITE) X(PWRITE) X(READ) X(PREAD) X(SEEK) X(FTRUNCATE) X(FSYNC) X(FSTAT) X(TRUNCATE)   \
+	    X(RENAME) X(LINK) X(SYMLINK) X(READLINK) X(UNLINK) X(STAT) X(LIST) X(CHMOD) X(CHOWN) X(TIMES) X(SETXATTR)  \
+		X(GETXATTR) X(REMOVEXATTR) X(MAP) X(MAP_SHARED) X(STATFS) X(ACCESS) X(MKDIR) X(FALLOCATE) X(SEND)      \
+		    X(CAT) X(MAKE) X(DROP) X(COMMIT) X(STATE) X(RESERVE) X(SQL)
 #define CALL_NUMBER(name) CALL_##name,
 enum call_kind { CALLS(CALL_NUMBER) CALL_KINDS };
 
@@ -309,7 +310,7 @@ int draft_sync(struct world *w, struct handle *h);
 int draft_truncate(struct world *w, struct handle *h, int64_t size);
 bool draft_shows(const struct handle *h); /* holds unsaved bytes */
 
-/* ---- actor.c: processes that carry calls out ---- */
+/* ---- actor.c: processes that carry calls out (actor_call.c) ---- */
 
 struct got {
 	int result;
@@ -347,7 +348,7 @@ struct generator {
 void generate(struct generator *g, struct world *w, struct call *c);
 void generator_release(struct generator *g);
 
-/* ---- compare.c ---- */
+/* ---- session.c, compare.c ---- */
 
 struct session; /* on a mount: a crew, the model */
 /* Whose mount it is: its own, or others work there at the same time, on records of their own or on the same ones. */

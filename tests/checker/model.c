@@ -332,9 +332,12 @@ static void (*const expectations[CALL_KINDS])(struct world *, const struct call 
 /* What was open when its transaction ended. */
 static void expect_any_close(struct world *w, const struct call *c, struct expected *x)
 {
-	if (!call_handle(w, c, x))
+	const struct handle *h = call_handle(w, c, x);
+
+	if (!h)
 		return;
 	x->any = true;
+	w->records[h->model][h->key].refused = w->records[h->model][h->key].refused || !h->scratch;
 	handle_drop(w, c->slot);
 }
 

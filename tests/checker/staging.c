@@ -21,9 +21,11 @@ struct part {
 struct step {
 	enum { STEP_SAVE, STEP_DELETE, STEP_MOVE } kind;
 	int model, key, to_model, to;
-	bool replace, existed, cancelled;
-	bool based; /* base is what was stored when it was made */
+	bool existed, cancelled; /* existed: what is saved, or what a move replaces, inside and before */
+	bool based;              /* base is what was stored when it was made */
 	struct row base;
+	bool target_based; /* of a move: so was target */
+	struct row target;
 	bool has_current; /* what was stored when it was refused for having changed */
 	struct row current;
 	enum save_kind save;
@@ -42,6 +44,7 @@ struct staging {
 static void release_step(struct step *step)
 {
 	row_clear(&step->base);
+	row_clear(&step->target);
 	row_clear(&step->current);
 	for (int i = 0; i < FIELDS_MAX; i++)
 		free(step->parts[i].value.string);
@@ -141,11 +144,17 @@ void staging_delete(struct world *w, int model, int key)
 
 void staging_move(struct world *w, int model, int from, int to_model, int to, bool replace)
 {
+	const struct record *stored = &world_root(w)->records[to_model][to];
+	bool first = !last_step(w->staging, to_model, to);
 	struct step *step = add_step(w, STEP_MOVE, model, from);
 
+	(void)replace;
 	step->to_model = to_model;
 	step->to = to;
-	step->replace = replace;
+	step->existed = w->records[to_model][to].there;
+	step->target_based = first && stored->there;
+	if (step->target_based)
+		row_set(&step->target, &stored->row);
 	w->staging->last[to_model][to] = w->staging->n;
 }
 
@@ -240,14 +249,28 @@ static int replay_save(struct world *w, struct step *step)
 	return rc;
 }
 
+/* The target first. */
+static int replay_key(struct world *w, struct step *step)
+{
+	bool there = w->records[step->model][step->to].there;
+
+	if (there != step->existed)
+		return there ? -EEXIST : -ENOENT;
+	if (there && !w->late && world_referred(w, step->model, step->to))
+		return -EBUSY;
+	if (!w->records[step->model][step->key].there)
+		return -ENOENT;
+	return save_key(w, step->model, step->key, step->to, step->existed);
+}
+
 static int replay_move(struct world *w, struct step *step)
 {
 	step->status = "moved";
-	if (!w->records[step->model][step->key].there)
-		return -ENOENT;
 	if (step->model == step->to_model)
-		return save_key(w, step->model, step->key, step->to, step->replace);
-	return save_move(w, step->model, step->key, step->to_model, step->to, step->replace);
+		return replay_key(w, step);
+	if (!w->records[step->model][step->key].there || (step->existed && !w->records[step->to_model][step->to].there))
+		return -ENOENT;
+	return save_move(w, step->model, step->key, step->to_model, step->to, step->existed);
 }
 
 static int replay_delete(struct world *w, struct step *step)
@@ -269,6 +292,10 @@ static bool is_outdated(struct world *w, struct step *step)
 {
 	const struct record *r = &w->records[step->model][step->key];
 
+	const struct record *target = &w->records[step->to_model][step->to];
+
+	if (!step->cancelled && step->target_based && target->there && !row_equal(&target->row, &step->target))
+		return true;
 	if (step->cancelled || !step->based || !r->there || row_equal(&r->row, &step->base))
 		return false;
 	step->has_current = true;
