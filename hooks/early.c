@@ -4,10 +4,12 @@
  *
  * What they make of the change holds when the record is still what they saw; otherwise they run again, in it.
  */
+#include <string.h>
+
+#include "../store/phase.h"
 #include "act.h"
 #include "order.h"
 #include "tree.h"
-#include "../store/phase.h"
 
 /* A program that is the next pre hook of the change, and the place behind it. */
 static const struct hook *next_program(struct saving *v, const struct change *c, size_t *at)
@@ -84,9 +86,23 @@ int order_early(struct order *o, struct err *e)
 	return 0;
 }
 
+/* What they have staged was made of records that nobody has changed since. */
+static bool caused_fits(struct saving *v, const struct change *c)
+{
+	char current[CHECKSUM_SIZE];
+	for (const struct change *each = c->caused; each; each = each->next_caused) {
+		err_auto ignored = ERR_INIT;
+		if (each->checksum && (store_checksum(v->conn, each->model, &each->key, current, &ignored) < 0 ||
+				       strcmp(each->checksum, current) != 0))
+			return false;
+	}
+	return true;
+}
+
 void order_take_early(struct order *o, struct change *c)
 {
-	if (!o->early || !c->changed || !change_same(o->early, c) || !tree_fits(&o->v, o->early))
+	if (!o->early || !c->changed || !change_same(o->early, c) || !tree_fits(&o->v, o->early) ||
+	    !caused_fits(&o->v, o->early))
 		return;
 	o->v.planned = o->planned;
 	c->row = o->early->row;

@@ -110,6 +110,30 @@ END
 	is "$(ls mnt/tracks)" $'1.json\n9.json'
 }
 
+test_it_runs_again_when_what_it_has_changed_before_the_transaction_was_changed_meanwhile() {
+	mkfifo go
+	program hooks/count <<<$'#!/bin/sh\n'
+	saves mnt/lines/1.json '{"track_id": 1}'
+	program hooks/early <<'END'
+#!/bin/sh
+set -e; cd "$ROWFS_TXN"
+jq ".sold += $new_quantity" tracks/1.json >tracks/x.tmp
+mv tracks/x.tmp tracks/1.json
+cd - >/dev/null
+echo >>ran
+[ "$(wc -l <ran)" != 1 ] || cat go
+END
+	save mnt/lines/1.json '{"track_id": 1, "quantity": 3}' >saved &
+	local writer=$!
+	eventually test -s ran
+	sql 'update tracks set sold = 50 where id = 1'
+	echo -n >go
+	wait $writer
+	is "$(cat saved)" ok
+	is "$(value mnt/tracks/1.json .sold)" 53
+	is "$(wc -l <ran)" 2
+}
+
 # ---- pipe ----
 
 # pipes EVENT...: one program of lines for the events does hooks/each with every event, its path in $txn.
