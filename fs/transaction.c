@@ -16,6 +16,7 @@
 #include "../hooks/stage.h"
 #include "../store/log.h"
 #include "answered.h"
+#include "forget.h"
 #include "handle.h"
 #include "rejected.h"
 #include "scratch.h"
@@ -102,6 +103,7 @@ static struct transaction *new_transaction(struct mount *outer, const struct act
 	t->inside = (struct mount){
 	    .transaction = t,
 	    .transactions = outer->transactions,
+	    .forgets = outer->forgets,
 	    .conf = outer->conf,
 	    .schema = outer->schema,
 	    .hooks = outer->hooks,
@@ -169,6 +171,14 @@ static void free_taken(struct transaction *t)
 }
 
 /* With the lock. */
+static void end(struct mount *m, struct transaction *t)
+{
+	t->ended = true;
+	if (t->numbers > 0)
+		forget_name(m, t->name);
+}
+
+/* With the lock. */
 static void end_unused(struct mount *m)
 {
 	struct transactions *all = m->transactions;
@@ -177,7 +187,7 @@ static void end_unused(struct mount *m)
 	for (struct transaction *t = all->first; t; t = t->next) {
 		if (t->ended || t->shown || t->used_ms > before)
 			continue;
-		t->ended = true;
+		end(m, t);
 		log_info(".txn/%s was not used for %lld s and is dropped", t->name,
 			 m->schema->transaction_timeout_ms / 1000);
 	}
@@ -559,7 +569,7 @@ static void hide(void *data, void *shown)
 	struct transaction *t = shown;
 
 	pthread_mutex_lock(&m->transactions->lock);
-	t->ended = true;
+	end(m, t);
 	pthread_mutex_unlock(&m->transactions->lock);
 	sweep(m);
 }
@@ -596,7 +606,7 @@ static int drop_itself(struct mount *m, const struct actor *who, struct err *e)
 {
 	(void)who, (void)e;
 	pthread_mutex_lock(&m->transactions->lock);
-	m->transaction->ended = true;
+	end(m, m->transaction);
 	pthread_mutex_unlock(&m->transactions->lock);
 	sweep(m);
 	return 0;
