@@ -4,6 +4,7 @@
  *
  * What they make of the change holds when the record is still what they saw; otherwise they run again, in it.
  */
+#include <errno.h>
 #include <string.h>
 
 #include "../store/phase.h"
@@ -86,15 +87,24 @@ int order_early(struct order *o, struct err *e)
 	return 0;
 }
 
-/* What they have staged was made of records that nobody has changed since. */
+/* The record is as it was when a program staged its change. */
+static bool is_same_version(struct saving *v, const struct change *c)
+{
+	err_auto ignored = ERR_INIT;
+	char current[CHECKSUM_SIZE] = "";
+	int result = store_checksum(v->conn, c->model, &c->key, current, &ignored);
+	if (result == -ENOENT)
+		return !*c->checksum;
+	return result == 0 && strcmp(c->checksum, current) == 0;
+}
+
+/* What they have staged was made of records that nobody has changed since; that is looked at once. */
 static bool caused_fits(struct saving *v, const struct change *c)
 {
-	char current[CHECKSUM_SIZE];
-	for (const struct change *each = c->caused; each; each = each->next_caused) {
-		err_auto ignored = ERR_INIT;
-		if (each->checksum && (store_checksum(v->conn, each->model, &each->key, current, &ignored) < 0 ||
-				       strcmp(each->checksum, current) != 0))
+	for (struct change *each = c->caused; each; each = each->next_caused) {
+		if (each->checksum && !is_same_version(v, each))
 			return false;
+		each->checksum = NULL;
 	}
 	return true;
 }
