@@ -79,7 +79,7 @@ END
 
 # What it lists when it goes on is what was committed while it hung.
 test_inside_the_transaction_it_stops_other_saves_and_no_reader() {
-	local event waits
+	local waits
 	hangs 'on post_save run hooks/hang { timeout 60s }' 'on pre_save replace run hooks/early' \
 		'on before_commit check ":name <> '"'late'"'" "late"'
 	program hooks/early <<<$'#!/bin/sh\n: >"early.$ROWFS_KEY"'
