@@ -28,6 +28,7 @@ struct answers;
 struct stage;
 struct transaction;
 struct transactions;
+struct forgets;
 struct by_table;
 struct by_place;
 struct import;
@@ -46,6 +47,7 @@ struct mount {
 	struct stage *stage;               /* NULL: the mount itself */
 	struct transaction *transaction;   /* of which this is the inside; NULL: the mount itself */
 	struct transactions *transactions; /* shared by the mount and all that is inside it */
+	struct forgets *forgets;           /* the same; NULL on a read-only mount */
 	struct conf *conf;
 	const struct schema *schema;
 	struct hooks *hooks;

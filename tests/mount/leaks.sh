@@ -6,7 +6,7 @@
 SAVES=${SAVES:-500}
 exec 3>&2
 
-# saves_with HOOK: so many saves, and as many refusals.
+# saves_with HOOK [MODEL]: so many saves, and as many refusals; beside another model.
 saves_with() {
 	local i
 	conf <<END
@@ -21,6 +21,7 @@ model items {
 	$1
 	on before_commit check ":qty <> 0" "None is too few"
 }
+${2:-}
 END
 	mount_rowfs
 	work 100
@@ -66,6 +67,35 @@ test_saves_with_pipe_hooks_leave_nothing_behind() {
 
 test_saves_with_plugin_hooks_leave_nothing_behind() {
 	saves_with "on pre_save plugin $BUILD/plugin/price.so"
+}
+
+# Both read and write in the directory of their transaction; the one ends with a file of it open.
+test_programs_that_change_their_transaction_leave_nothing_behind() {
+	program hooks/counts <<'END'
+#!/bin/sh
+count() {
+	[ -e "$1/counts/1.json" ] || echo '{"n": 0}' >"$1/counts/1.json"
+	echo "{\"n\": $2}" >>"$1/counts/1.json"
+	echo >"$1/counts/x.tmp"
+	exec 7>"$1/counts/1.json"
+}
+if [ "$1" = run ]; then
+	count "$ROWFS_TXN" "$new_qty"
+else
+	while read -r line; do
+		txn=${line#*'"txn":"'}
+		count "${txn%%'"'*}" 1
+		exec 7>&-
+		echo '{"version":1}'
+	done
+fi
+END
+	saves_with 'on pre_save,post_save run hooks/counts run
+	on pre_save,post_save pipe hooks/counts pipe' 'model counts {
+	fields { id integer key
+		n integer }
+}'
+	is "$(value mnt/counts/1.json .n)" 1
 }
 
 test_pipe_programs_that_die_leave_nothing_behind() {
