@@ -28,6 +28,7 @@ struct answers;
 struct stage;
 struct transaction;
 struct transactions;
+struct usages;
 struct by_table;
 struct by_place;
 struct import;
@@ -43,6 +44,7 @@ struct mount {
 	struct stage *stage;               /* NULL: the mount itself */
 	struct transaction *transaction;   /* of which this is the inside; NULL: the mount itself */
 	struct transactions *transactions; /* shared by the mount and all that is inside it */
+	struct usages *usages;             /* the same */
 	struct conf *conf;
 	const struct schema *schema;
 	struct hooks *hooks;
@@ -67,8 +69,6 @@ struct mount {
 	pthread_mutex_t lock;   /* guards what follows */
 	struct handle *handles; /* records open for writing, and names that were never saved */
 	struct handle *others;  /* all else that is open */
-	struct usage *usages;   /* who have files open (usage.h) */
-	size_t open_bytes;
 	struct scratch *scratches;
 	struct scratch_name *scratch_names;
 	struct rejected *rejected;

@@ -31,6 +31,7 @@
 #include "scratch.h"
 #include "stale.h"
 #include "transaction.h"
+#include "usage.h"
 
 struct options {
 	const char *conf, *mountpoint;
@@ -251,6 +252,8 @@ static int open_parts(struct mount *m, struct declared *d, struct err *e)
 	if (rc == 0)
 		rc = hooks_prepare(m->hooks, &d->conf, m->store, m->schema, e);
 	if (rc == 0)
+		rc = usages_start(m, e);
+	if (rc == 0)
 		rc = transactions_start(m, e);
 	if (rc == 0 && journal_new(&m->journal) < 0)
 		rc = err_nomem(e);
@@ -290,6 +293,7 @@ static void close_parts(struct mount *m)
 	saver_free(m->saver);
 	handle_close_all(m);
 	transactions_stop(m);
+	usages_stop(m);
 	await_free(m);
 	repeat_free(m);
 	scratch_release_all(m);
@@ -382,7 +386,8 @@ static int serve(struct mount *m, struct fuse_session *session)
 		fuse_loop_cfg_set_idle_threads(config, 8);
 		rc = fuse_session_loop_mt(session, config);
 		stopper_end(&stopper);
-		/* Of an unmount that comes while a thread takes a request, a late release for example; else it is ENODEV. */
+		/* Of an unmount that comes while a thread takes a request, a late release for example; else it is
+		 * ENODEV. */
 		if (rc == -ECONNABORTED)
 			rc = 0;
 	}

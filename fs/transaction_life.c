@@ -62,6 +62,7 @@ struct transaction *transaction_new(struct mount *outer, const struct actor *who
 	t->inside = (struct mount){
 	    .transaction = t,
 	    .transactions = outer->transactions,
+	    .usages = outer->usages,
 	    .conf = outer->conf,
 	    .schema = outer->schema,
 	    .hooks = outer->hooks,

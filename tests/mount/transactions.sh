@@ -239,6 +239,19 @@ test_there_are_limits() {
 	fails rmdir mnt/.txn/t/users
 }
 
+test_files_open_inside_count_with_those_outside() {
+	saves mnt/users/1.json '{"name": "Ann"}'
+	is "$(python3 - <<'END'
+import os, resource
+resource.setrlimit(resource.RLIMIT_NOFILE, (12000, 12000))
+for path in "mnt/users/1.json", "mnt/.txn/t/users/1.json":
+    try:
+        for i in range(6000): os.open(path, os.O_RDONLY)
+    except OSError as e: print(path, i, e.strerror)
+END
+	)" 'mnt/.txn/t/users/1.json 4000 No space left on device'
+}
+
 test_one_that_is_not_used_goes() {
 	unmount
 	sed -i '1a transaction-timeout 1s' mount.conf
