@@ -70,6 +70,7 @@ struct mount {
 	struct handle *handles; /* records open for writing, and names that were never saved */
 	struct handle *others;  /* all else that is open */
 	struct scratch *scratches;
+	size_t _Atomic scratch_bytes; /* of all of them */
 	struct scratch_name *scratch_names;
 	struct rejected *rejected;
 	struct answers *answers;

@@ -114,6 +114,15 @@ int usage_count(struct mount *m, struct handle *h, size_t more, struct err *e)
 	return rc;
 }
 
+size_t usage_left(struct mount *m, struct handle *h)
+{
+	pthread_mutex_lock(&m->usages->lock);
+	const struct usage *u = *find(m->usages, payer(h));
+	size_t used = u ? u->bytes : 0;
+	pthread_mutex_unlock(&m->usages->lock);
+	return used < LIMIT_OPEN_BYTES ? LIMIT_OPEN_BYTES - used : 0;
+}
+
 static void forget(struct usages *all, struct handle *h)
 {
 	struct usage *u = h->counted ? *find(all, payer(h)) : NULL;

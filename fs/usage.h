@@ -22,6 +22,8 @@ void usages_stop(struct mount *m);
  * LIMIT_OPEN_BYTES of the opener, or LIMIT_OPEN_TOTAL of all, and nothing is counted then.
  */
 int usage_count(struct mount *m, struct handle *h, size_t more, struct err *e);
+/* Bytes that may still be added to it. */
+size_t usage_left(struct mount *m, struct handle *h);
 /* The handle closes. */
 void usage_forget(struct mount *m, struct handle *h);
 

@@ -530,7 +530,7 @@ static int fill_outcomes(struct order *o, struct err *e)
 /* Also of those before the one that is refused, for as long as what they have done is there to be read. */
 static void report_answers(struct order *o, size_t n)
 {
-	size_t room = LIMIT_STAGED_BYTES;
+	size_t room = o->report ? o->report->room : 0;
 	for (size_t i = 0; o->report && i < n && o->results[i]; i++) {
 		err_auto ignored = ERR_INIT;
 		struct outcome outcome = {.verb = o->results[i]->verb};

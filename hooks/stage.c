@@ -65,6 +65,7 @@ void stage_drop(struct stage *g)
 	g->state = GONE;
 	stage_drop_rows(g);
 	steps_release(&g->steps);
+	g->bytes = 0;
 }
 
 void stage_abort(struct stage *g)
@@ -135,6 +136,11 @@ size_t stage_size(struct stage *g)
 	size_t n = g->steps.n;
 	pthread_mutex_unlock(&g->lock);
 	return n;
+}
+
+size_t stage_bytes(const struct stage *g)
+{
+	return g->bytes;
 }
 
 /* ---- staging ---- */
@@ -290,6 +296,7 @@ int stage_save(struct stage *g, const struct actor *actor, const struct request 
 {
 	pthread_mutex_lock(&g->lock);
 	int result = stage_locked(g, actor, request, outcome, a, e);
+	g->bytes = g->steps.bytes;
 	if (!g->inside && g->conn)
 		stage_rest(g->conn);
 	pthread_mutex_unlock(&g->lock);

@@ -99,9 +99,9 @@ static void settle(struct stage *g, bool committed)
 	g->state = g->aborted ? GONE : committed ? COMMITTED : OPEN;
 }
 
-int stage_commit(struct stage *g, const struct actor *actor, struct buf *answer, struct err *e)
+int stage_commit(struct stage *g, const struct actor *actor, size_t room, struct buf *answer, struct err *e)
 {
-	struct commit c = {0};
+	struct commit c = {.report.room = room};
 	err_auto why = ERR_INIT;
 	pthread_mutex_lock(&g->lock);
 	int result = stage_may_change(g, e);
