@@ -206,8 +206,10 @@ static int commit(struct mount *m, const struct actor *who, struct err *e)
 	struct transaction *t = m->transaction;
 	buf_auto answer = BUF_INIT;
 	char path[sizeof(t->path) + 8];
+	const struct actor owner = {.uid = t->uid, .gid = t->gid, .pid = who->pid};
+
 	transaction_work(t, true);
-	int rc = stage_commit(m->stage, who, transaction_left(m), &answer, e);
+	int rc = stage_commit(m->stage, who->uid == t->uid ? who : &owner, transaction_left(m), &answer, e);
 	transaction_work(t, false);
 
 	pthread_mutex_lock(&m->lock);

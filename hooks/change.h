@@ -110,6 +110,11 @@ struct kept {
 struct staging {
 	struct txn *txn;     /* in which they lie; NULL: in none yet */
 	int64_t provisional; /* keys that were given for a while */
+	struct taken_key {
+		const struct model *model;
+		struct value key;
+	} * taken; /* reserved for the request that is being staged */
+	size_t ntaken, room;
 };
 
 /* One save. */

@@ -286,7 +286,7 @@ int composite_run(struct saver *s, const struct actor *actor, const char *text, 
 {
 	struct composite c = {.saver = s, .actor = actor, .room = room};
 	int result = run(&c, text, len, answer, e);
-	if (result < 0 && !answer->len)
+	if (result < 0)
 		json_locate(text, len, e);
 	for (size_t i = 0; i < c.n && c.parts; i++)
 		buf_release(&c.parts[i].answer);

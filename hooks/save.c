@@ -57,6 +57,12 @@ int order_parse(struct order *o, struct err *e)
 	return 0;
 }
 
+/* Of several requests all were looked at before the first one (check_versions). */
+const char *order_version(const struct order *o, const struct request *r)
+{
+	return o->n == 1 ? r->checksum : NULL;
+}
+
 struct change *order_change(struct order *o, size_t i, struct err *e)
 {
 	const struct request *r = &o->requests[i];
@@ -72,7 +78,7 @@ struct change *order_change(struct order *o, size_t i, struct err *e)
 	c->quiet = r->quiet;
 	c->forget = r->forget;
 	c->cancels = r->kind == REQUEST_DELETE;
-	c->checksum = o->n == 1 ? r->checksum : NULL; /* of several, see check_versions */
+	c->checksum = order_version(o, r);
 	c->document = o->documents[i];
 	return c;
 }
@@ -349,19 +355,10 @@ int order_carry(struct order *o, struct change *c, struct err *e)
 /* All before the first one: what requests and their hooks do to each other's records is part of the save. */
 static int check_versions(struct order *o, struct err *e)
 {
-	char current[CHECKSUM_SIZE];
 	for (size_t i = 0; i < o->n && o->n > 1; i++) {
-		const struct request *r = &o->requests[i];
-		const struct value *key = r->kind == REQUEST_RESTORE ? &r->new_key : &r->key;
-		err_auto why = ERR_INIT;
 		o->carried = i;
-		if (!r->checksum)
-			continue;
-		int result = store_checksum(o->v.conn, r->model, key, current, &why);
-		if (result < 0 && result != -ENOENT)
-			return err_set(e, -result, "%s", why.text);
-		if (result == 0 && strcmp(current, r->checksum) != 0)
-			return err_checksum(e, record_path(&o->v.arena, r->model, key), r->checksum, current);
+		if (version_check_request(&o->v, &o->requests[i], e) < 0)
+			return -e->code;
 	}
 	o->carried = 0;
 	return 0;
@@ -595,7 +592,7 @@ static int stage_in_order(struct order *o, struct err *e)
 
 static void locate(const struct order *o, struct err *e)
 {
-	if (o->at && o->at->text && e->nproblems)
+	if (o->at && o->at->text && e->nproblems && !o->report) /* of several the texts are not as they were written */
 		json_locate(o->at->text, o->at->len, e);
 }
 
@@ -612,6 +609,7 @@ int save_staged(struct saver *s, const struct actor *actor, const struct request
 	int result = stage_in_order(&o, e);
 	if (result < 0)
 		locate(&o, e);
+	staged_settle_keys(&o.v, result == 0);
 	*document = result == 0 ? json_incref(o.documents[0]) : NULL;
 	if (*document)
 		staged_tell_keys(o.results[0], *document);

@@ -16,6 +16,7 @@
 #include "../store/json.h"
 #include "compose.h"
 #include "stage_parts.h"
+#include "staged.h"
 
 /* ---- from start to end ---- */
 
@@ -155,14 +156,14 @@ int stage_may_change(const struct stage *g, struct err *e)
 }
 
 /* What the record is before its first step; "" where there is none. */
-static int stored_checksum(struct stage *g, const struct model *m, const struct value *key, char out[CHECKSUM_SIZE],
-			   struct err *e)
+static int stored_checksum(struct stage *g, const struct actor *actor, const struct model *m, const struct value *key,
+			   char out[CHECKSUM_SIZE], struct err *e)
 {
 	err_auto why = ERR_INIT;
 	out[0] = '\0';
 	if (g->inside || key->kind == VALUE_NULL || steps_find(&g->steps, m, key))
 		return 0;
-	struct conn *c = store_read_begin(g->saver->store, e);
+	struct conn *c = store_read_as(g->saver->store, g->trusted ? VIEW_ALL : actor->uid, e);
 	if (!c)
 		return -e->code;
 	int result = store_checksum(c, m, key, out, &why);
@@ -277,7 +278,7 @@ static int stage_locked(struct stage *g, const struct actor *actor, const struct
 	if (g->trusted && (r.kind == REQUEST_RESTORE || r.new_model))
 		return err_set(e, EPERM, "a hook's program can't move a record to another model, or bring one back");
 	if (stage_may_change(g, e) < 0 || connect(g, e) < 0 || steps_room(&g->steps, r.len, e) < 0 ||
-	    stored_checksum(g, r.model, key, x.checksum, e) < 0)
+	    stored_checksum(g, actor, r.model, key, x.checksum, e) < 0)
 		return -e->code;
 	r.trusted = g->trusted;
 	int result = save_staged(g->saver, actor, &r, g->conn, &g->staging, outcome, &x.document, a, e);
@@ -313,6 +314,7 @@ int stage_reserve_key(struct stage *g, const struct model *m, struct value *key,
 	v.conn = g->conn;
 	if (result == 0)
 		result = saving_next_key(&v, m, key, e);
+	staged_settle_keys(&v, result == 0);
 	if (!g->inside && g->conn)
 		stage_rest(g->conn);
 	pthread_mutex_unlock(&g->lock);

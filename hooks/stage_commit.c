@@ -3,6 +3,7 @@
  * further saves of the one that waits for it.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "../store/json.h"
@@ -86,9 +87,24 @@ static int refuse(struct commit *c, struct err *why, struct err *e)
 	struct step *step = c->report.failed < c->n ? c->steps[c->report.failed] : NULL;
 	if (step && *why->current)
 		memcpy(step->current, why->current, sizeof step->current);
-	if (!step)
-		return err_set(e, why->code, "%s", why->text);
-	return err_set(e, why->code, "%s: %s", record_path(&c->arena, step->model, &step->key), why->text);
+	err_take(e, why);
+	if (step && !(c->methods && e->nproblems)) {
+		const char *text =
+		    arena_printf(&c->arena, "%s: %s", record_path(&c->arena, step->model, &step->key), e->text);
+		snprintf(e->text, sizeof e->text, "%s", text ? text : "");
+	}
+	return -e->code;
+}
+
+/* In a document with several requests a problem stands in the body of its request. */
+static void place_problems(struct commit *c, struct err *why)
+{
+	err_auto placed = ERR_INIT;
+	if (!c->methods || !why->nproblems || c->report.failed >= c->n)
+		return;
+	const char *pointer = arena_printf(&c->arena, "/requests/%zu/body", c->report.failed);
+	err_graft(&placed, why, pointer ? pointer : "");
+	err_take(why, &placed);
 }
 
 /* With the lock. What was staged is stored now, or is as it was. */
@@ -112,6 +128,7 @@ int stage_commit(struct stage *g, const struct actor *actor, size_t room, struct
 	pthread_mutex_unlock(&g->lock);
 	if (result == 0) {
 		result = c.n ? save_all(g->saver, actor, c.requests, c.n, c.outcomes, &c.report, &c.arena, &why) : 0;
+		place_problems(&c, &why);
 		write_report(answer, &c, &why);
 		pthread_mutex_lock(&g->lock);
 		if (result < 0)

@@ -209,6 +209,18 @@ int store_reserve_key(struct store *s, const struct model *m, struct value *key,
 	return 0;
 }
 
+void store_unreserve_key(struct store *s, const struct model *m, const struct value *key)
+{
+	struct key_block *b = &s->blocks[m->index];
+	struct txn t;
+	err_auto ignored = ERR_INIT;
+	if (txn_begin(s, &t, &ignored) < 0)
+		return;
+	if (b->next == key->integer + 1)
+		b->next = key->integer;
+	txn_rollback(&t);
+}
+
 /* ---- the end ---- */
 
 static void return_block(struct conn *c, const struct model *m, const struct key_block *b)

@@ -223,6 +223,8 @@ int store_next_key(struct conn *c, const struct model *m, struct value *key, str
 int txn_take_key(struct txn *t, const struct model *m, struct value *key, struct err *e);
 /* Takes the next key for good: it is durable and never given again, whoever crashes. Cheap where many are wanted. */
 int store_reserve_key(struct store *s, const struct model *m, struct value *key, struct err *e);
+/* Nobody was told of the key: it is the next one again, unless another one was reserved since. */
+void store_unreserve_key(struct store *s, const struct model *m, const struct value *key);
 
 /* Key in the row; constraints that store_check should have found are mapped to the same errors. Raises the key counter.
  */
