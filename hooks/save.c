@@ -361,6 +361,7 @@ static int check_versions(struct order *o, struct err *e)
 			return -e->code;
 	}
 	o->carried = 0;
+	phase("versions");
 	return 0;
 }
 

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "../store/json.h"
+#include "../store/phase.h"
 #include "compose.h"
 #include "stage_parts.h"
 #include "staged.h"
@@ -301,6 +302,7 @@ int stage_save(struct stage *g, const struct actor *actor, const struct request 
 	if (!g->inside && g->conn)
 		stage_rest(g->conn);
 	pthread_mutex_unlock(&g->lock);
+	phase("staged");
 	return result;
 }
 

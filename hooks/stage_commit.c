@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "../store/json.h"
+#include "../store/phase.h"
 #include "cause.h"
 #include "report.h"
 #include "stage_parts.h"
@@ -127,6 +128,7 @@ int stage_commit(struct stage *g, const struct actor *actor, size_t room, struct
 		g->state = COMMITTING;
 	pthread_mutex_unlock(&g->lock);
 	if (result == 0) {
+		phase("committing");
 		result = c.n ? save_all(g->saver, actor, c.requests, c.n, c.outcomes, &c.report, &c.arena, &why) : 0;
 		place_problems(&c, &why);
 		write_report(answer, &c, &why);
@@ -135,6 +137,7 @@ int stage_commit(struct stage *g, const struct actor *actor, size_t room, struct
 			refuse(&c, &why, e);
 		settle(g, result == 0);
 		pthread_mutex_unlock(&g->lock);
+		phase("reported");
 	}
 	for (size_t i = 0; i < c.n; i++)
 		buf_release(&c.report.answers[i]);

@@ -17,6 +17,8 @@
 
 #include <errno.h>
 
+#include "phase.h"
+
 static int integer_of(struct conn *c, const struct model *m, enum statement statement, int64_t bound, int64_t *out,
 		      struct err *e)
 {
@@ -203,6 +205,7 @@ int store_reserve_key(struct store *s, const struct model *m, struct value *key,
 		r = txn_commit(&t, e);
 	if (r)
 		return r;
+	phase("key");
 	if (size)
 		keep_block(s, m, next, size);
 	*key = value_integer(next);
