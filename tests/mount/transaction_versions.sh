@@ -118,6 +118,26 @@ test_a_child_that_its_user_does_not_see_is_no_other_version() {
 	is "$(as sed -n '$p' mnt/.errors | jq -r .checksum.current)" "$(as getfattr --only-values -n user.rowfs.checksum mnt/orders/1.json)"
 }
 
+test_transactions_that_count_in_one_record_lose_nothing() { # 4 times the limit
+	saves mnt/orders/1.json '{"note": "0"}'
+	counter() {
+		local i=0 there=mnt/.txn/c$1
+		while [ $i -lt 10 ]; do
+			mkdir "$there"
+			jq '.note = (.note | tonumber + 1 | tostring)' "$there"/orders/1.json >"$there"/orders/x.tmp
+			if mv "$there"/orders/x.tmp "$there"/orders/1.json && echo commit >"$there"/ctl; then i=$((i + 1)); fi
+			rmdir "$there"
+		done 2>>refused
+	}
+	local counters=()
+	for n in 1 2 3; do
+		counter $n &
+		counters+=($!)
+	done
+	wait "${counters[@]}"
+	is "$(value mnt/orders/1.json .note)" 30
+}
+
 # ---- keys ----
 
 test_a_refused_save_uses_up_no_key() {

@@ -161,6 +161,65 @@ test_editors_and_tools_work_inside() {
 	is "$(ls mnt/users)" 2.json
 }
 
+test_programs_that_copy_trees_work_inside() {
+	mkdir -p src/users
+	for i in 1 2 3; do jq -n "{id: $i, name: \"n$i\", email: null, orders: []}" >src/users/$i.json; done
+	tar -C src -cf users.tar users
+	tar -C mnt/.txn/t --no-same-permissions --touch -xf users.tar
+	echo '{"name": "old"}' >mnt/.txn/t/users/9.json
+	rsync -r --checksum --delete src/users/ mnt/.txn/t/users/
+	is "$(ls mnt/.txn/t/users)" $'1.json\n2.json\n3.json'
+	diff -r src/users mnt/.txn/t/users
+	printf '{"name": "by install"}' >one
+	install -m 644 one mnt/.txn/t/users/4.json
+	printf '%s\n' '--- a' '+++ b' '@@ -1 +1 @@' '-{"name": "by install"}' '+{"name": "by patch"}' >diff
+	cp mnt/.txn/t/users/4.json shown
+	sed 's/by install/by patch/' shown >wanted
+	diff -u shown wanted >diff || true
+	patch -s mnt/.txn/t/users/4.json diff
+	is "$(grep -rl 'by patch' mnt/.txn/t)" mnt/.txn/t/users/4.json
+	find mnt/.txn/t/users -name '[12].json' -delete
+	is "$(ls mnt/.txn/t/users mnt/users)" $'mnt/.txn/t/users:\n3.json\n4.json\n\nmnt/users:'
+	is "$(commit)" ok
+	is "$(cat mnt/users/*.json | jq -c '[.id, .name]')" $'[3,"n3"]\n[4,"by patch"]'
+}
+
+test_git_keeps_and_brings_back_what_is_in_it() {
+	saves mnt/users/1.json '{"name": "Ann"}'
+	saves mnt/users/2.json '{"name": "Bob"}'
+	export GIT_DIR=$PWD/repository GIT_WORK_TREE=$PWD/mnt/.txn/t HOME=$PWD
+	git init -q
+	git add users
+	git -c user.name=t -c user.email=t commit -qm first
+	echo '{"name": "Eve"}' >mnt/.txn/t/users/1.json
+	rm mnt/.txn/t/users/2.json
+	is "$(git status --porcelain -uno)" $' M users/1.json\n D users/2.json'
+	git checkout -q users
+	is "$(git status --porcelain -uno)" ''
+	is "$(commit)" ok
+	is "$(cat mnt/users/*.json | jq -c .name)" $'"Ann"\n"Bob"'
+}
+
+test_eight_prepare_and_commit_at_once() {
+	saves mnt/users/1.json '{"name": "Ann"}'
+	worker() {
+		local i
+		mkdir mnt/.txn/w"$1"
+		for i in 1 2 3 4 5; do
+			echo "{\"user_id\": 1, \"qty\": $1}" >mnt/.txn/w"$1"/orders/$(($1 * 10 + i)).json
+		done
+		[ "$(ls mnt/.txn/w"$1"/orders/ | grep -c "^$1")" = 5 ] && echo commit >mnt/.txn/w"$1"/ctl
+	}
+	local workers=()
+	for n in 1 2 3 4 5 6 7 8; do
+		worker $n &
+		workers+=($!)
+	done
+	wait "${workers[@]}"
+	is "$(sql 'select qty, count(*) from orders group by qty' | tr '\n' ' ')" '1|5 2|5 3|5 4|5 5|5 6|5 7|5 8|5 '
+	is "$(sql 'pragma foreign_key_check')" ''
+}
+
 test_nothing_moves_across_its_border() {
 	saves mnt/users/1.json '{"name": "Ann"}'
 	saves mnt/.txn/t/users/2.json '{"name": "Bob"}'
