@@ -7,7 +7,7 @@
  *   OPEN --stage_commit--> COMMITTING --refused--> OPEN, or --committed--> COMMITTED; any --stage_abort--> GONE
  *
  * Invariants: steps do not change while COMMITTING. The connection shows the stored rows with all steps done. A step
- * has the checksum that its record had before the first step for it.
+ * has the checksum that its record had, as its user sees it, before the first step for it.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -287,6 +287,30 @@ test_names_are_the_users_own() {
 	is "$(ls mnt/.txn/t/users)" 1.json
 }
 
+test_a_commit_is_for_the_user_whose_transaction_it_is() {
+	[ "$(id -u)" = 0 ] || skip 'needs root'
+	cat >>mount.conf <<'END'
+model notes {
+	fields {
+		id    integer key
+		owner integer default uid
+	}
+	owner owner
+}
+END
+	chmod 711 . && unmount && mount_rowfs mount.conf -o allow_other
+	saves mnt/users/1.json '{"name": "Ann"}'
+	setpriv --reuid=1234 --regid=1234 --clear-groups sh -c 'mkdir mnt/.txn/u && cd mnt/.txn/u/notes && echo "{}" >1.json &&
+		! echo "{\"name\": \"Eve\"}" >../users/1.json && exec sleep 100' 2>>refused &
+	local inside=$!
+	within_it() { [ "$(basename "$(readlink "/proc/$inside/exe")")" = sleep ]; }
+	eventually within_it
+	fails setpriv --reuid=1235 --regid=1235 --clear-groups ls "/proc/$inside/cwd/"
+	is "$(save "/proc/$inside/cwd/../ctl" commit)" ok
+	is "$(value mnt/notes/1.json .owner)" 1234
+	kill "$inside"
+}
+
 test_there_are_limits() {
 	for i in $(seq 31); do mkdir mnt/.txn/n"$i"; done
 	fails mkdir mnt/.txn/more
