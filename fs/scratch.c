@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "../store/log.h"
+#include "transaction.h"
 
 /* In a model with owners each user has names of his own: nobody sees, takes or waits at another's temporary file. */
 static bool is_there(const struct scratch_name *n, const struct model *model, uid_t viewer)
@@ -35,8 +36,9 @@ static struct scratch *by_name(struct mount *m, const struct model *model, const
 	return n ? n->scratch : NULL;
 }
 
-static void free_scratch(struct scratch *s)
+static void free_scratch(struct mount *m, struct scratch *s)
 {
+	m->scratch_bytes -= s->data.len;
 	scratch_release_xattrs(s);
 	buf_release(&s->data);
 	free(s->error);
@@ -53,7 +55,7 @@ static void drop_if_unused(struct mount *m, struct scratch *s)
 	while (*at != s)
 		at = &(*at)->next;
 	*at = s->next;
-	free_scratch(s);
+	free_scratch(m, s);
 }
 
 static int add_name(struct mount *m, struct scratch *s, const struct model *model, const char *name, uid_t uid)
@@ -89,6 +91,8 @@ static void take_name(struct mount *m, struct scratch_name **at)
 /* -ENOSPC when the user would have more files or bytes than a user may. */
 static int within_limits(struct mount *m, uid_t uid, size_t files, size_t bytes, struct err *e)
 {
+	if (bytes > 0 && transaction_room(m, bytes, e) < 0)
+		return -e->code;
 	for (const struct scratch_name *n = m->scratch_names; n; n = n->next)
 		files += n->scratch->st.st_uid == uid;
 	for (const struct scratch *s = m->scratches; s; s = s->next)
@@ -183,6 +187,7 @@ static int copy_locked(struct mount *m, const struct model *model, const char *n
 		return rc;
 	made->st.st_mtim = like->st_mtim;
 	buf_add(&made->data, buf_text(text), text->len);
+	m->scratch_bytes += made->data.len;
 	made->opens--;
 	fill_stat(made, st);
 	if (!buf_failed(&made->data))
@@ -360,7 +365,9 @@ static int resize_locked(struct mount *m, struct scratch *s, int64_t size, struc
 		rc = within_limits(m, s->st.st_uid, 0, (size_t)size - s->data.len, e);
 	if (rc < 0)
 		return rc;
+	m->scratch_bytes -= s->data.len;
 	buf_resize(&s->data, (size_t)size);
+	m->scratch_bytes += s->data.len;
 	if (!buf_failed(&s->data))
 		return 0;
 	s->data.failed = false;
@@ -445,6 +452,14 @@ bool scratch_next(struct mount *m, const struct model *model, uid_t viewer, int6
 	return best != NULL;
 }
 
+void scratch_drop_names(struct mount *m)
+{
+	pthread_mutex_lock(&m->lock);
+	while (m->scratch_names)
+		take_name(m, &m->scratch_names);
+	pthread_mutex_unlock(&m->lock);
+}
+
 void scratch_release_all(struct mount *m)
 {
 	while (m->scratch_names) {
@@ -457,6 +472,6 @@ void scratch_release_all(struct mount *m)
 		struct scratch *s = m->scratches;
 
 		m->scratches = s->next;
-		free_scratch(s);
+		free_scratch(m, s);
 	}
 }

@@ -72,6 +72,8 @@ int transaction_make(struct mount *m, const struct actor *who, const char *name,
 	if (rc == 0)
 		rc = may_make(all, who->uid, name, e);
 	if (rc == 0)
+		rc = transactions_wait(m, e);
+	if (rc == 0)
 		rc = add(all, t);
 	if (rc == 0)
 		inside_stat(t, st);
@@ -202,14 +204,20 @@ void transactions_show(struct mount *m)
 static int commit(struct mount *m, const struct actor *who, struct err *e)
 {
 	struct transaction *t = m->transaction;
-	struct buf answer = {.limit = t->answer.limit};
+	buf_auto answer = BUF_INIT;
 	char path[sizeof(t->path) + 8];
-	int rc = stage_commit(m->stage, who, &answer, e);
+	const struct actor owner = {.uid = t->uid, .gid = t->gid, .pid = who->pid};
+
+	transaction_work(t, true);
+	int rc = stage_commit(m->stage, who->uid == t->uid ? who : &owner, transaction_left(m), &answer, e);
+	transaction_work(t, false);
 
 	pthread_mutex_lock(&m->lock);
 	if (answer.len) {
 		buf_release(&t->answer);
 		t->answer = answer;
+		answer = (struct buf)BUF_INIT;
+		t->answer_bytes = t->answer.len;
 	}
 	pthread_mutex_unlock(&m->lock);
 	snprintf(path, sizeof(path), "%sctl", t->path);

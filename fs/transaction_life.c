@@ -64,6 +64,7 @@ struct transaction *transaction_new(struct mount *outer, const struct actor *who
 	    .transaction = t,
 	    .transactions = outer->transactions,
 	    .forgets = outer->forgets,
+	    .usages = outer->usages,
 	    .conf = outer->conf,
 	    .schema = outer->schema,
 	    .hooks = outer->hooks,
@@ -82,7 +83,6 @@ struct transaction *transaction_new(struct mount *outer, const struct actor *who
 	t->uid = who->uid;
 	t->gid = who->gid;
 	t->used_ms = transaction_now_ms();
-	t->answer.limit = 2 * (size_t)LIMIT_STAGED_BYTES;
 	clock_gettime(CLOCK_REALTIME, &t->made);
 	strcpy(t->name, name);
 	snprintf(t->path, sizeof(t->path), ".txn/%s/", name);
@@ -145,18 +145,37 @@ void transaction_end(struct mount *m, struct transaction *t)
 		forget_name(m, t->name);
 }
 
-void transactions_end_unused(struct mount *m)
+static bool may_be_unused(const struct transaction *t)
+{
+	return !t->ended && !t->shown && !t->working;
+}
+
+/* With the lock. */
+static void end_unused(struct mount *m)
 {
 	struct transactions *all = m->transactions;
 	int64_t before = transaction_now_ms() - m->schema->transaction_timeout_ms;
 
 	for (struct transaction *t = all->first; t; t = t->next) {
-		if (t->ended || t->shown || t->used_ms > before)
+		if (!may_be_unused(t) || t->used_ms > before)
 			continue;
 		transaction_end(m, t);
 		log_info(".txn/%s was not used for %lld s and is dropped", t->name,
 			 m->schema->transaction_timeout_ms / 1000);
 	}
+}
+
+/* All that only names or answers lead to. What is open there stays until it is closed. */
+static void empty(struct transaction *t)
+{
+	stage_abort(t->inside.stage);
+	scratch_drop_names(&t->inside);
+	pthread_mutex_lock(&t->inside.lock);
+	rejected_release_all(&t->inside);
+	answered_release_all(&t->inside);
+	buf_release(&t->answer);
+	t->answer_bytes = 0;
+	pthread_mutex_unlock(&t->inside.lock);
 }
 
 /* With the lock, but not while the rows go, which a commit may hold up. */
@@ -172,7 +191,7 @@ static void empty_ended(struct transactions *all)
 		t->emptied = true;
 		t->numbers++; /* stays meanwhile */
 		pthread_mutex_unlock(&all->lock);
-		stage_abort(t->inside.stage);
+		empty(t);
 		pthread_mutex_lock(&all->lock);
 		t->numbers--;
 		t = all->first;
@@ -184,14 +203,123 @@ void transactions_sweep(struct mount *m)
 	struct transactions *all = m->transactions;
 
 	pthread_mutex_lock(&all->lock);
-	transactions_end_unused(m);
+	end_unused(m);
 	empty_ended(all);
 	struct transaction *taken = transactions_take_ended(all);
 	pthread_mutex_unlock(&all->lock);
 	transactions_free_taken(taken);
 }
 
+/* ---- how much memory a user's take ---- */
+
+static size_t bytes_of(const struct transaction *t)
+{
+	return stage_bytes(t->inside.stage) + t->answer_bytes + t->inside.scratch_bytes;
+}
+
+size_t transaction_left(const struct mount *m)
+{
+	struct transactions *all = m->transactions;
+	size_t used = 0;
+
+	pthread_mutex_lock(&all->lock);
+	for (const struct transaction *t = all->first; t; t = t->next)
+		if (!t->shown && t->uid == m->transaction->uid)
+			used += bytes_of(t);
+	pthread_mutex_unlock(&all->lock);
+	return used < LIMIT_STAGED_BYTES ? LIMIT_STAGED_BYTES - used : 0;
+}
+
+int transaction_room(const struct mount *m, size_t more, struct err *e)
+{
+	if (!m->transaction || m->transaction->shown || more <= transaction_left(m))
+		return 0;
+	return err_set(e, ENOSPC, "The transactions that you prepare hold %d MiB; commit or rmdir some of .txn",
+		       LIMIT_STAGED_BYTES >> 20);
+}
+
+/* ---- the thread that waits ---- */
+
+/* With the lock: when the next one ends if nobody uses it; -1: there is none. */
+static int64_t next_end_ms(const struct mount *m)
+{
+	int64_t first = -1;
+
+	for (const struct transaction *t = m->transactions->first; t; t = t->next)
+		if (may_be_unused(t) && (first < 0 || t->used_ms < first))
+			first = t->used_ms;
+	return first < 0 ? -1 : first + m->schema->transaction_timeout_ms;
+}
+
+/* Whoever uses a transaction tells nobody: the time is looked at again when it has come. */
+static void *wait_for_unused(void *data)
+{
+	struct mount *m = data;
+	struct transactions *all = m->transactions;
+
+	pthread_mutex_lock(&all->lock);
+	while (!all->stopping) {
+		int64_t at = next_end_ms(m);
+		struct timespec until = {at / 1000, at % 1000 * 1000000};
+
+		if (at < 0) {
+			pthread_cond_wait(&all->wake, &all->lock);
+		} else if (at > transaction_now_ms()) {
+			pthread_cond_timedwait(&all->wake, &all->lock, &until);
+		} else {
+			pthread_mutex_unlock(&all->lock);
+			transactions_sweep(m);
+			pthread_mutex_lock(&all->lock);
+		}
+	}
+	pthread_mutex_unlock(&all->lock);
+	return NULL;
+}
+
+int transactions_wait(struct mount *m, struct err *e)
+{
+	struct transactions *all = m->transactions;
+
+	if (!all->has_timer && pthread_create(&all->timer, NULL, wait_for_unused, all->mount) != 0)
+		return err_set(e, EAGAIN, "There are too many threads to wait for the end of a transaction");
+	all->has_timer = true;
+	pthread_cond_signal(&all->wake);
+	return 0;
+}
+
+void transaction_work(struct transaction *t, bool begins)
+{
+	struct transactions *all = t->inside.transactions;
+
+	pthread_mutex_lock(&all->lock);
+	t->working += begins ? 1U : -1U;
+	t->used_ms = transaction_now_ms();
+	pthread_cond_signal(&all->wake);
+	pthread_mutex_unlock(&all->lock);
+}
+
+static void stop_waiting(struct transactions *all)
+{
+	pthread_mutex_lock(&all->lock);
+	all->stopping = true;
+	pthread_cond_signal(&all->wake);
+	pthread_mutex_unlock(&all->lock);
+	if (all->has_timer)
+		pthread_join(all->timer, NULL);
+}
+
 /* ---- from start to end ---- */
+
+static void init_clock(struct transactions *all)
+{
+	pthread_condattr_t attributes;
+
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(&all->wake, &attributes);
+	pthread_condattr_destroy(&attributes);
+	pthread_mutex_init(&all->lock, NULL);
+}
 
 int transactions_start(struct mount *m, struct err *e)
 {
@@ -201,7 +329,8 @@ int transactions_start(struct mount *m, struct err *e)
 		free(all);
 		return err_nomem(e);
 	}
-	pthread_mutex_init(&all->lock, NULL);
+	init_clock(all);
+	all->mount = m;
 	m->transactions = all;
 	return 0;
 }
@@ -212,8 +341,10 @@ void transactions_stop(struct mount *m)
 
 	if (!all)
 		return;
+	stop_waiting(all);
 	numbers_release(all);
 	transactions_free_taken(all->first);
+	pthread_cond_destroy(&all->wake);
 	pthread_mutex_destroy(&all->lock);
 	free(all);
 	m->transactions = NULL;

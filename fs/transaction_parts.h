@@ -15,9 +15,11 @@ struct transaction {
 	struct timespec made;
 	int64_t used_ms; /* monotonic */
 	bool ended, emptied;
-	bool shown;                /* to a hook's program: found by its name alone, and not listed */
-	size_t numbers;            /* that the kernel knows */
-	struct buf answer;         /* of the last commit; guarded by the inside's lock */
+	unsigned working;  /* commits that run: it is not unused */
+	bool shown;        /* to a hook's program: found by its name alone, and not listed */
+	size_t numbers;    /* that the kernel knows */
+	struct buf answer; /* of the last commit; guarded by the inside's lock */
+	size_t _Atomic answer_bytes;
 	char path[LIMIT_NAME + 8]; /* ".txn/NAME/" */
 	char name[];
 };
@@ -25,11 +27,15 @@ struct transaction {
 struct number;
 
 struct transactions {
+	struct mount *mount;
 	pthread_mutex_t lock;
 	struct transaction *first; /* in the order in which they were made; those that have ended too */
 	int64_t last_id;
 	struct number **buckets; /* transaction_number.c */
 	size_t nbuckets, n;
+	pthread_cond_t wake; /* of the thread that waits until one was not used for too long; of the monotonic clock */
+	pthread_t timer;
+	bool has_timer, stopping;
 };
 
 /* ---- transaction_life.c ---- */
@@ -41,8 +47,12 @@ void transaction_append(struct transactions *all, struct transaction *t);
 void transaction_free(struct transaction *t);
 /* With the lock. The kernel is told to forget it. */
 void transaction_end(struct mount *m, struct transaction *t);
-/* With the lock: those that were not used for too long have ended. */
-void transactions_end_unused(struct mount *m);
+/* With the lock: there is one more to be waited for. The thread that does is started with the first. -EAGAIN. */
+int transactions_wait(struct mount *m, struct err *e);
+/* Bytes that its user's transactions may still take. */
+size_t transaction_left(const struct mount *m);
+/* A commit begins, and ends. */
+void transaction_work(struct transaction *t, bool begins);
 /* What has ended shows nothing more; what nobody knows any more goes. */
 void transactions_sweep(struct mount *m);
 /* With the lock: takes out what can go; it is freed without the lock. */

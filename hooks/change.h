@@ -112,6 +112,11 @@ struct staging {
 	int64_t provisional; /* keys that were given for a while */
 	bool never_wait;     /* for another transaction, which may wait for who stages */
 	bool would_wait;     /* it was needed */
+	struct taken_key {
+		const struct model *model;
+		struct value key;
+	} * taken; /* reserved for the request that is being staged */
+	size_t ntaken, room;
 };
 
 /* One save. */

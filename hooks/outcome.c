@@ -25,7 +25,7 @@ int order_fill_outcomes(struct order *o, struct err *e)
 
 void order_report_answers(struct order *o, size_t n)
 {
-	size_t room = LIMIT_STAGED_BYTES;
+	size_t room = o->report ? o->report->room : 0;
 	for (size_t i = 0; o->report && i < n && o->results[i]; i++) {
 		err_auto ignored = ERR_INIT;
 		struct outcome outcome = {.verb = o->results[i]->verb};

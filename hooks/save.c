@@ -44,6 +44,12 @@ int order_parse(struct order *o, struct err *e)
 	return 0;
 }
 
+/* Of several requests all were looked at before the first one (check_versions). */
+const char *order_version(const struct order *o, const char *checksum)
+{
+	return o->n == 1 ? checksum : NULL;
+}
+
 struct change *order_change(struct order *o, size_t i, struct err *e)
 {
 	const struct request *r = &o->requests[i];
@@ -59,7 +65,7 @@ struct change *order_change(struct order *o, size_t i, struct err *e)
 	c->quiet = r->quiet;
 	c->forget = r->forget;
 	c->cancels = r->kind == REQUEST_DELETE;
-	c->checksum = o->n == 1 ? r->checksum : NULL; /* of several, see check_versions */
+	c->checksum = order_version(o, r->checksum);
 	c->document = o->documents[i];
 	return c;
 }
@@ -77,30 +83,16 @@ static int begin(struct saving *v, struct err *e)
 	return result == 0 && v->lenient ? txn_defer_references(&v->txn, true, e) : result;
 }
 
-static int check_version(struct order *o, const struct model *m, const struct value *key, const char *supplied,
-			 struct err *e)
-{
-	char current[CHECKSUM_SIZE];
-	err_auto why = ERR_INIT;
-	int result = supplied ? store_checksum(o->v.conn, m, key, current, &why) : -ENOENT;
-	if (result < 0)
-		return result == -ENOENT ? 0 : err_set(e, -result, "%s", why.text);
-	return strcmp(current, supplied) == 0 ? 0
-					      : err_checksum(e, record_path(&o->v.arena, m, key), supplied, current);
-}
-
 /* All before the first one: what requests and their hooks do to each other's records is part of the save. */
 static int check_versions(struct order *o, struct err *e)
 {
 	for (size_t i = 0; i < o->n && o->n > 1; i++) {
-		const struct request *r = &o->requests[i];
 		o->carried = i;
-		if (check_version(o, r->model, r->kind == REQUEST_RESTORE ? &r->new_key : &r->key, r->checksum, e) <
-			0 ||
-		    check_version(o, r->new_model ? r->new_model : r->model, &r->new_key, r->target_checksum, e) < 0)
+		if (version_check_request(&o->v, &o->requests[i], e) < 0)
 			return -e->code;
 	}
 	o->carried = 0;
+	phase("versions");
 	return 0;
 }
 
@@ -290,7 +282,7 @@ static int stage_in_order(struct order *o, struct err *e)
 
 static void locate(const struct order *o, struct err *e)
 {
-	if (o->at && o->at->text && e->nproblems)
+	if (o->at && o->at->text && e->nproblems && !o->report) /* of several the texts are not as they were written */
 		json_locate(o->at->text, o->at->len, e);
 }
 
@@ -307,6 +299,7 @@ int save_staged(struct saver *s, const struct actor *actor, const struct request
 	int result = stage_in_order(&o, e);
 	if (result < 0)
 		locate(&o, e);
+	staged_settle_keys(&o.v, result == 0);
 	*document = result == 0 ? json_incref(o.documents[0]) : NULL;
 	if (*document)
 		staged_tell_keys(o.results[0], *document);

@@ -5,15 +5,17 @@
  * for the record is laid over that step's where nothing in between can tell the difference (may_compose).
  *
  * Invariants: steps do not change while COMMITTING. The connection shows the stored rows with all steps done. A step
- * has the checksum that its record had before the first step for it.
+ * has the checksum that its record had, as its user sees it, before the first step for it.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "../store/json.h"
+#include "../store/phase.h"
 #include "compose.h"
 #include "stage_parts.h"
+#include "staged.h"
 
 /* ---- from start to end ---- */
 
@@ -63,6 +65,7 @@ void stage_drop(struct stage *g)
 	g->state = GONE;
 	stage_drop_rows(g);
 	steps_release(&g->steps);
+	g->bytes = 0;
 }
 
 void stage_abort(struct stage *g)
@@ -157,6 +160,11 @@ size_t stage_size(struct stage *g)
 	return n;
 }
 
+size_t stage_bytes(const struct stage *g)
+{
+	return g->bytes;
+}
+
 /* ---- staging ---- */
 
 int stage_may_change(const struct stage *g, struct err *e)
@@ -169,14 +177,14 @@ int stage_may_change(const struct stage *g, struct err *e)
 }
 
 /* What the record is before its first step; "" where there is none. */
-static int stored_checksum(struct stage *g, const struct model *m, const struct value *key, char out[CHECKSUM_SIZE],
-			   struct err *e)
+static int stored_checksum(struct stage *g, const struct actor *actor, const struct model *m, const struct value *key,
+			   char out[CHECKSUM_SIZE], struct err *e)
 {
 	err_auto why = ERR_INIT;
 	out[0] = '\0';
 	if (g->inside || key->kind == VALUE_NULL || steps_find(&g->steps, m, key))
 		return 0;
-	struct conn *c = g->trusted ? g->conn : store_read_begin(g->saver->store, e);
+	struct conn *c = g->trusted ? g->conn : store_read_as(g->saver->store, actor->uid, e);
 	if (!c)
 		return -e->code;
 	int result = store_checksum(c, m, key, out, &why);
@@ -285,7 +293,8 @@ static int record(struct stage *g, const struct staged_request *x, struct err *e
 }
 
 /* What a move would replace: the commit finds the same there, or nothing where nothing was. */
-static int look_at_target(struct stage *g, const struct request *r, struct staged_request *x, struct err *e)
+static int look_at_target(struct stage *g, const struct actor *actor, const struct request *r, struct staged_request *x,
+			  struct err *e)
 {
 	const struct model *m = r->new_model ? r->new_model : r->model;
 	err_auto why = ERR_INIT;
@@ -295,7 +304,7 @@ static int look_at_target(struct stage *g, const struct request *r, struct stage
 	if (result < 0 && result != -ENOENT)
 		return err_set(e, -result, "%s", why.text);
 	x->existed = result == 0;
-	return r->kind == REQUEST_MOVE ? stored_checksum(g, m, &r->new_key, x->target, e) : 0;
+	return r->kind == REQUEST_MOVE ? stored_checksum(g, actor, m, &r->new_key, x->target, e) : 0;
 }
 
 static int stage_locked(struct stage *g, const struct actor *actor, const struct request *request,
@@ -307,7 +316,7 @@ static int stage_locked(struct stage *g, const struct actor *actor, const struct
 	if (g->trusted && (r.kind == REQUEST_RESTORE || r.new_model))
 		return err_set(e, EPERM, "a hook's program can't move a record to another model, or bring one back");
 	if (stage_may_change(g, e) < 0 || connect(g, e) < 0 || steps_room(&g->steps, r.len, e) < 0 ||
-	    stored_checksum(g, r.model, key, x.checksum, e) < 0 || look_at_target(g, &r, &x, e) < 0)
+	    stored_checksum(g, actor, r.model, key, x.checksum, e) < 0 || look_at_target(g, actor, &r, &x, e) < 0)
 		return -e->code;
 	r.trusted = g->trusted;
 	int result = save_staged(g->saver, actor, &r, g->conn, &g->staging, outcome, &x.document, a, e);
@@ -327,8 +336,10 @@ int stage_save(struct stage *g, const struct actor *actor, const struct request 
 {
 	pthread_mutex_lock(&g->lock);
 	int result = stage_locked(g, actor, request, outcome, a, e);
+	g->bytes = g->steps.bytes;
 	rest(g);
 	pthread_mutex_unlock(&g->lock);
+	phase("staged");
 	return result;
 }
 
@@ -342,6 +353,7 @@ int stage_reserve_key(struct stage *g, const struct model *m, struct value *key,
 	v.conn = g->conn;
 	if (result == 0)
 		result = saving_next_key(&v, m, key, e);
+	staged_settle_keys(&v, result == 0);
 	rest(g);
 	pthread_mutex_unlock(&g->lock);
 	saving_release(&v);

@@ -3,9 +3,11 @@
  * further saves of the one that waits for it.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "../store/json.h"
+#include "../store/phase.h"
 #include "cause.h"
 #include "report.h"
 #include "stage_parts.h"
@@ -86,9 +88,24 @@ static int refuse(struct commit *c, struct err *why, struct err *e)
 	struct step *step = c->report.failed < c->n ? c->steps[c->report.failed] : NULL;
 	if (step && *why->current)
 		memcpy(step->current, why->current, sizeof step->current);
-	if (!step)
-		return err_set(e, why->code, "%s", why->text);
-	return err_set(e, why->code, "%s: %s", record_path(&c->arena, step->model, &step->key), why->text);
+	err_take(e, why);
+	if (step && !(c->methods && e->nproblems)) {
+		const char *text =
+		    arena_printf(&c->arena, "%s: %s", record_path(&c->arena, step->model, &step->key), e->text);
+		snprintf(e->text, sizeof e->text, "%s", text ? text : "");
+	}
+	return -e->code;
+}
+
+/* In a document with several requests a problem stands in the body of its request. */
+static void place_problems(struct commit *c, struct err *why)
+{
+	err_auto placed = ERR_INIT;
+	if (!c->methods || !why->nproblems || c->report.failed >= c->n)
+		return;
+	const char *pointer = arena_printf(&c->arena, "/requests/%zu/body", c->report.failed);
+	err_graft(&placed, why, pointer ? pointer : "");
+	err_take(why, &placed);
 }
 
 /* With the lock. What was staged is stored now, or is as it was. */
@@ -99,9 +116,9 @@ static void settle(struct stage *g, bool committed)
 	g->state = g->aborted ? GONE : committed ? COMMITTED : OPEN;
 }
 
-int stage_commit(struct stage *g, const struct actor *actor, struct buf *answer, struct err *e)
+int stage_commit(struct stage *g, const struct actor *actor, size_t room, struct buf *answer, struct err *e)
 {
-	struct commit c = {0};
+	struct commit c = {.report.room = room};
 	err_auto why = ERR_INIT;
 	pthread_mutex_lock(&g->lock);
 	int result = stage_may_change(g, e);
@@ -111,13 +128,16 @@ int stage_commit(struct stage *g, const struct actor *actor, struct buf *answer,
 		g->state = COMMITTING;
 	pthread_mutex_unlock(&g->lock);
 	if (result == 0) {
+		phase("committing");
 		result = c.n ? save_all(g->saver, actor, c.requests, c.n, c.outcomes, &c.report, &c.arena, &why) : 0;
+		place_problems(&c, &why);
 		write_report(answer, &c, &why);
 		pthread_mutex_lock(&g->lock);
 		if (result < 0)
 			refuse(&c, &why, e);
 		settle(g, result == 0);
 		pthread_mutex_unlock(&g->lock);
+		phase("reported");
 	}
 	for (size_t i = 0; i < c.n; i++)
 		buf_release(&c.report.answers[i]);

@@ -13,6 +13,9 @@
 
 #include "../store/limits.h"
 
+/* What a step takes besides its text, about: itself, its place in the index, its row. */
+enum { STEP_BYTES = 256 };
+
 struct step_place {
 	const struct model *model;
 	const struct value *key;
@@ -173,6 +176,7 @@ int steps_add(struct steps *s, const struct request *r, struct err *e)
 	if (!step)
 		return -e->code;
 	s->of[s->n++] = step;
+	s->bytes += STEP_BYTES;
 	enter(s, step->model, &step->key, step);
 	if (step->new_key.kind != VALUE_NULL)
 		enter(s, step->new_model ? step->new_model : step->model, &step->new_key, step);

@@ -228,6 +228,8 @@ int txn_take_key(struct txn *t, const struct model *m, struct value *key, struct
 int store_reserve_key(struct store *s, const struct model *m, struct value *key, struct err *e);
 /* The same for who may not wait for another transaction: -EDEADLK while there is one. */
 int store_try_reserve_key(struct store *s, const struct model *m, struct value *key, struct err *e);
+/* Nobody was told of the key: it is the next one again, unless another one was reserved since. */
+void store_unreserve_key(struct store *s, const struct model *m, const struct value *key);
 
 /* Key in the row; constraints that store_check should have found are mapped to the same errors. Raises the key counter.
  */

@@ -51,6 +51,17 @@ check_says() {
 	has "$(cat out)" "$1"
 }
 
+test_each_change_of_a_transaction_answers_with_its_own_job() {
+	mount_with <<'END'
+	on after_commit create enqueue tasks item_id=:id note=first
+	answer create with tasks item_id
+END
+	mkdir mnt/.txn/t
+	for i in 5 3 4; do saves mnt/.txn/t/items/$i.json '{"name": "a"}'; done
+	is "$(save mnt/.txn/t/ctl commit)" ok
+	is "$(jq -c '[.[] | [.key, .answer.item_id]]' mnt/.txn/t/answer.json)" '[[5,5],[3,3],[4,4]]'
+}
+
 test_new_answers_with_the_job() {
 	mount_with <<'END'
 	on after_commit create enqueue tasks item_id=:id note=first

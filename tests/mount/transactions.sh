@@ -161,6 +161,65 @@ test_editors_and_tools_work_inside() {
 	is "$(ls mnt/users)" 2.json
 }
 
+test_programs_that_copy_trees_work_inside() {
+	mkdir -p src/users
+	for i in 1 2 3; do jq -n "{id: $i, name: \"n$i\", email: null, orders: []}" >src/users/$i.json; done
+	tar -C src -cf users.tar users
+	tar -C mnt/.txn/t --no-same-permissions --touch -xf users.tar
+	echo '{"name": "old"}' >mnt/.txn/t/users/9.json
+	rsync -r --checksum --delete src/users/ mnt/.txn/t/users/
+	is "$(ls mnt/.txn/t/users)" $'1.json\n2.json\n3.json'
+	diff -r src/users mnt/.txn/t/users
+	printf '{"name": "by install"}' >one
+	install -m 644 one mnt/.txn/t/users/4.json
+	printf '%s\n' '--- a' '+++ b' '@@ -1 +1 @@' '-{"name": "by install"}' '+{"name": "by patch"}' >diff
+	cp mnt/.txn/t/users/4.json shown
+	sed 's/by install/by patch/' shown >wanted
+	diff -u shown wanted >diff || true
+	patch -s mnt/.txn/t/users/4.json diff
+	is "$(grep -rl 'by patch' mnt/.txn/t)" mnt/.txn/t/users/4.json
+	find mnt/.txn/t/users -name '[12].json' -delete
+	is "$(ls mnt/.txn/t/users mnt/users)" $'mnt/.txn/t/users:\n3.json\n4.json\n\nmnt/users:'
+	is "$(commit)" ok
+	is "$(cat mnt/users/*.json | jq -c '[.id, .name]')" $'[3,"n3"]\n[4,"by patch"]'
+}
+
+test_git_keeps_and_brings_back_what_is_in_it() {
+	saves mnt/users/1.json '{"name": "Ann"}'
+	saves mnt/users/2.json '{"name": "Bob"}'
+	export GIT_DIR=$PWD/repository GIT_WORK_TREE=$PWD/mnt/.txn/t HOME=$PWD
+	git init -q
+	git add users
+	git -c user.name=t -c user.email=t commit -qm first
+	echo '{"name": "Eve"}' >mnt/.txn/t/users/1.json
+	rm mnt/.txn/t/users/2.json
+	is "$(git status --porcelain -uno)" $' M users/1.json\n D users/2.json'
+	git checkout -q users
+	is "$(git status --porcelain -uno)" ''
+	is "$(commit)" ok
+	is "$(cat mnt/users/*.json | jq -c .name)" $'"Ann"\n"Bob"'
+}
+
+test_eight_prepare_and_commit_at_once() {
+	saves mnt/users/1.json '{"name": "Ann"}'
+	worker() {
+		local i
+		mkdir mnt/.txn/w"$1"
+		for i in 1 2 3 4 5; do
+			echo "{\"user_id\": 1, \"qty\": $1}" >mnt/.txn/w"$1"/orders/$(($1 * 10 + i)).json
+		done
+		[ "$(ls mnt/.txn/w"$1"/orders/ | grep -c "^$1")" = 5 ] && echo commit >mnt/.txn/w"$1"/ctl
+	}
+	local workers=()
+	for n in 1 2 3 4 5 6 7 8; do
+		worker $n &
+		workers+=($!)
+	done
+	wait "${workers[@]}"
+	is "$(sql 'select qty, count(*) from orders group by qty' | tr '\n' ' ')" '1|5 2|5 3|5 4|5 5|5 6|5 7|5 8|5 '
+	is "$(sql 'pragma foreign_key_check')" ''
+}
+
 test_nothing_moves_across_its_border() {
 	saves mnt/users/1.json '{"name": "Ann"}'
 	saves mnt/.txn/t/users/2.json '{"name": "Bob"}'
@@ -228,6 +287,30 @@ test_names_are_the_users_own() {
 	is "$(ls mnt/.txn/t/users)" 1.json
 }
 
+test_a_commit_is_for_the_user_whose_transaction_it_is() {
+	[ "$(id -u)" = 0 ] || skip 'needs root'
+	cat >>mount.conf <<'END'
+model notes {
+	fields {
+		id    integer key
+		owner integer default uid
+	}
+	owner owner
+}
+END
+	chmod 711 . && unmount && mount_rowfs mount.conf -o allow_other
+	saves mnt/users/1.json '{"name": "Ann"}'
+	setpriv --reuid=1234 --regid=1234 --clear-groups sh -c 'mkdir mnt/.txn/u && cd mnt/.txn/u/notes && echo "{}" >1.json &&
+		! echo "{\"name\": \"Eve\"}" >../users/1.json && exec sleep 100' 2>>refused &
+	local inside=$!
+	within_it() { [ "$(basename "$(readlink "/proc/$inside/exe")")" = sleep ]; }
+	eventually within_it
+	fails setpriv --reuid=1235 --regid=1235 --clear-groups ls "/proc/$inside/cwd/"
+	is "$(save "/proc/$inside/cwd/../ctl" commit)" ok
+	is "$(value mnt/notes/1.json .owner)" 1234
+	kill "$inside"
+}
+
 test_there_are_limits() {
 	for i in $(seq 31); do mkdir mnt/.txn/n"$i"; done
 	fails mkdir mnt/.txn/more
@@ -239,15 +322,87 @@ test_there_are_limits() {
 	fails rmdir mnt/.txn/t/users
 }
 
-test_one_that_is_not_used_goes() {
+test_files_open_inside_count_with_those_outside() {
+	saves mnt/users/1.json '{"name": "Ann"}'
+	is "$(python3 - <<'END'
+import os, resource
+resource.setrlimit(resource.RLIMIT_NOFILE, (12000, 12000))
+for path in "mnt/users/1.json", "mnt/.txn/t/users/1.json":
+    try:
+        for i in range(6000): os.open(path, os.O_RDONLY)
+    except OSError as e: print(path, i, e.strerror)
+END
+	)" 'mnt/.txn/t/users/1.json 4000 No space left on device'
+}
+
+test_what_all_transactions_of_a_user_hold_is_bounded() {
+	mkdir mnt/.txn/u
+	cat >fill.py <<'END'
+import sys
+text = '{"note": "%s"}' % ("x" * 1000000)
+def fill(directory, name, n):
+    for i in range(n):
+        try:
+            with open("mnt/.txn/%s/tags/%s" % (directory, name % i), "w") as f: f.write(text)
+        except OSError as e: return "%d %s" % (i, e.strerror)
+    return n
+END
+	is "$(python3 -c 'from fill import fill; print(fill("t", "%d.json", 60), fill("t", "%d.tmp", 20), fill("u", "%d.json", 60))')" \
+		'60 20 54 No space left on device'
+	has "$(last_error)" 'transactions that you prepare hold 128 MiB'
+	saves mnt/tags/a.json '{}'
+	rmdir mnt/.txn/t
+	is "$(python3 -c 'from fill import fill; print(fill("u", "%d.json", 60))')" 60
+	is "$(save mnt/.txn/u/ctl commit)" ok
+	is "$(ls mnt/tags | wc -l)" 61
+}
+
+impatient() {
 	unmount
 	sed -i '1a transaction-timeout 1s' mount.conf
 	mount_rowfs
 	mkdir mnt/.txn/t
+}
+
+dropped() { grep -qF ".txn/$1 was not used for 1 s and is dropped" daemon.log; }
+
+test_one_that_is_not_used_goes_though_nobody_looks() {
+	impatient
 	saves mnt/.txn/t/users/1.json '{"name": "Ann"}'
-	gone_by_itself() { [ -z "$(ls mnt/.txn)" ]; }
-	eventually gone_by_itself
+	echo text >mnt/.txn/t/users/scratch
+	eventually dropped t
 	fails ls mnt/.txn/t
+	is "$(ls mnt/.txn mnt/users)" $'mnt/.txn:\n\nmnt/users:'
+	mkdir mnt/.txn/t
+	is "$(ls mnt/.txn/t/users)" ''
+	eventually eval '[ "$(grep -c "txn/t was not used" daemon.log)" = 2 ]'
+}
+
+test_one_that_is_committed_for_long_is_not_unused() {
+	program slow <<'END'
+#!/bin/sh
+until [ -e go ]; do sleep 0.02; done
+END
+	sed -i 's|on pre_save .*|on post_save run ./slow { timeout 60s }|' mount.conf
+	impatient
+	saves mnt/.txn/t/users/1.json '{"name": "Ann"}'
+	saves mnt/.txn/t/orders/1.json '{"user_id": 1}'
+	commit >committed &
+	mkdir mnt/.txn/u
+	eventually dropped u
+	! dropped t
+	touch go
+	wait $!
+	is "$(cat committed)" ok
+	is "$(ls mnt/orders)" 1.json
+	eventually dropped t # by now
+}
+
+test_an_unmount_drops_what_is_prepared() {
+	saves mnt/.txn/t/users/1.json '{"name": "Ann"}'
+	echo text >mnt/.txn/t/users/scratch
+	remount
+	is "$(ls mnt/.txn mnt/users)" $'mnt/.txn:\n\nmnt/users:'
 }
 
 test_a_commit_of_two_thousand_records() {
