@@ -209,15 +209,14 @@ void staging_drop(struct world *w);
 
 /* ---- calls ---- */
 
-#define CALLS(X)                                                                                                       \
-	X(OPEN)                                                                                                        \
-	X(CLOSE)                                                                                                       \
-	X(DUP_CLOSE)                                                                                                   \
-	X(DUP)                                                                                                         \
-	X(CHILD_CLOSE) X(WRITE) X(PWRITE) X(READ) X(PREAD) X(SEEK) X(FTRUNCATE) X(FSYNC) X(FSTAT) X(TRUNCATE)          \
-	    X(RENAME) X(LINK) X(SYMLINK) X(READLINK) X(UNLINK) X(STAT) X(LIST) X(CHMOD) X(CHOWN) X(TIMES) X(SETXATTR)  \
-		X(GETXATTR) X(REMOVEXATTR) X(MAP) X(MAP_SHARED) X(STATFS) X(ACCESS) X(MKDIR) X(FALLOCATE) X(SEND)      \
-		    X(CAT) X(MAKE) X(DROP) X(COMMIT) X(STATE) X(RESERVE) X(SQL)
+/* clang-format off */
+#define CALLS(X) \
+	X(OPEN) X(CLOSE) X(DUP_CLOSE) X(DUP) X(CHILD_CLOSE) X(WRITE) X(PWRITE) X(READ) X(PREAD) X(SEEK) \
+	X(FTRUNCATE) X(FSYNC) X(FSTAT) X(TRUNCATE) X(RENAME) X(LINK) X(SYMLINK) X(READLINK) X(UNLINK) \
+	X(STAT) X(LIST) X(CHMOD) X(CHOWN) X(TIMES) X(SETXATTR) X(GETXATTR) X(REMOVEXATTR) X(MAP) \
+	X(MAP_SHARED) X(STATFS) X(ACCESS) X(MKDIR) X(FALLOCATE) X(SEND) X(CAT) X(MAKE) X(DROP) X(COMMIT) \
+	X(STATE) X(RESERVE) X(SQL)
+/* clang-format on */
 #define CALL_NUMBER(name) CALL_##name,
 enum call_kind { CALLS(CALL_NUMBER) CALL_KINDS };
 
