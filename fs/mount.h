@@ -34,6 +34,7 @@ struct import;
 struct events;
 struct waits;
 struct repeater;
+struct watched;
 
 /*
  * A transaction that is being prepared (transaction.h) is a mount inside the mount: what it shows and where a save in
@@ -52,6 +53,7 @@ struct mount {
 	struct saver *saver;
 	struct waits *waits;
 	struct repeater *repeater;     /* NULL without queues, and on a read-only mount */
+	struct watched *watched;       /* by model index; NULL as repeater */
 	struct runner *_Atomic runner; /* NULL on a read-only mount, and while it ends */
 	struct journal *journal;
 	struct events *events;

@@ -201,6 +201,20 @@ static struct conn *early_reader(struct saving *v, const struct change *c, struc
 	return c->model->nrelations ? store_read_begin(store, e) : store_read_once(store, c->model, VIEW_ALL, e);
 }
 
+/* 1: it has to be asked in the transaction, as if it had not been. */
+static int act_early(struct saving *v, const struct hook *h, struct change *c, struct err *e)
+{
+	err_auto why = ERR_INIT;
+	int result = act(v, h, c, &why);
+	if (v->too_early)
+		return 1;
+	c->caused = v->caused; /* the next hook comes after it: in the transaction */
+	v->caused = NULL;
+	if (result < 0)
+		err_take(e, &why);
+	return result;
+}
+
 static int run_early(struct order *o, struct err *e)
 {
 	struct saving *v = &o->v;
@@ -216,10 +230,11 @@ static int run_early(struct order *o, struct err *e)
 		return result;
 	const struct hook *h;
 	for (size_t at; c->changed && !c->caused && (h = next_program(v, c, &at)); c->pre_at = at) {
-		if (act(v, h, c, e) < 0)
-			return -e->code;
-		c->caused = v->caused; /* the next hook comes after it: in the transaction */
-		v->caused = NULL;
+		result = act_early(v, h, c, e);
+		if (result < 0)
+			return result;
+		if (result > 0)
+			break;
 	}
 	o->nothing = !c->changed;
 	o->results[0] = o->early = c;
@@ -466,14 +481,7 @@ static int record_after(struct order *o, struct err *e)
 		const struct hook *h;
 		for (size_t at = 0; c->changed && !c->quiet &&
 				    (h = hooks_next(v->saver->hooks, EVENT_AFTER_COMMIT, c->verb, c->model, &at));) {
-			struct event_object event = {event_name(EVENT_AFTER_COMMIT),
-						     c->verb,
-						     c->model,
-						     change_key(c),
-						     c->old,
-						     c->row,
-						     v->actor,
-						     c};
+			struct event_object event = event_of(event_name(EVENT_AFTER_COMMIT), c, v->actor);
 			if (h->kind == HOOK_RUN &&
 			    after_record(v->saver->after, &v->txn, h, &event, &o->recorded, e) < 0)
 				return -e->code;
@@ -497,22 +505,18 @@ static int commit(struct order *o, struct err *e)
 
 /* ---- after it ---- */
 
-static bool is_asked(const struct order *o, const struct change *c)
-{
-	for (size_t i = 0; o->v.actor->pid && i < o->n; i++)
-		if (o->results[i] == c)
-			return true;
-	return false;
-}
-
 static void tell_observers(const struct order *o)
 {
 	const struct saving *v = &o->v;
-	for (size_t i = 0; v->saver->observers && i < v->n; i++) {
+	if (!v->saver->observers)
+		return;
+	for (size_t i = 0; o->v.actor->pid && i < o->n; i++)
+		o->results[i]->asked = true;
+	for (size_t i = 0; i < v->n; i++) {
 		const struct change *c = v->changes[i];
 		if (!c->changed)
 			continue;
-		struct saved_change change = {c->model, change_key(c), c->verb, c->old, c->row, is_asked(o, c)};
+		struct saved_change change = {c->model, change_key(c), c->verb, c->old, c->row, c->asked};
 		for (const struct observer *at = v->saver->observers; at; at = at->next)
 			at->changed(at->data, &change);
 	}
@@ -538,6 +542,8 @@ void saver_forget(struct saver *s, struct observer *o)
 /* Before the commit, for there may be no memory for it. */
 static int fill_outcomes(struct order *o, struct err *e)
 {
+	if (o->n > 1)
+		answers_settle(&o->v);
 	for (size_t i = 0; o->outcomes && i < o->n; i++) {
 		const struct change *c = o->results[i];
 		o->outcomes[i].verb = c->verb;
@@ -647,8 +653,10 @@ int save_staged(struct saver *s, const struct actor *actor, const struct request
 static void report_failure(struct order *o)
 {
 	err_auto ignored = ERR_INIT;
-	if (o->report)
+	if (o->report) {
+		answers_settle(&o->v);
 		report_answers(o, o->report->failed);
+	}
 	if (o->v.lenient)
 		txn_defer_references(&o->v.txn, false, &ignored);
 }

@@ -12,9 +12,8 @@
 #include <string.h>
 
 #include "../store/json.h"
-#include "../store/limits.h"
 #include "compose.h"
-#include "stage_state.h"
+#include "stage_parts.h"
 
 /* ---- from start to end ---- */
 
@@ -83,6 +82,19 @@ void stage_free(struct stage *g)
 	stage_abort(g);
 	pthread_mutex_destroy(&g->lock);
 	free(g);
+}
+
+void stage_never_wait(struct stage *g)
+{
+	g->staging.never_wait = true;
+}
+
+bool stage_would_wait(struct stage *g)
+{
+	pthread_mutex_lock(&g->lock);
+	bool would_wait = g->staging.would_wait;
+	pthread_mutex_unlock(&g->lock);
+	return would_wait;
 }
 
 void stage_keep_separate(struct stage *g, const char *const *methods)

@@ -1,18 +1,14 @@
 /*
- * stage_commit.c - the end of a prepared transaction: all of its steps become one save, or those of a program become
- * further changes of the save that the program belongs to.
+ * stage_commit.c - the end of a transaction that is being prepared: its requests in one save, or, of a program's, as
+ * further saves of the one that waits for it.
  */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "../store/json.h"
-#include "../store/limits.h"
 #include "cause.h"
 #include "report.h"
-#include "stage_state.h"
-
-/* ---- the commit ---- */
+#include "stage_parts.h"
 
 static const char *const methods[] = {
     [REQUEST_PUT] = "put",   [REQUEST_MERGE] = "patch",     [REQUEST_DELETE] = "delete",

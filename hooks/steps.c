@@ -216,6 +216,7 @@ struct request steps_request(const struct step *step, bool trusted)
 	    .expect = step->expect,
 	    .text = step->text,
 	    .len = step->len,
+	    .judged = true, /* it was printed here */
 	    .new_model = step->new_model,
 	    .new_key = step->new_key,
 	    .trusted = trusted,

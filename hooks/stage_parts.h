@@ -1,12 +1,8 @@
 /*
- * stage_state.h - what stage.c, which prepares, and stage_commit.c share.
- *
- *   OPEN --stage_commit--> COMMITTING --refused--> OPEN, or --committed--> COMMITTED; any --stage_abort--> GONE
+ * stage_parts.h - what a stage is, for the files that prepare it (stage.c) and save it (stage_commit.c).
  */
-#ifndef ROWFS_STAGE_STATE_H
-#define ROWFS_STAGE_STATE_H
-
-#include <pthread.h>
+#ifndef ROWFS_STAGE_PARTS_H
+#define ROWFS_STAGE_PARTS_H
 
 #include "change.h"
 #include "stage.h"
@@ -27,12 +23,10 @@ struct stage {
 	struct steps steps;
 };
 
-/* All with the lock. */
-
-/* 0 while it is OPEN. */
-int stage_may_change(const struct stage *g, struct err *e);
-/* The rows go; with the steps: nothing is staged, and the state is GONE. */
-void stage_drop_rows(struct stage *g);
+/* With the lock: all that is staged goes. */
 void stage_drop(struct stage *g);
+void stage_drop_rows(struct stage *g);
+/* With the lock: whether a request may come. */
+int stage_may_change(const struct stage *g, struct err *e);
 
 #endif
