@@ -193,16 +193,27 @@ static int stored_checksum(struct stage *g, const struct actor *actor, const str
 	return result < 0 && result != -ENOENT ? err_set(e, -result, "%s", why.text) : 0;
 }
 
+struct staged_request {
+	const struct request *request;
+	const struct outcome *outcome;
+	json_t *document;
+	char checksum[CHECKSUM_SIZE], target[CHECKSUM_SIZE];
+	bool existed; /* in the transaction, before; of MOVE and RESTORE: the target */
+	bool tied;    /* it changes what only the steps before it may have made possible */
+};
+
 /* A record whose file is part of another one, or has such parts, may change by a step for the other one. */
 static bool is_simple(const struct model *m)
 {
 	return !m->embeds && !m->embedded;
 }
 
-static bool may_compose(const struct stage *g, const struct step *last, const struct request *r, bool exists)
+static bool may_compose(const struct stage *g, const struct step *last, const struct staged_request *x)
 {
-	return last && exists && (r->kind == REQUEST_PUT || r->kind == REQUEST_MERGE) && last->kind <= REQUEST_MERGE &&
-	       (is_simple(r->model) || last == steps_last(&g->steps));
+	const struct request *r = x->request;
+	if (!last || !x->existed || r->kind > REQUEST_MERGE || last->kind > REQUEST_MERGE)
+		return false;
+	return last == steps_last(&g->steps) || (is_simple(r->model) && !x->tied);
 }
 
 /* The document of the later request becomes that of both. */
@@ -230,14 +241,6 @@ static int print(json_t *document, struct buf *text, struct err *e)
 	json_write(text, document, -1);
 	return buf_failed(text) ? err_nomem(e) : 0;
 }
-
-struct staged_request {
-	const struct request *request;
-	const struct outcome *outcome;
-	json_t *document;
-	char checksum[CHECKSUM_SIZE], target[CHECKSUM_SIZE];
-	bool existed; /* in the transaction, before; of MOVE and RESTORE: the target */
-};
 
 static int compose_step(struct stage *g, struct step *last, const struct staged_request *x, struct err *e)
 {
@@ -283,7 +286,8 @@ static int record(struct stage *g, const struct staged_request *x, struct err *e
 		return add_step(g, x, e);
 	if (!x->outcome->changed && !r->new_model) /* what moves has gone from where it was */
 		return 0;
-	if (may_compose(g, last, r, x->existed))
+	steps_renew(&g->steps, r->model, r->kind == REQUEST_MOVE ? &r->key : &x->outcome->key);
+	if (may_compose(g, last, x))
 		return compose_step(g, last, x, e);
 	if (cancels(g, last, r)) {
 		steps_cancel(&g->steps, last);
@@ -307,20 +311,56 @@ static int look_at_target(struct stage *g, const struct actor *actor, const stru
 	return r->kind == REQUEST_MOVE ? stored_checksum(g, actor, m, &r->new_key, x->target, e) : 0;
 }
 
+/* A unique value that another record had, or a reference to what has moved: it must not come before those steps. */
+static bool is_tie(const struct model *m, const struct field *f)
+{
+	return f != m->key && (f->unique || f->references);
+}
+
+static bool differs_in_ties(const struct model *m, const struct value *before, const struct value *after)
+{
+	for (size_t i = 0; before && after && i < m->nfields; i++)
+		if (is_tie(m, &m->fields[i]) && !value_equal(&before[i], &after[i]))
+			return true;
+	return false;
+}
+
+/* The row as it is in the transaction, where further requests came since the last one for it; else NULL. */
+static int read_later(struct stage *g, const struct request *r, struct arena *a, struct value **row, struct err *e)
+{
+	const struct step *last = r->kind <= REQUEST_MERGE ? steps_find(&g->steps, r->model, &r->key) : NULL;
+	err_auto why = ERR_INIT;
+	*row = NULL;
+	if (!last || last == steps_last(&g->steps))
+		return 0;
+	*row = arena_alloc(a, r->model->nfields * sizeof **row);
+	if (!*row)
+		return err_nomem(e);
+	int result = store_get(g->conn, r->model, &r->key, a, *row, NULL, &why);
+	if (result < 0)
+		*row = NULL;
+	return result == 0 || result == -ENOENT ? 0 : err_set(e, -result, "%s", why.text);
+}
+
 static int stage_locked(struct stage *g, const struct actor *actor, const struct request *request,
 			struct outcome *outcome, struct arena *a, struct err *e)
 {
 	struct request r = *request;
 	struct staged_request x = {.request = request, .outcome = outcome};
 	const struct value *key = r.kind == REQUEST_RESTORE ? &r.new_key : &r.key;
+	struct value *before, *after;
 	if (g->trusted && (r.kind == REQUEST_RESTORE || r.new_model))
 		return err_set(e, EPERM, "a hook's program can't move a record to another model, or bring one back");
 	if (stage_may_change(g, e) < 0 || connect(g, e) < 0 || steps_room(&g->steps, r.len, e) < 0 ||
-	    stored_checksum(g, actor, r.model, key, x.checksum, e) < 0 || look_at_target(g, actor, &r, &x, e) < 0)
+	    stored_checksum(g, actor, r.model, key, x.checksum, e) < 0 || look_at_target(g, actor, &r, &x, e) < 0 ||
+	    read_later(g, &r, a, &before, e) < 0)
 		return -e->code;
 	r.trusted = g->trusted;
 	int result = save_staged(g->saver, actor, &r, g->conn, &g->staging, outcome, &x.document, a, e);
+	if (result == 0)
+		result = read_later(g, &r, a, &after, e);
 	if (result == 0) {
+		x.tied = differs_in_ties(r.model, before, after);
 		outcome->answer = NULL;
 		outcome->answer_key = outcome->key;
 		if (r.kind <= REQUEST_DELETE)

@@ -86,8 +86,11 @@ static void write_report(struct buf *b, struct commit *c, const struct err *why)
 static int refuse(struct commit *c, struct err *why, struct err *e)
 {
 	struct step *step = c->report.failed < c->n ? c->steps[c->report.failed] : NULL;
-	if (step && *why->current)
+	if (step && *why->current) {
 		memcpy(step->current, why->current, sizeof step->current);
+		step->of_target =
+		    strcmp(why->supplied, step->target) == 0 && strcmp(why->supplied, step->checksum) != 0;
+	}
 	err_take(e, why);
 	if (step && !(c->methods && e->nproblems)) {
 		const char *text =
@@ -135,6 +138,7 @@ int stage_commit(struct stage *g, const struct actor *actor, size_t room, struct
 		pthread_mutex_lock(&g->lock);
 		if (result < 0)
 			refuse(&c, &why, e);
+		g->steps.outdated = g->steps.outdated || (result < 0 && *e->current);
 		settle(g, result == 0);
 		pthread_mutex_unlock(&g->lock);
 		phase("reported");

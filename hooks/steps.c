@@ -183,14 +183,23 @@ int steps_add(struct steps *s, const struct request *r, struct err *e)
 	return 0;
 }
 
+void steps_renew(struct steps *s, const struct model *m, const struct value *key)
+{
+	for (size_t i = 0; s->outdated && i < s->n; i++) {
+		struct step *step = s->of[i];
+		const struct model *model = step->of_target && step->new_model ? step->new_model : step->model;
+		if (!*step->current || model != m || !value_equal(step->of_target ? &step->new_key : &step->key, key))
+			continue;
+		memcpy(step->of_target ? step->target : step->checksum, step->current, sizeof step->current);
+		step->current[0] = '\0';
+	}
+}
+
 int steps_rewrite(struct steps *s, struct step *step, enum request_kind kind, const struct buf *text, struct err *e)
 {
 	if (set_text(s, step, buf_text(text), text->len, e) < 0)
 		return -e->code;
 	step->kind = kind;
-	if (*step->current)
-		memcpy(step->checksum, step->current, sizeof step->checksum);
-	step->current[0] = '\0';
 	return 0;
 }
 

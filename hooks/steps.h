@@ -15,7 +15,8 @@ struct step {
 	size_t len;
 	char checksum[CHECKSUM_SIZE]; /* that its record had before its first step; "": any */
 	char target[CHECKSUM_SIZE];   /* of MOVE: that of what it replaces */
-	char current[CHECKSUM_SIZE];  /* that it had when a commit was refused for it; "": none was */
+	char current[CHECKSUM_SIZE];  /* that either had when a commit was refused for it; "": none was */
+	bool of_target;               /* current is */
 	bool cancelled;
 	char *memory; /* of the keys' texts */
 };
@@ -26,7 +27,8 @@ struct steps {
 	struct step **of;
 	size_t n, room;
 	size_t cancelled; /* of the n */
-	size_t bytes; /* of all texts */
+	bool outdated;    /* some have a current checksum */
+	size_t bytes;     /* of all texts */
 	struct step_place *index;
 	size_t used, places;
 };
@@ -39,6 +41,8 @@ struct step *steps_find(const struct steps *s, const struct model *m, const stru
 const struct step *steps_last(const struct steps *s);
 /* Copies what the request points to. */
 int steps_add(struct steps *s, const struct request *r, struct err *e);
+/* A further request for the record is one for what it is now: whoever makes it has been told. */
+void steps_renew(struct steps *s, const struct model *m, const struct value *key);
 int steps_rewrite(struct steps *s, struct step *step, enum request_kind kind, const struct buf *text, struct err *e);
 void steps_cancel(struct steps *s, struct step *step);
 struct request steps_request(const struct step *step, bool trusted);

@@ -198,7 +198,8 @@ int save_document(struct world *w, int model, int key, enum save_kind kind, enum
 /* ---- staging.c: transactions that are prepared ---- */
 
 /* Of every save in an inside that changes something, before it is done. */
-void staging_save(struct world *w, int model, int key, enum save_kind kind, const json_t *document);
+void staging_save(struct world *w, int model, int key, enum save_kind kind, const json_t *document,
+		  const struct row *row);
 void staging_delete(struct world *w, int model, int key);
 void staging_move(struct world *w, int model, int from, int to_model, int to, bool replace);
 void staging_mark(struct world *w, int model, int key);
@@ -208,14 +209,14 @@ void staging_drop(struct world *w);
 
 /* ---- calls ---- */
 
-#define CALLS(X)                                                                                                       \
-	X(OPEN)                                                                                                        \
-	X(CLOSE)                                                                                                       \
-	X(DUP_CLOSE)                                                                                                   \
-	X(DUP) X(CHILD_CLOSE) X(WRITE) X(PWRITE) X(READ) X(PREAD) X(SEEK) X(FTRUNCATE) X(FSYNC) X(FSTAT) X(TRUNCATE)   \
-	    X(RENAME) X(LINK) X(SYMLINK) X(READLINK) X(UNLINK) X(STAT) X(LIST) X(CHMOD) X(CHOWN) X(TIMES) X(SETXATTR)  \
-		X(GETXATTR) X(REMOVEXATTR) X(MAP) X(MAP_SHARED) X(STATFS) X(ACCESS) X(MKDIR) X(FALLOCATE) X(SEND)      \
-		    X(CAT) X(MAKE) X(DROP) X(COMMIT) X(STATE) X(RESERVE) X(SQL)
+/* clang-format off */
+#define CALLS(X) \
+	X(OPEN) X(CLOSE) X(DUP_CLOSE) X(DUP) X(CHILD_CLOSE) X(WRITE) X(PWRITE) X(READ) X(PREAD) X(SEEK) \
+	X(FTRUNCATE) X(FSYNC) X(FSTAT) X(TRUNCATE) X(RENAME) X(LINK) X(SYMLINK) X(READLINK) X(UNLINK) \
+	X(STAT) X(LIST) X(CHMOD) X(CHOWN) X(TIMES) X(SETXATTR) X(GETXATTR) X(REMOVEXATTR) X(MAP) \
+	X(MAP_SHARED) X(STATFS) X(ACCESS) X(MKDIR) X(FALLOCATE) X(SEND) X(CAT) X(MAKE) X(DROP) X(COMMIT) \
+	X(STATE) X(RESERVE) X(SQL)
+/* clang-format on */
 #define CALL_NUMBER(name) CALL_##name,
 enum call_kind { CALLS(CALL_NUMBER) CALL_KINDS };
 

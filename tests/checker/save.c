@@ -201,7 +201,7 @@ int save_document(struct world *w, int model, int key, enum save_kind kind, enum
 
 	if (rc == 0 && then && !(r->there && row_equal(&r->row, &row))) {
 		if (w->staging)
-			staging_save(w, model, key, kind, document);
+			staging_save(w, model, key, kind, document, &row);
 		put_row(w, model, key, &row);
 	}
 	row_clear(&row);

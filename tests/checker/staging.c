@@ -26,7 +26,8 @@ struct step {
 	struct row base;
 	bool target_based; /* of a move: so was target */
 	struct row target;
-	bool has_current; /* what was stored when it was refused for having changed */
+	bool has_current,
+	    of_target; /* what was stored, of it or of its target, when it was refused for having changed */
 	struct row current;
 	enum save_kind save;
 	struct part parts[FIELDS_MAX];
@@ -102,10 +103,37 @@ static void set_part(struct part *part, const struct field *f, const json_t *jso
 	datum_set(&part->value, &value);
 }
 
-void staging_save(struct world *w, int model, int key, enum save_kind kind, const json_t *document)
+/* A further change of the record is one of what it is now. */
+static void renew(struct staging *g, int model, int key)
+{
+	for (int i = 0; i < g->n; i++) {
+		struct step *step = &g->steps[i];
+		int of_model = step->of_target ? step->to_model : step->model;
+		int of_key = step->of_target ? step->to : step->key;
+		if (!step->has_current || of_model != model || of_key != key)
+			continue;
+		row_set(step->of_target ? &step->target : &step->base, &step->current);
+		step->has_current = false;
+	}
+}
+
+/* It must not come before other steps: they may have freed a unique value, or moved what is referred to. */
+static bool is_tied(struct world *w, int model, int key, const struct row *row)
+{
+	const struct record *r = &w->records[model][key];
+
+	for (size_t i = 0; i < models[model].nfields; i++)
+		if ((models[model].fields[i].unique || models[model].fields[i].references) &&
+		    !datum_equal(&r->row.values[i], &row->values[i]))
+			return w->staging->last[model][key] != w->staging->n;
+	return false;
+}
+
+void staging_save(struct world *w, int model, int key, enum save_kind kind, const json_t *document,
+		  const struct row *row)
 {
 	struct step *step = last_step(w->staging, model, key);
-	bool further = step && step->kind == STEP_SAVE && w->records[model][key].there;
+	bool further = step && step->kind == STEP_SAVE && w->records[model][key].there && !is_tied(w, model, key, row);
 
 	if (!further) {
 		step = add_step(w, STEP_SAVE, model, key);
@@ -113,11 +141,7 @@ void staging_save(struct world *w, int model, int key, enum save_kind kind, cons
 	}
 	if (kind == PUT)
 		step->save = PUT;
-	if (further && step->has_current) {
-		row_set(&step->base, &step->current);
-		step->based = true;
-		step->has_current = false;
-	}
+	renew(w->staging, model, key);
 	for (size_t i = 0; i < models[model].nfields; i++) {
 		const json_t *json = json_object_get(document, models[model].fields[i].name);
 		if (kind == PUT)
@@ -136,6 +160,7 @@ void staging_delete(struct world *w, int model, int key)
 {
 	struct step *last = last_step(w->staging, model, key);
 
+	renew(w->staging, model, key);
 	if (last && last->kind == STEP_SAVE && !last->existed && !is_referred_to(model))
 		last->cancelled = true;
 	else
@@ -149,6 +174,7 @@ void staging_move(struct world *w, int model, int from, int to_model, int to, bo
 	struct step *step = add_step(w, STEP_MOVE, model, from);
 
 	(void)replace;
+	renew(w->staging, model, from);
 	step->to_model = to_model;
 	step->to = to;
 	step->existed = w->records[to_model][to].there;
@@ -287,20 +313,21 @@ static int replay(struct world *w, struct step *step)
 	return step->cancelled ? 0 : kinds[step->kind](w, step);
 }
 
+static bool is_other(struct step *step, const struct record *r, bool based, const struct row *base, bool of_target)
+{
+	if (step->cancelled || !based || !r->there || row_equal(&r->row, base))
+		return false;
+	step->has_current = true;
+	step->of_target = of_target;
+	row_set(&step->current, &r->row);
+	return true;
+}
+
 /* Whether somebody has changed what the step is for. */
 static bool is_outdated(struct world *w, struct step *step)
 {
-	const struct record *r = &w->records[step->model][step->key];
-
-	const struct record *target = &w->records[step->to_model][step->to];
-
-	if (!step->cancelled && step->target_based && target->there && !row_equal(&target->row, &step->target))
-		return true;
-	if (step->cancelled || !step->based || !r->there || row_equal(&r->row, &step->base))
-		return false;
-	step->has_current = true;
-	row_set(&step->current, &r->row);
-	return true;
+	return is_other(step, &w->records[step->model][step->key], step->based, &step->base, false) ||
+	       is_other(step, &w->records[step->to_model][step->to], step->target_based, &step->target, true);
 }
 
 /* A reference to nothing: what it refers to never came, or has gone. */

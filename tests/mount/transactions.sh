@@ -493,6 +493,54 @@ END
 	is "$(sql 'select count(*) from tags')" 0
 }
 
+test_a_unique_value_goes_from_one_record_to_another_that_was_changed_before() {
+	saves mnt/users/1.json '{"name": "Ann", "email": "a"}'
+	saves mnt/users/2.json '{"name": "Bob", "email": "b"}'
+	echo '{"name": "Anna"}' >>mnt/.txn/t/users/1.json
+	echo '{"email": "c"}' >>mnt/.txn/t/users/2.json
+	echo '{"email": "b"}' >>mnt/.txn/t/users/1.json
+	is "$(cat mnt/.txn/t/ctl)" 'open 3'
+	is "$(commit)" ok
+	is "$(sql 'select name, email from users order by id')" $'Anna|b\nBob|c'
+}
+
+test_a_reference_is_what_was_written_last_also_when_its_target_has_moved() {
+	saves mnt/users/1.json '{"name": "Ann"}'
+	saves mnt/.txn/t/orders/5.json '{"user_id": 1}'
+	mv mnt/.txn/t/users/1.json mnt/.txn/t/users/2.json
+	is "$(value mnt/.txn/t/orders/5.json .user_id)" 2
+	saves mnt/.txn/t/orders/5.json '{"user_id": 1}'
+	is "$(commit)" 'write: EBADMSG'
+	saves mnt/.txn/t/users/1.json '{"name": "Eve"}'
+	is "$(commit)" ok
+	is "$(sql 'select user_id from orders')" 1
+}
+
+test_several_writes_of_one_record_are_one_change() {
+	saves mnt/.txn/t/users/1.json '{"name": "Ann", "email": "a"}'
+	saves mnt/.txn/t/users/2.json '{"name": "Bob"}'
+	saves mnt/.txn/t/users/1.json '{"name": "Anna", "email": "a"}'
+	echo '{"name": "Annie"}' >>mnt/.txn/t/users/1.json
+	is "$(cat mnt/.txn/t/ctl)" 'open 2'
+	is "$(commit)" ok
+	is "$(sql 'select name, email from users where id = 1')" 'Annie|a'
+}
+
+test_what_was_refused_for_having_changed_is_renewed_by_any_further_change_of_it() {
+	saves mnt/users/1.json '{"name": "Ann", "email": "a"}'
+	saves mnt/users/2.json '{"name": "Bob"}'
+	echo '{"name": "Anna"}' >>mnt/.txn/t/users/1.json
+	echo '{"name": "Bobby"}' >>mnt/.txn/t/users/2.json
+	saves mnt/users/1.json '{"name": "Eve", "email": "a"}'
+	is "$(commit)" 'write: EBUSY'
+	echo '{"email": "x"}' >>mnt/.txn/t/users/1.json
+	saves mnt/users/2.json '{"name": "Eve"}'
+	is "$(commit)" 'write: EBUSY'
+	rm mnt/.txn/t/users/2.json
+	is "$(commit)" ok
+	is "$(sql 'select * from users')" '1|Anna|x'
+}
+
 test_a_record_renamed_over_another_has_its_inode_number() {
 	saves mnt/tags/a.json '{"note": "a"}'
 	saves mnt/tags/b.json '{"note": "b"}'
