@@ -93,7 +93,7 @@ test_the_environment_is_that_of_the_save() {
 	program hooks/env <<'END'
 #!/bin/sh
 env | grep -v '^ROWFS_EVENT=' | sort > "env.$1.tmp"
-sed 's/"event":"[a-z_]*"/"event":""/' > "input.$1"
+sed 's/"event":"[a-z_]*"/"event":""/; s/"txn":"[^"]*",//' > "input.$1"
 mv "env.$1.tmp" "env.$1"
 END
 	conf <<'END'
