@@ -21,8 +21,9 @@ queue mails {
 queue few {
 	fields { what string }
 	limit 1
-	timeout 2s
+	timeout 4s
 	mode 0666
+	dir-mode 0777
 }
 queue ours {
 	fields { what string }
@@ -103,6 +104,41 @@ test_the_worker_alone_ends_a_job() {
 	hasnt "$(value mnt/mails/1.json .finished_at)" null
 }
 
+moves() { as "$1" mv "mnt/few/.by/status/$2/1.json" "mnt/few/.by/status/$3/"; }
+
+test_a_worker_of_another_user_claims_renews_and_ends_with_mv_and_touch() {
+	local before
+	saves mnt/few/1.json '{}'
+	moves 1000 queued running
+	is "$(value mnt/few/1.json '[.status, .worker, .attempts]')" '["running","1000",1]'
+	before=$(value mnt/few/1.json .lease_until)
+	as 1000 touch mnt/few/1.json
+	[[ $(value mnt/few/1.json .lease_until) > $before ]] || fail "still $before"
+	fails moves 1001 running 'done'
+	moves 1000 running 'done'
+	is "$(value mnt/few/1.json '[.status, .worker]')" '["done","1000"]'
+}
+
+test_a_worker_keeps_its_job_over_a_crash_of_the_daemon() {
+	saves mnt/mails/1.json '{}'
+	patches ok mnt/mails/1.json "$claim"
+	crash
+	mount_rowfs mount.conf -o allow_other
+	is "$(value mnt/mails/1.json '[.status, .worker, .attempts, .errors]')" '["running","0",1,null]'
+	patches ok mnt/mails/1.json '{"status": "done", "attempts": 1}'
+}
+
+test_who_waits_for_a_job_that_is_removed_hears_it() {
+	saves mnt/mails/1.json '{}'
+	errno open mnt/mails/.wait/1.json r : read >answer &
+	local reader=$!
+	sleep 0.2
+	is "$(cat answer)" ''
+	rm mnt/mails/1.json
+	wait $reader
+	has "$(cat answer)" 'read: ENOENT'
+}
+
 test_what_names_other_attempts_is_refused() {
 	saves mnt/mails/1.json '{}'
 	patches ok mnt/mails/1.json "$claim"
@@ -165,7 +201,7 @@ test_touch_renews_the_lease_and_one_that_ran_out_frees_the_job() {
 	saves mnt/few/1.json '{}'
 	patches ok mnt/few/1.json "$claim"
 	for i in 1 2 3 4 5; do
-		sleep 0.6
+		sleep 1
 		touch mnt/few/1.json
 	done
 	is "$(value mnt/few/1.json .status)" running
