@@ -199,6 +199,7 @@ bench: deps
 	@$(MAKE) --no-print-directory all build/bench build/tool/answer build/plugin/price.so
 	build/bench $(BENCHFLAGS)
 	tests/bench/jobs build/rowfs
+	tests/bench/transactions build/rowfs
 
 # Random operations against a model of the contract in memory.
 OPS  = 20000

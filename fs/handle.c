@@ -323,10 +323,14 @@ static bool is_gone(struct mount *m, const struct handle *h)
 /* What became of the requests is read from the descriptor, also when one was refused. */
 static int run_composite(struct mount *m, struct handle *h, const struct actor *actor, struct err *e)
 {
-	buf_reset(&h->text);
-	h->answer_offset = -1;
-	int rc = composite_run(m->saver, actor, buf_text(&h->draft.text), h->draft.text.len, &h->text, e);
+	err_auto ignored = ERR_INIT;
 
+	buf_release(&h->text);
+	h->answer_offset = -1;
+	int rc =
+	    composite_run(m->saver, actor, buf_text(&h->draft.text), h->draft.text.len, usage_left(m, h), &h->text, e);
+
+	usage_count(m, h, 0, &ignored);
 	if (rc < 0) {
 		draft_refused(&h->draft, err_clamp(e->code));
 		return rc;

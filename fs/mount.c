@@ -46,6 +46,8 @@ int64_t mount_next_serial(struct mount *m)
 int mount_save(struct mount *m, const struct actor *actor, const struct request *request, struct outcome *outcome,
 	       struct arena *a, struct err *e)
 {
+	if (m->stage && transaction_room(m, request->len, e) < 0)
+		return -e->code;
 	if (m->stage)
 		return stage_save(m->stage, actor, request, outcome, a, e);
 	return save(m->saver, actor, request, 1, outcome, a, e);

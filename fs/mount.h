@@ -29,6 +29,7 @@ struct stage;
 struct transaction;
 struct transactions;
 struct forgets;
+struct usages;
 struct by_table;
 struct by_place;
 struct import;
@@ -45,6 +46,7 @@ struct mount {
 	struct transaction *transaction;   /* of which this is the inside; NULL: the mount itself */
 	struct transactions *transactions; /* shared by the mount and all that is inside it */
 	struct forgets *forgets;           /* the same; NULL on a read-only mount */
+	struct usages *usages;             /* the same */
 	struct conf *conf;
 	const struct schema *schema;
 	struct hooks *hooks;
@@ -69,9 +71,8 @@ struct mount {
 	pthread_mutex_t lock;   /* guards what follows */
 	struct handle *handles; /* records open for writing, and names that were never saved */
 	struct handle *others;  /* all else that is open */
-	struct usage *usages;   /* who have files open (usage.h) */
-	size_t open_bytes;
 	struct scratch *scratches;
+	size_t _Atomic scratch_bytes; /* of all of them */
 	struct scratch_name *scratch_names;
 	struct rejected *rejected;
 	struct answers *answers;

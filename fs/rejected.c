@@ -39,14 +39,14 @@ static struct rejected **find_at(struct mount *m, uid_t uid, const struct model 
 /* Drops what is beyond the user's limits, from the newest on. */
 static void keep_limits(struct mount *m, uid_t uid)
 {
-	size_t n = 0, bytes = 0;
+	size_t n = 0, bytes = 0, room = m->transaction ? LIMIT_STAGED_REJECTED : LIMIT_SCRATCH_BYTES;
 
 	for (struct rejected **at = &m->rejected; *at;) {
 		if ((*at)->uid == uid) {
 			n++;
 			bytes += (*at)->len;
 		}
-		if ((*at)->uid == uid && (n > LIMIT_ERRORS || bytes > LIMIT_SCRATCH_BYTES))
+		if ((*at)->uid == uid && (n > LIMIT_ERRORS || bytes > room))
 			drop_at(at);
 		else
 			at = &(*at)->next;

@@ -12,6 +12,7 @@
 #include <sys/xattr.h>
 
 #include "../store/log.h"
+#include "transaction.h"
 
 /* In a model with owners each user has names of his own: nobody sees, takes or waits at another's temporary file. */
 static bool is_there(const struct scratch_name *n, const struct model *model, uid_t viewer)
@@ -36,8 +37,10 @@ static struct scratch *by_name(struct mount *m, const struct model *model, const
 	return n ? n->scratch : NULL;
 }
 
-static void free_scratch(struct scratch *s)
+static void free_scratch(struct mount *m, struct scratch *s)
 {
+	m->scratch_bytes -= s->data.len;
+
 	while (s->xattrs) {
 		struct xattr *next = s->xattrs->next;
 
@@ -60,7 +63,7 @@ static void drop_if_unused(struct mount *m, struct scratch *s)
 	while (*at != s)
 		at = &(*at)->next;
 	*at = s->next;
-	free_scratch(s);
+	free_scratch(m, s);
 }
 
 static int add_name(struct mount *m, struct scratch *s, const struct model *model, const char *name, uid_t uid)
@@ -96,6 +99,8 @@ static void take_name(struct mount *m, struct scratch_name **at)
 /* -ENOSPC when the user would have more files or bytes than a user may. */
 static int within_limits(struct mount *m, uid_t uid, size_t files, size_t bytes, struct err *e)
 {
+	if (bytes > 0 && transaction_room(m, bytes, e) < 0)
+		return -e->code;
 	for (const struct scratch_name *n = m->scratch_names; n; n = n->next)
 		files += n->scratch->st.st_uid == uid;
 	for (const struct scratch *s = m->scratches; s; s = s->next)
@@ -190,6 +195,7 @@ static int copy_locked(struct mount *m, const struct model *model, const char *n
 		return rc;
 	made->st.st_mtim = like->st_mtim;
 	buf_add(&made->data, buf_text(text), text->len);
+	m->scratch_bytes += made->data.len;
 	made->opens--;
 	fill_stat(made, st);
 	if (!buf_failed(&made->data))
@@ -367,7 +373,9 @@ static int resize_locked(struct mount *m, struct scratch *s, int64_t size, struc
 		rc = within_limits(m, s->st.st_uid, 0, (size_t)size - s->data.len, e);
 	if (rc < 0)
 		return rc;
+	m->scratch_bytes -= s->data.len;
 	buf_resize(&s->data, (size_t)size);
+	m->scratch_bytes += s->data.len;
 	if (!buf_failed(&s->data))
 		return 0;
 	s->data.failed = false;
@@ -567,6 +575,14 @@ bool scratch_next(struct mount *m, const struct model *model, uid_t viewer, int6
 	return best != NULL;
 }
 
+void scratch_drop_names(struct mount *m)
+{
+	pthread_mutex_lock(&m->lock);
+	while (m->scratch_names)
+		take_name(m, &m->scratch_names);
+	pthread_mutex_unlock(&m->lock);
+}
+
 void scratch_release_all(struct mount *m)
 {
 	while (m->scratch_names) {
@@ -579,6 +595,6 @@ void scratch_release_all(struct mount *m)
 		struct scratch *s = m->scratches;
 
 		m->scratches = s->next;
-		free_scratch(s);
+		free_scratch(m, s);
 	}
 }

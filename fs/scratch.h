@@ -82,6 +82,8 @@ int scratch_listxattr(struct mount *m, struct scratch *s, struct buf *out);
  */
 bool scratch_next(struct mount *m, const struct model *model, uid_t viewer, int64_t *serial, struct buf *name,
 		  struct stat *st);
+/* What is open stays until it is closed. */
+void scratch_drop_names(struct mount *m);
 /* At unmount: their names go to the log. */
 void scratch_release_all(struct mount *m);
 

@@ -32,6 +32,7 @@
 #include "scratch.h"
 #include "stale.h"
 #include "transaction.h"
+#include "usage.h"
 
 struct options {
 	const char *conf, *mountpoint;
@@ -252,6 +253,8 @@ static int open_parts(struct mount *m, struct declared *d, struct err *e)
 	if (rc == 0)
 		rc = hooks_prepare(m->hooks, &d->conf, m->store, m->schema, e);
 	if (rc == 0)
+		rc = usages_start(m, e);
+	if (rc == 0)
 		rc = transactions_start(m, e);
 	if (rc == 0 && journal_new(&m->journal) < 0)
 		rc = err_nomem(e);
@@ -292,6 +295,7 @@ static void close_parts(struct mount *m)
 	handle_close_all(m);
 	transactions_stop(m);
 	forget_free(m);
+	usages_stop(m);
 	await_free(m);
 	repeat_free(m);
 	scratch_release_all(m);

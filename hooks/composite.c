@@ -45,7 +45,7 @@ struct composite {
 	struct stage *stage;
 	struct part *parts;
 	const char **methods;
-	size_t n;
+	size_t n, room;
 	json_t *variables;
 	struct arena arena;
 };
@@ -243,6 +243,7 @@ static void report(struct composite *c, size_t failed, const struct err *why, st
 	report_open(answer);
 	for (size_t i = 0; i < c->n; i++) {
 		const struct part *p = &c->parts[i];
+		bool shown = i < failed && answer->len + p->answer.len < c->room;
 		struct report_line line = {
 		    .path = p->path ? p->path : json_string_value(json_object_get(p->json, "path")),
 		    .method = p->method->name,
@@ -251,7 +252,7 @@ static void report(struct composite *c, size_t failed, const struct err *why, st
 					    : "skipped",
 		    .model = p->staged ? p->model : NULL,
 		    .key = &p->key,
-		    .answer = i < failed ? &p->answer : NULL,
+		    .answer = shown ? &p->answer : NULL,
 		    .error = i == failed ? why : NULL,
 		};
 		if (p->staged)
@@ -277,15 +278,15 @@ static int run(struct composite *c, const char *text, size_t len, struct buf *an
 		report(c, i, e, answer);
 		return -e->code;
 	}
-	return stage_commit(c->stage, c->actor, answer, e);
+	return stage_commit(c->stage, c->actor, c->room, answer, e);
 }
 
-int composite_run(struct saver *s, const struct actor *actor, const char *text, size_t len, struct buf *answer,
-		  struct err *e)
+int composite_run(struct saver *s, const struct actor *actor, const char *text, size_t len, size_t room,
+		  struct buf *answer, struct err *e)
 {
-	struct composite c = {.saver = s, .actor = actor};
+	struct composite c = {.saver = s, .actor = actor, .room = room};
 	int result = run(&c, text, len, answer, e);
-	if (result < 0 && !answer->len)
+	if (result < 0)
 		json_locate(text, len, e);
 	for (size_t i = 0; i < c.n && c.parts; i++)
 		buf_release(&c.parts[i].answer);

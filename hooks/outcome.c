@@ -1,13 +1,14 @@
 /*
  * outcome.c - what became of the requests of a save, while the transaction is there to be read.
  */
-#include "../store/limits.h"
 #include "answer.h"
 #include "order.h"
 #include "version.h"
 
 int order_fill_outcomes(struct order *o, struct err *e)
 {
+	if (o->n > 1)
+		answers_settle(&o->v);
 	for (size_t i = 0; o->outcomes && i < o->n; i++) {
 		const struct change *c = o->results[i];
 		o->outcomes[i].verb = c->verb;
@@ -23,7 +24,7 @@ int order_fill_outcomes(struct order *o, struct err *e)
 
 void order_report_answers(struct order *o, size_t n)
 {
-	size_t room = LIMIT_STAGED_BYTES;
+	size_t room = o->report ? o->report->room : 0;
 	for (size_t i = 0; o->report && i < n && o->results[i]; i++) {
 		err_auto ignored = ERR_INIT;
 		struct outcome outcome = {.verb = o->results[i]->verb};

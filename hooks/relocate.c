@@ -40,7 +40,7 @@ static int change_name(struct order *o, const struct request *r, struct change *
 		return 0;
 	}
 	c->new_key = r->new_key;
-	c->checksum = r->checksum;
+	c->checksum = order_version(o, r);
 	if (saving_read(v, r->model, &r->new_key, &target, e) < 0)
 		return -e->code;
 	if (target && r->expect == EXPECT_NONE)
@@ -71,7 +71,7 @@ static int move_record(struct order *o, const struct request *r, struct change *
 	c->trusted = c->exempt = r->trusted;
 	if (order_carry(o, c, e) < 0)
 		return -e->code;
-	gone->checksum = r->checksum;
+	gone->checksum = order_version(o, r);
 	return order_carry(o, gone, e);
 }
 
@@ -84,7 +84,7 @@ static int restore(struct order *o, const struct request *r, struct change **res
 	if (!c || deleted_restore(v, r, c, &serial, e) < 0)
 		return -e->code;
 	c->expect = r->expect;
-	c->checksum = r->checksum;
+	c->checksum = order_version(o, r);
 	if (order_carry(o, c, e) < 0)
 		return -e->code;
 	return v->staged ? 0 : txn_forget_deleted(&v->txn, r->model, serial, e);

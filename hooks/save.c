@@ -12,6 +12,7 @@
 #include "../store/json.h"
 #include "../store/phase.h"
 #include "after.h"
+#include "answer.h"
 #include "event.h"
 #include "order.h"
 #include "staged.h"
@@ -43,6 +44,12 @@ int order_parse(struct order *o, struct err *e)
 	return 0;
 }
 
+/* Of several requests all were looked at before the first one (check_versions). */
+const char *order_version(const struct order *o, const struct request *r)
+{
+	return o->n == 1 ? r->checksum : NULL;
+}
+
 struct change *order_change(struct order *o, size_t i, struct err *e)
 {
 	const struct request *r = &o->requests[i];
@@ -58,7 +65,7 @@ struct change *order_change(struct order *o, size_t i, struct err *e)
 	c->quiet = r->quiet;
 	c->forget = r->forget;
 	c->cancels = r->kind == REQUEST_DELETE;
-	c->checksum = o->n == 1 ? r->checksum : NULL; /* of several, see check_versions */
+	c->checksum = order_version(o, r);
 	c->document = o->documents[i];
 	return c;
 }
@@ -79,21 +86,13 @@ static int begin(struct saving *v, struct err *e)
 /* All before the first one: what requests and their hooks do to each other's records is part of the save. */
 static int check_versions(struct order *o, struct err *e)
 {
-	char current[CHECKSUM_SIZE];
 	for (size_t i = 0; i < o->n && o->n > 1; i++) {
-		const struct request *r = &o->requests[i];
-		const struct value *key = r->kind == REQUEST_RESTORE ? &r->new_key : &r->key;
-		err_auto why = ERR_INIT;
 		o->carried = i;
-		if (!r->checksum)
-			continue;
-		int result = store_checksum(o->v.conn, r->model, key, current, &why);
-		if (result < 0 && result != -ENOENT)
-			return err_set(e, -result, "%s", why.text);
-		if (result == 0 && strcmp(current, r->checksum) != 0)
-			return err_checksum(e, record_path(&o->v.arena, r->model, key), r->checksum, current);
+		if (version_check_request(&o->v, &o->requests[i], e) < 0)
+			return -e->code;
 	}
 	o->carried = 0;
+	phase("versions");
 	return 0;
 }
 
@@ -198,22 +197,18 @@ static int commit(struct order *o, struct err *e)
 
 /* ---- after it ---- */
 
-static bool is_asked(const struct order *o, const struct change *c)
-{
-	for (size_t i = 0; o->v.actor->pid && i < o->n; i++)
-		if (o->results[i] == c)
-			return true;
-	return false;
-}
-
 static void tell_observers(const struct order *o)
 {
 	const struct saving *v = &o->v;
-	for (size_t i = 0; v->saver->observers && i < v->n; i++) {
+	if (!v->saver->observers)
+		return;
+	for (size_t i = 0; o->v.actor->pid && i < o->n; i++)
+		o->results[i]->asked = true;
+	for (size_t i = 0; i < v->n; i++) {
 		const struct change *c = v->changes[i];
 		if (!c->changed)
 			continue;
-		struct saved_change change = {c->model, change_key(c), c->verb, c->old, c->row, is_asked(o, c)};
+		struct saved_change change = {c->model, change_key(c), c->verb, c->old, c->row, c->asked};
 		for (const struct observer *at = v->saver->observers; at; at = at->next)
 			at->changed(at->data, &change);
 	}
@@ -271,7 +266,7 @@ static int stage_in_order(struct order *o, struct err *e)
 
 static void locate(const struct order *o, struct err *e)
 {
-	if (o->at && o->at->text && e->nproblems)
+	if (o->at && o->at->text && e->nproblems && !o->report) /* of several the texts are not as they were written */
 		json_locate(o->at->text, o->at->len, e);
 }
 
@@ -288,6 +283,7 @@ int save_staged(struct saver *s, const struct actor *actor, const struct request
 	int result = stage_in_order(&o, e);
 	if (result < 0)
 		locate(&o, e);
+	staged_settle_keys(&o.v, result == 0);
 	*document = result == 0 ? json_incref(o.documents[0]) : NULL;
 	if (*document)
 		staged_tell_keys(o.results[0], *document);
@@ -299,8 +295,10 @@ int save_staged(struct saver *s, const struct actor *actor, const struct request
 static void report_failure(struct order *o)
 {
 	err_auto ignored = ERR_INIT;
-	if (o->report)
+	if (o->report) {
+		answers_settle(&o->v);
 		order_report_answers(o, o->report->failed);
+	}
 	if (o->v.lenient)
 		txn_defer_references(&o->v.txn, false, &ignored);
 }

@@ -78,15 +78,47 @@ int staged_recall(struct saving *v, struct change *c, const struct value *key, s
 
 /* ---- keys ---- */
 
+static int note_taken(struct staging *g, const struct model *m, const struct value *key, struct err *e)
+{
+	if (g->ntaken == g->room) {
+		size_t room = g->room ? 2 * g->room : 4;
+		struct taken_key *grown = realloc(g->taken, room * sizeof *grown);
+		if (!grown)
+			return err_nomem(e);
+		g->taken = grown;
+		g->room = room;
+	}
+	g->taken[g->ntaken++] = (struct taken_key){m, *key};
+	return 0;
+}
+
+/* Inside a write transaction a key is free again when what has taken it is rolled back. */
+/* The key of a refused request is lost: giving it back would wait. */
+static int try_key(struct saving *v, const struct model *m, struct value *key, struct err *e)
+{
+	int result = store_try_reserve_key(v->saver->store, m, key, e);
+	v->staged->would_wait |= result == -EDEADLK;
+	return result;
+}
+
 static int take_key(struct saving *v, const struct model *m, struct value *key, struct err *e)
 {
 	if (v->staged->txn)
 		return txn_take_key(v->staged->txn, m, key, e);
-	if (!v->staged->never_wait)
-		return store_reserve_key(v->saver->store, m, key, e);
-	int result = store_try_reserve_key(v->saver->store, m, key, e);
-	v->staged->would_wait |= result == -EDEADLK;
-	return result;
+	if (v->staged->never_wait)
+		return try_key(v, m, key, e);
+	int result = store_reserve_key(v->saver->store, m, key, e);
+	return result < 0 ? result : note_taken(v->staged, m, key, e);
+}
+
+void staged_settle_keys(struct saving *v, bool keep)
+{
+	struct staging *g = v->staged;
+	for (; !keep && g->ntaken > 0; g->ntaken--)
+		store_unreserve_key(v->saver->store, g->taken[g->ntaken - 1].model, &g->taken[g->ntaken - 1].key);
+	free(g->taken);
+	g->taken = NULL;
+	g->ntaken = g->room = 0;
 }
 
 /* A staged record may have a key by its name that the counter does not know of yet. */

@@ -10,6 +10,8 @@
 int staged_apply(struct saving *v, struct change *c, struct err *e);
 /* A key that nobody else gets: it may be shown before anything is saved. */
 int staged_next_key(struct saving *v, const struct model *m, struct value *key, struct err *e);
+/* The request was staged, or refused: then the keys that were reserved for it are free again. */
+void staged_settle_keys(struct saving *v, bool keep);
 /* Of a new embedded record: the next one for an only child that comes with its parent, else one for a while. */
 int staged_child_key(struct saving *v, const struct change *c, struct value *key, struct err *e);
 /* Sets c->deleted where the record is gone only here: 1; 0 where it is not. */

@@ -13,6 +13,9 @@
 
 #include "../store/limits.h"
 
+/* What a step takes besides its text, about: itself, its place in the index, its row. */
+enum { STEP_BYTES = 256 };
+
 struct step_place {
 	const struct model *model;
 	const struct value *key;
@@ -172,6 +175,7 @@ int steps_add(struct steps *s, const struct request *r, struct err *e)
 	if (!step)
 		return -e->code;
 	s->of[s->n++] = step;
+	s->bytes += STEP_BYTES;
 	enter(s, step->model, &step->key, step);
 	if (step->new_key.kind != VALUE_NULL)
 		enter(s, step->new_model ? step->new_model : step->model, &step->new_key, step);
@@ -205,6 +209,7 @@ struct request steps_request(const struct step *step, bool trusted)
 	    .expect = step->expect,
 	    .text = step->text,
 	    .len = step->len,
+	    .judged = true, /* it was printed here */
 	    .new_model = step->new_model,
 	    .new_key = step->new_key,
 	    .trusted = trusted,

@@ -11,10 +11,11 @@
 /* ---- checksums ---- */
 
 /* As the actor sees the record: a child that he does not see is not in his file. */
-static int checksum_for(struct saving *v, const struct change *c, const struct value *key, char *out, struct err *e)
+static int checksum_for(struct saving *v, bool exempt, const struct model *m, const struct value *key, char *out,
+			struct err *e)
 {
-	uid_t before = store_view_as(v->conn, c->exempt ? VIEW_ALL : v->actor->uid);
-	int result = store_checksum(v->conn, c->model, key, out, e);
+	uid_t before = store_view_as(v->conn, exempt ? VIEW_ALL : v->actor->uid);
+	int result = store_checksum(v->conn, m, key, out, e);
 	store_view_as(v->conn, before);
 	return result;
 }
@@ -33,10 +34,25 @@ int version_check(struct saving *v, const struct change *c, struct err *e)
 	const char *member = c->relation ? NULL : json_string_value(json_object_get(c->document, CHECKSUM_MEMBER));
 	if (!c->old || (!c->checksum && !member))
 		return 0;
-	int result = checksum_for(v, c, &c->key, current, e);
+	int result = checksum_for(v, c->exempt, c->model, &c->key, current, e);
 	if (result == 0)
 		result = check_one(v, c, c->checksum, current, e);
 	return result ? result : check_one(v, c, member, current, e);
+}
+
+int version_check_request(struct saving *v, const struct request *r, struct err *e)
+{
+	char current[CHECKSUM_SIZE];
+	err_auto why = ERR_INIT;
+	const struct value *key = r->kind == REQUEST_RESTORE ? &r->new_key : &r->key;
+	if (!r->checksum)
+		return 0;
+	int result = checksum_for(v, r->trusted, r->model, key, current, &why);
+	if (result < 0)
+		return result == -ENOENT ? 0 : err_set(e, -result, "%s", why.text);
+	if (strcmp(current, r->checksum) == 0)
+		return 0;
+	return err_checksum(e, record_path(&v->arena, r->model, key), r->checksum, current);
 }
 
 /* Where no transaction is open a snapshot has found that nothing changes. */
@@ -50,7 +66,7 @@ int version_sum(struct saving *v, const struct change *c, const char *supplied, 
 		snprintf(out, CHECKSUM_SIZE, "%s", supplied);
 		return 0;
 	}
-	int result = checksum_for(v, c, change_key(c), out, &why);
+	int result = checksum_for(v, c->exempt, c->model, change_key(c), out, &why);
 	return result < 0 && result != -ENOENT ? err_set(e, -result, "%s", why.text) : 0;
 }
 

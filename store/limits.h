@@ -54,7 +54,8 @@ enum {
 	LIMIT_OPEN_TOTAL = 1 << 30,      /* those of all users */
 	LIMIT_TRANSACTIONS = 32,         /* that a user prepares at once */
 	LIMIT_TXN_NUMBERS = 1 << 20,     /* names that the kernel knows inside of them, together */
-	LIMIT_STAGED_BYTES = 64 << 20,   /* texts in the transactions that a user prepares, each; its answers */
+	LIMIT_STAGED_BYTES = 128 << 20,  /* in all of them: texts, 256 bytes more a change, answers, scratch files */
+	LIMIT_STAGED_REJECTED = 4 << 20, /* refused texts kept inside of one */
 	LIMIT_COMPOSITE = 100,           /* requests in one document for .txn/.run */
 
 	TIMEOUT_BUSY_MS = 5000,     /* database locked by another program */

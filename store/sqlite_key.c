@@ -17,6 +17,8 @@
 
 #include <errno.h>
 
+#include "phase.h"
+
 static int integer_of(struct conn *c, const struct model *m, enum statement statement, int64_t bound, int64_t *out,
 		      struct err *e)
 {
@@ -205,6 +207,7 @@ static int reserve(struct store *s, const struct model *m, struct value *key, be
 		r = txn_commit(&t, e);
 	if (r)
 		return r;
+	phase("key");
 	if (size)
 		keep_block(s, m, next, size, begin);
 	*key = value_integer(next);
@@ -219,6 +222,18 @@ int store_reserve_key(struct store *s, const struct model *m, struct value *key,
 int store_try_reserve_key(struct store *s, const struct model *m, struct value *key, struct err *e)
 {
 	return reserve(s, m, key, txn_try_begin, e);
+}
+
+void store_unreserve_key(struct store *s, const struct model *m, const struct value *key)
+{
+	struct key_block *b = &s->blocks[m->index];
+	struct txn t;
+	err_auto ignored = ERR_INIT;
+	if (txn_begin(s, &t, &ignored) < 0)
+		return;
+	if (b->next == key->integer + 1)
+		b->next = key->integer;
+	txn_rollback(&t);
 }
 
 /* ---- the end ---- */

@@ -107,9 +107,9 @@ enum { VIEW_ALL = 0 };
 bool store_sees_all(const struct store *s, uid_t uid);
 /*
  * As the user sees it, for reads about one record of the model of which each may see another state: a call of
- * store_get, store_show or store_key_of sees one without a snapshot around it. Where nobody writes it is the writing
- * connection, which has the pages that were changed last and is nobody else's until store_read_end: no transaction may
- * be begun before that.
+ * store_get, store_find, store_show or store_key_of sees one without a snapshot around it. Where nobody writes it is
+ * the writing connection, which has the pages that were changed last and is nobody else's until store_read_end: no
+ * transaction may be begun before that.
  */
 struct conn *store_read_once(struct store *s, const struct model *m, uid_t viewer, struct err *e);
 
@@ -124,6 +124,9 @@ struct stamp {
 /* The row, texts in the arena, -ENOENT without one. row and stamp may be NULL. */
 int store_get(struct conn *c, const struct model *m, const struct value *key, struct arena *a, struct value *row,
 	      struct stamp *stamp, struct err *e);
+/* The row alone, where it need not be there: 1, or 0. */
+int store_find(struct conn *c, const struct model *m, const struct value *key, struct arena *a, struct value *row,
+	       struct err *e);
 /* The key that has the serial; for models without an integer key. -ENOENT. */
 int store_key_of(struct conn *c, const struct model *m, int64_t serial, struct arena *a, struct value *key,
 		 struct err *e);
@@ -225,6 +228,8 @@ int txn_take_key(struct txn *t, const struct model *m, struct value *key, struct
 int store_reserve_key(struct store *s, const struct model *m, struct value *key, struct err *e);
 /* The same for who may not wait for another transaction: -EDEADLK while there is one. */
 int store_try_reserve_key(struct store *s, const struct model *m, struct value *key, struct err *e);
+/* Nobody was told of the key: it is the next one again, unless another one was reserved since. */
+void store_unreserve_key(struct store *s, const struct model *m, const struct value *key);
 
 /* Key in the row; constraints that store_check should have found are mapped to the same errors. Raises the key counter.
  */

@@ -72,6 +72,9 @@ test_what_the_commit_refuses_is_told_the_same_way() {
 		{"method": "post", "path": "users", "body": {"name": "Cid"}}]}' >answer
 	sed -i 1d answer
 	is "$(jq -c '[.[] | [.method, .status]]' answer)" '[["post","not committed"],["post","failed"],["post","skipped"]]'
+	is "$(jq -c '.[1].error.problems[0].pointer' answer)" '"/requests/1/body/user_id"'
+	is "$(last_error '.problems[0] | [.pointer, .line, .column]')" '["/requests/1/body/user_id",3,60]'
+	has "$(last_error)" '^/requests/1/body/user_id: '
 	is "$(ls mnt/users mnt/orders)" $'mnt/orders:\n\nmnt/users:'
 }
 

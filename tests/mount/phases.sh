@@ -217,6 +217,92 @@ test_killed_behind_before_commit_that_saves_nothing_is_left() { deep_kills finis
 test_killed_before_the_commit_of_a_deep_save_nothing_is_left() { deep_kills commit none; }
 test_killed_behind_the_commit_of_a_deep_save_all_of_it_is_left() { deep_kills committed all; }
 test_killed_when_a_deep_save_is_durable_all_of_it_is_left() { deep_kills durable all; }
+# ---- transactions ----
+
+# prepare: one record is replaced, one is made, one goes; what embeds and what is embedded.
+prepare() {
+	mkdir mnt/.txn/t
+	echo '{"name": "b", "lines": [{"id": 2, "qty": 3}, {"id": 3, "qty": 4}]}' >mnt/.txn/t/orders/7.json
+	echo '{"name": "c", "lines": [{"id": 4, "qty": 5}]}' >mnt/.txn/t/orders/9.json
+	rm mnt/.txn/t/orders/5.json
+}
+document='{"requests": [
+	{"method": "put", "path": "orders/7.json", "body": {"name": "b", "lines": [{"id": 2, "qty": 3}, {"id": 3, "qty": 4}]}},
+	{"method": "post", "path": "orders/9.json", "body": {"name": "c", "lines": [{"id": 4, "qty": 5}]}},
+	{"method": "delete", "path": "orders/5.json"}]}'
+transaction_before='5=e,7=a|1@7=1,2@7=2|2|2'
+transaction_after='7=b,9=c|2@7=3,3@7=4,4@9=5|5|5'
+
+# transaction_killed_at PHASE none|all COMMAND...: what commits it.
+transaction_killed_at() {
+	local phase=$1 left=$2
+	shift 2
+	echo '{"name": "e"}' >mnt/orders/5.json
+	create
+	settled
+	is "$(state)" "$transaction_before"
+	[ "$1" = run_document ] || prepare
+	arm "$phase"
+	"$@" 2>>refused || true
+	killed
+	if [ "$left" = all ]; then is "$(state)" "$transaction_after"; else is "$(state)" "$transaction_before"; fi
+	mount_rowfs
+	settled
+	is "$(ls mnt/.txn)" ''
+	if [ "$left" = none ]; then
+		[ "$1" = run_document ] || prepare
+		"$@"
+	fi
+	is "$(state)" "$transaction_after"
+	eventually told delete
+	settled
+}
+commit() { echo commit >mnt/.txn/t/ctl; }
+run_document() { echo "$document" >mnt/.txn/.run; }
+
+test_a_transaction_killed_before_its_save_leaves_nothing() { transaction_killed_at committing none commit; }
+test_a_transaction_killed_when_its_texts_are_parsed_leaves_nothing() { transaction_killed_at parsed none commit; }
+test_a_transaction_killed_when_its_versions_are_right_leaves_nothing() { transaction_killed_at versions none commit; }
+test_a_transaction_killed_behind_its_first_row_leaves_nothing() { transaction_killed_at row none commit; }
+test_a_transaction_killed_behind_its_rows_leaves_nothing() { transaction_killed_at rows none commit; }
+test_a_transaction_killed_behind_post_hooks_leaves_nothing() { transaction_killed_at post none commit; }
+test_a_transaction_killed_behind_before_commit_leaves_nothing() { transaction_killed_at finished none commit; }
+test_a_transaction_killed_when_after_commit_is_recorded_leaves_nothing() { transaction_killed_at recorded none commit; }
+test_a_transaction_killed_before_the_commit_leaves_nothing() { transaction_killed_at commit none commit; }
+test_a_transaction_killed_behind_the_commit_is_whole() { transaction_killed_at committed all commit; }
+test_a_transaction_killed_when_it_is_durable_is_whole() { transaction_killed_at durable all commit; }
+test_a_transaction_killed_before_its_answer_is_whole() { transaction_killed_at reported all commit; }
+test_a_document_killed_while_it_is_staged_leaves_nothing() { transaction_killed_at staged none run_document; }
+test_a_document_killed_before_the_commit_leaves_nothing() { transaction_killed_at commit none run_document; }
+test_a_document_killed_behind_the_commit_is_whole() { transaction_killed_at committed all run_document; }
+
+test_killed_while_a_transaction_is_prepared_nothing_is_left() {
+	create
+	settled
+	mkdir mnt/.txn/t
+	arm staged
+	echo '{"name": "x"}' >mnt/.txn/t/orders/7.json 2>>refused || true
+	killed
+	is "$(state)" "${after[create]}"
+	mount_rowfs
+	is "$(ls mnt/.txn)" ''
+}
+
+test_killed_when_a_key_is_durable_nobody_gets_it_twice() {
+	local i
+	mkdir mnt/.txn/t
+	for i in mnt/orders mnt/.txn/t/orders; do
+		cat $i/.new $i/.new >>keys
+		arm key
+		cat $i/.new >>keys 2>>refused || true
+		killed
+		mount_rowfs
+		mkdir mnt/.txn/t
+		cat $i/.new >>keys
+	done
+	is "$(sort -n keys | uniq -d)" ''
+	is "$(wc -l <keys)" 6
+}
 
 # ---- what runs after the save ----
 

@@ -239,15 +239,87 @@ test_there_are_limits() {
 	fails rmdir mnt/.txn/t/users
 }
 
-test_one_that_is_not_used_goes() {
+test_files_open_inside_count_with_those_outside() {
+	saves mnt/users/1.json '{"name": "Ann"}'
+	is "$(python3 - <<'END'
+import os, resource
+resource.setrlimit(resource.RLIMIT_NOFILE, (12000, 12000))
+for path in "mnt/users/1.json", "mnt/.txn/t/users/1.json":
+    try:
+        for i in range(6000): os.open(path, os.O_RDONLY)
+    except OSError as e: print(path, i, e.strerror)
+END
+	)" 'mnt/.txn/t/users/1.json 4000 No space left on device'
+}
+
+test_what_all_transactions_of_a_user_hold_is_bounded() {
+	mkdir mnt/.txn/u
+	cat >fill.py <<'END'
+import sys
+text = '{"note": "%s"}' % ("x" * 1000000)
+def fill(directory, name, n):
+    for i in range(n):
+        try:
+            with open("mnt/.txn/%s/tags/%s" % (directory, name % i), "w") as f: f.write(text)
+        except OSError as e: return "%d %s" % (i, e.strerror)
+    return n
+END
+	is "$(python3 -c 'from fill import fill; print(fill("t", "%d.json", 60), fill("t", "%d.tmp", 20), fill("u", "%d.json", 60))')" \
+		'60 20 54 No space left on device'
+	has "$(last_error)" 'transactions that you prepare hold 128 MiB'
+	saves mnt/tags/a.json '{}'
+	rmdir mnt/.txn/t
+	is "$(python3 -c 'from fill import fill; print(fill("u", "%d.json", 60))')" 60
+	is "$(save mnt/.txn/u/ctl commit)" ok
+	is "$(ls mnt/tags | wc -l)" 61
+}
+
+impatient() {
 	unmount
 	sed -i '1a transaction-timeout 1s' mount.conf
 	mount_rowfs
 	mkdir mnt/.txn/t
+}
+
+dropped() { grep -qF ".txn/$1 was not used for 1 s and is dropped" daemon.log; }
+
+test_one_that_is_not_used_goes_though_nobody_looks() {
+	impatient
 	saves mnt/.txn/t/users/1.json '{"name": "Ann"}'
-	gone_by_itself() { [ -z "$(ls mnt/.txn)" ]; }
-	eventually gone_by_itself
+	echo text >mnt/.txn/t/users/scratch
+	eventually dropped t
 	fails ls mnt/.txn/t
+	is "$(ls mnt/.txn mnt/users)" $'mnt/.txn:\n\nmnt/users:'
+	mkdir mnt/.txn/t
+	is "$(ls mnt/.txn/t/users)" ''
+	eventually eval '[ "$(grep -c "txn/t was not used" daemon.log)" = 2 ]'
+}
+
+test_one_that_is_committed_for_long_is_not_unused() {
+	program slow <<'END'
+#!/bin/sh
+until [ -e go ]; do sleep 0.02; done
+END
+	sed -i 's|on pre_save .*|on post_save run ./slow { timeout 60s }|' mount.conf
+	impatient
+	saves mnt/.txn/t/users/1.json '{"name": "Ann"}'
+	saves mnt/.txn/t/orders/1.json '{"user_id": 1}'
+	commit >committed &
+	mkdir mnt/.txn/u
+	eventually dropped u
+	! dropped t
+	touch go
+	wait $!
+	is "$(cat committed)" ok
+	is "$(ls mnt/orders)" 1.json
+	eventually dropped t # by now
+}
+
+test_an_unmount_drops_what_is_prepared() {
+	saves mnt/.txn/t/users/1.json '{"name": "Ann"}'
+	echo text >mnt/.txn/t/users/scratch
+	remount
+	is "$(ls mnt/.txn mnt/users)" $'mnt/.txn:\n\nmnt/users:'
 }
 
 test_a_commit_of_two_thousand_records() {
