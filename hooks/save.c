@@ -45,9 +45,9 @@ int order_parse(struct order *o, struct err *e)
 }
 
 /* Of several requests all were looked at before the first one (check_versions). */
-const char *order_version(const struct order *o, const struct request *r)
+const char *order_version(const struct order *o, const char *checksum)
 {
-	return o->n == 1 ? r->checksum : NULL;
+	return o->n == 1 ? checksum : NULL;
 }
 
 struct change *order_change(struct order *o, size_t i, struct err *e)
@@ -65,7 +65,7 @@ struct change *order_change(struct order *o, size_t i, struct err *e)
 	c->quiet = r->quiet;
 	c->forget = r->forget;
 	c->cancels = r->kind == REQUEST_DELETE;
-	c->checksum = order_version(o, r);
+	c->checksum = order_version(o, r->checksum);
 	c->document = o->documents[i];
 	return c;
 }
@@ -87,8 +87,12 @@ static int begin(struct saving *v, struct err *e)
 static int check_versions(struct order *o, struct err *e)
 {
 	for (size_t i = 0; i < o->n && o->n > 1; i++) {
+		const struct request *r = &o->requests[i];
+		const struct model *to = r->new_model ? r->new_model : r->model;
+		const struct value *key = r->kind == REQUEST_RESTORE ? &r->new_key : &r->key;
 		o->carried = i;
-		if (version_check_request(&o->v, &o->requests[i], e) < 0)
+		if (version_check_request(&o->v, r, r->model, key, r->checksum, e) < 0 ||
+		    version_check_request(&o->v, r, to, &r->new_key, r->target_checksum, e) < 0)
 			return -e->code;
 	}
 	o->carried = 0;
@@ -138,12 +142,28 @@ static int finish_changes(struct saving *v, struct err *e)
 	return 0;
 }
 
-/* What refers to a record that was to come, and what has lost the record it refers to. */
-static int check_reference(struct saving *v, const struct change *c, struct err *e)
+/* The key that the record of a change has got by further ones. */
+static const struct value *last_key(const struct saving *v, size_t at)
 {
+	const struct model *m = v->changes[at]->model;
+	const struct value *key = change_key(v->changes[at]);
+	for (size_t i = at + 1; i < v->n; i++) {
+		const struct change *c = v->changes[i];
+		if (c->model == m && c->changed && c->verb != VERB_DELETE && value_equal(&c->key, key))
+			key = change_key(c);
+	}
+	return key;
+}
+
+/* What refers to a record that was to come, and what has lost the record it refers to. */
+static int check_reference(struct saving *v, size_t at, struct err *e)
+{
+	const struct change *c = v->changes[at];
 	struct value *row;
 	bool gone = c->verb == VERB_DELETE;
-	if ((!gone && !c->dangling) || saving_read(v, c->model, change_key(c), &row, e) < 0)
+	if (!gone && !c->dangling)
+		return 0;
+	if (saving_read(v, c->model, gone ? &c->key : last_key(v, at), &row, e) < 0)
 		return -e->code;
 	if (gone)
 		return row ? 0 : change_check_free(v, c, e);
@@ -155,7 +175,7 @@ static int check_references(struct order *o, struct err *e)
 	struct saving *v = &o->v;
 	for (size_t i = 0; i < v->n && v->lenient; i++) {
 		v->failing = v->changes[i];
-		if (v->failing->changed && !v->failing->handled && check_reference(v, v->failing, e) < 0)
+		if (v->failing->changed && !v->failing->handled && check_reference(v, i, e) < 0)
 			return -e->code;
 	}
 	v->failing = NULL;

@@ -364,7 +364,13 @@ static int check_deferred(struct store *s, struct err *e)
 
 int txn_defer_references(struct txn *t, bool on, struct err *e)
 {
-	return conn_exec(t->conn, on ? "PRAGMA defer_foreign_keys=ON" : "PRAGMA defer_foreign_keys=OFF", e);
+	if (on)
+		return conn_exec(t->conn, "PRAGMA defer_foreign_keys=ON", e);
+	/* SQLite forgets with it what is unresolved. */
+	err_auto left = ERR_INIT;
+	int unresolved = check_deferred(t->store, &left);
+	int r = conn_exec(t->conn, "PRAGMA defer_foreign_keys=OFF", e);
+	return r || !unresolved ? r : err_set(e, left.code, "%s", left.text);
 }
 
 int txn_commit(struct txn *t, struct err *e)

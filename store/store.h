@@ -337,6 +337,8 @@ int stage_begin(struct conn *c, struct err *e);
 int stage_end(struct conn *c, bool keep, struct err *e);
 /* A negative integer key is that of a record that gets its own later: such a record is in no list. */
 int stage_put(struct conn *c, const struct model *m, const struct value *row, struct err *e);
+/* The next row put that is new goes on from the stamp of the one whose place it takes. */
+void stage_keep_stamp(struct conn *c, const struct model *m, const struct stamp *stamp);
 /* The row is gone; -ENOENT. */
 int stage_remove(struct conn *c, const struct model *m, const struct value *key, struct err *e);
 /* 1 and the row as it was before it went, or 0. */
