@@ -65,6 +65,7 @@ struct transaction *transaction_new(struct mount *outer, const struct actor *who
 	    .transactions = outer->transactions,
 	    .forgets = outer->forgets,
 	    .usages = outer->usages,
+	    .forgets = outer->forgets,
 	    .conf = outer->conf,
 	    .schema = outer->schema,
 	    .hooks = outer->hooks,

@@ -53,6 +53,8 @@ int transactions_wait(struct mount *m, struct err *e);
 size_t transaction_left(const struct mount *m);
 /* A commit begins, and ends. */
 void transaction_work(struct transaction *t, bool begins);
+/* With the lock: it ends, and the kernel is told to forget it. */
+void transaction_end(struct mount *m, struct transaction *t);
 /* What has ended shows nothing more; what nobody knows any more goes. */
 void transactions_sweep(struct mount *m);
 /* With the lock: takes out what can go; it is freed without the lock. */

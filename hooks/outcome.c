@@ -1,7 +1,6 @@
 /*
  * outcome.c - what became of the requests of a save, while the transaction is there to be read.
  */
-#include "../store/limits.h"
 #include "answer.h"
 #include "order.h"
 #include "version.h"

@@ -92,16 +92,21 @@ static int note_taken(struct staging *g, const struct model *m, const struct val
 	return 0;
 }
 
+/* The key of a refused request is lost: giving it back would wait. */
+static int try_key(struct saving *v, const struct model *m, struct value *key, struct err *e)
+{
+	int result = store_try_reserve_key(v->saver->store, m, key, e);
+	v->staged->would_wait |= result == -EDEADLK;
+	return result;
+}
+
 /* Inside a write transaction a key is free again when what has taken it is rolled back. */
 static int take_key(struct saving *v, const struct model *m, struct value *key, struct err *e)
 {
 	if (v->staged->txn)
 		return txn_take_key(v->staged->txn, m, key, e);
-	if (v->staged->never_wait) { /* nor to give it back */
-		int result = store_try_reserve_key(v->saver->store, m, key, e);
-		v->staged->would_wait |= result == -EDEADLK;
-		return result;
-	}
+	if (v->staged->never_wait)
+		return try_key(v, m, key, e);
 	int result = store_reserve_key(v->saver->store, m, key, e);
 	return result < 0 ? result : note_taken(v->staged, m, key, e);
 }
