@@ -110,6 +110,8 @@ struct kept {
 struct staging {
 	struct txn *txn;     /* in which they lie; NULL: in none yet */
 	int64_t provisional; /* keys that were given for a while */
+	bool never_wait;     /* for another transaction, which may wait for who stages */
+	bool would_wait;     /* it was needed */
 	struct taken_key {
 		const struct model *model;
 		struct value key;
@@ -125,6 +127,7 @@ struct saving {
 	char now_text[32];
 	struct txn txn;
 	bool open;               /* txn is */
+	bool too_early;          /* what the hook does before the transaction can only be done in it */
 	struct conn *conn;       /* the snapshot before the transaction, then the transaction's */
 	struct change **changes; /* in the order in which they came */
 	size_t n, room;

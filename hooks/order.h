@@ -34,8 +34,8 @@ int order_parse(struct order *o, struct err *e);
 int order_post(struct saving *v, size_t from, struct err *e);
 /* All requests of a stream, each with its post hooks (stream.c). */
 int order_stream(struct order *o, struct err *e);
-/* The checksum that the record must still have when the request is carried out; NULL: any. */
-const char *order_version(const struct order *o, const struct request *r);
+/* Of a request's checksums, what the record must still have when it is carried out; NULL: any. */
+const char *order_version(const struct order *o, const char *checksum);
 /* The change that stands for the request. NULL: an error is in *e. */
 struct change *order_change(struct order *o, size_t i, struct err *e);
 

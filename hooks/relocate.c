@@ -18,9 +18,13 @@ static int replace_target(struct order *o, const struct request *r, struct err *
 	if (!c || store_get(v->conn, r->model, &r->new_key, &v->arena, NULL, &stamp, e) < 0)
 		return -e->code;
 	c->makes_room = true;
+	c->checksum = order_version(o, r->target_checksum);
 	if (order_carry(o, c, e) < 0)
 		return -e->code;
-	return v->staged ? 0 : txn_keep_stamp(&v->txn, r->model, &r->new_key, &stamp, e);
+	if (!v->staged)
+		return txn_keep_stamp(&v->txn, r->model, &r->new_key, &stamp, e);
+	stage_keep_stamp(v->conn, r->model, &stamp);
+	return 0;
 }
 
 /* The key changes; what had the new one goes, and its delete hooks run. */
@@ -40,7 +44,7 @@ static int change_name(struct order *o, const struct request *r, struct change *
 		return 0;
 	}
 	c->new_key = r->new_key;
-	c->checksum = order_version(o, r);
+	c->checksum = order_version(o, r->checksum);
 	if (saving_read(v, r->model, &r->new_key, &target, e) < 0)
 		return -e->code;
 	if (target && r->expect == EXPECT_NONE)
@@ -68,10 +72,11 @@ static int move_record(struct order *o, const struct request *r, struct change *
 	if (access_stored(v, gone, e) < 0 || !(c->document = tree_document(v, r->model, &r->key, row, e)))
 		return -e->code;
 	c->expect = r->expect;
+	c->checksum = order_version(o, r->target_checksum);
 	c->trusted = c->exempt = r->trusted;
 	if (order_carry(o, c, e) < 0)
 		return -e->code;
-	gone->checksum = order_version(o, r);
+	gone->checksum = order_version(o, r->checksum);
 	return order_carry(o, gone, e);
 }
 
@@ -84,7 +89,7 @@ static int restore(struct order *o, const struct request *r, struct change **res
 	if (!c || deleted_restore(v, r, c, &serial, e) < 0)
 		return -e->code;
 	c->expect = r->expect;
-	c->checksum = order_version(o, r);
+	c->checksum = order_version(o, r->checksum);
 	if (order_carry(o, c, e) < 0)
 		return -e->code;
 	return v->staged ? 0 : txn_forget_deleted(&v->txn, r->model, serial, e);

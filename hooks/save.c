@@ -58,9 +58,9 @@ int order_parse(struct order *o, struct err *e)
 }
 
 /* Of several requests all were looked at before the first one (check_versions). */
-const char *order_version(const struct order *o, const struct request *r)
+const char *order_version(const struct order *o, const char *checksum)
 {
-	return o->n == 1 ? r->checksum : NULL;
+	return o->n == 1 ? checksum : NULL;
 }
 
 struct change *order_change(struct order *o, size_t i, struct err *e)
@@ -78,7 +78,7 @@ struct change *order_change(struct order *o, size_t i, struct err *e)
 	c->quiet = r->quiet;
 	c->forget = r->forget;
 	c->cancels = r->kind == REQUEST_DELETE;
-	c->checksum = order_version(o, r);
+	c->checksum = order_version(o, r->checksum);
 	c->document = o->documents[i];
 	return c;
 }
@@ -207,6 +207,20 @@ static struct conn *early_reader(struct saving *v, const struct change *c, struc
 	return c->model->nrelations ? store_read_begin(store, e) : store_read_once(store, c->model, VIEW_ALL, e);
 }
 
+/* 1: it has to be asked in the transaction, as if it had not been. */
+static int act_early(struct saving *v, const struct hook *h, struct change *c, struct err *e)
+{
+	err_auto why = ERR_INIT;
+	int result = act(v, h, c, &why);
+	if (v->too_early)
+		return 1;
+	c->caused = v->caused; /* the next hook comes after it: in the transaction */
+	v->caused = NULL;
+	if (result < 0)
+		err_take(e, &why);
+	return result;
+}
+
 static int run_early(struct order *o, struct err *e)
 {
 	struct saving *v = &o->v;
@@ -222,10 +236,11 @@ static int run_early(struct order *o, struct err *e)
 		return result;
 	const struct hook *h;
 	for (size_t at; c->changed && !c->caused && (h = next_program(v, c, &at)); c->pre_at = at) {
-		if (act(v, h, c, e) < 0)
-			return -e->code;
-		c->caused = v->caused; /* the next hook comes after it: in the transaction */
-		v->caused = NULL;
+		result = act_early(v, h, c, e);
+		if (result < 0)
+			return result;
+		if (result > 0)
+			break;
 	}
 	o->nothing = !c->changed;
 	o->results[0] = o->early = c;
@@ -356,8 +371,12 @@ int order_carry(struct order *o, struct change *c, struct err *e)
 static int check_versions(struct order *o, struct err *e)
 {
 	for (size_t i = 0; i < o->n && o->n > 1; i++) {
+		const struct request *r = &o->requests[i];
 		o->carried = i;
-		if (version_check_request(&o->v, &o->requests[i], e) < 0)
+		const struct value *key = r->kind == REQUEST_RESTORE ? &r->new_key : &r->key;
+		const struct model *target = r->new_model ? r->new_model : r->model;
+		if (version_check_request(&o->v, r, r->model, key, r->checksum, e) < 0 ||
+		    version_check_request(&o->v, r, target, &r->new_key, r->target_checksum, e) < 0)
 			return -e->code;
 	}
 	o->carried = 0;
@@ -407,12 +426,28 @@ static int finish_changes(struct saving *v, struct err *e)
 	return 0;
 }
 
-/* What refers to a record that was to come, and what has lost the record it refers to. */
-static int check_reference(struct saving *v, const struct change *c, struct err *e)
+/* The key that the record of a change has got by further ones. */
+static const struct value *last_key(const struct saving *v, size_t at)
 {
+	const struct model *m = v->changes[at]->model;
+	const struct value *key = change_key(v->changes[at]);
+	for (size_t i = at + 1; i < v->n; i++) {
+		const struct change *c = v->changes[i];
+		if (c->model == m && c->changed && c->verb != VERB_DELETE && value_equal(&c->key, key))
+			key = change_key(c);
+	}
+	return key;
+}
+
+/* What refers to a record that was to come, and what has lost the record it refers to. */
+static int check_reference(struct saving *v, size_t at, struct err *e)
+{
+	const struct change *c = v->changes[at];
 	struct value *row;
 	bool gone = c->verb == VERB_DELETE;
-	if ((!gone && !c->dangling) || saving_read(v, c->model, change_key(c), &row, e) < 0)
+	if (!gone && !c->dangling)
+		return 0;
+	if (saving_read(v, c->model, gone ? &c->key : last_key(v, at), &row, e) < 0)
 		return -e->code;
 	if (gone)
 		return row ? 0 : change_check_free(v, c, e);
@@ -424,7 +459,7 @@ static int check_references(struct order *o, struct err *e)
 	struct saving *v = &o->v;
 	for (size_t i = 0; i < v->n && v->lenient; i++) {
 		v->failing = v->changes[i];
-		if (v->failing->changed && !v->failing->handled && check_reference(v, v->failing, e) < 0)
+		if (v->failing->changed && !v->failing->handled && check_reference(v, i, e) < 0)
 			return -e->code;
 	}
 	v->failing = NULL;
@@ -442,14 +477,7 @@ static int record_after(struct order *o, struct err *e)
 		const struct hook *h;
 		for (size_t at = 0; c->changed && !c->quiet &&
 				    (h = hooks_next(v->saver->hooks, EVENT_AFTER_COMMIT, c->verb, c->model, &at));) {
-			struct event_object event = {event_name(EVENT_AFTER_COMMIT),
-						     c->verb,
-						     c->model,
-						     change_key(c),
-						     c->old,
-						     c->row,
-						     v->actor,
-						     c};
+			struct event_object event = event_of(event_name(EVENT_AFTER_COMMIT), c, v->actor);
 			if (h->kind == HOOK_RUN &&
 			    after_record(v->saver->after, &v->txn, h, &event, &o->recorded, e) < 0)
 				return -e->code;

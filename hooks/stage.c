@@ -1,10 +1,8 @@
 /*
- * stage.c - a transaction that is being prepared: its requests, what they make of the rows, and their one save.
+ * stage.c - a transaction that is being prepared: its requests, and what they make of the rows.
  *
  * Steps are requests in the order in which they came. A table finds the last step of each record; a further document
  * for the record is laid over that step's where nothing in between can tell the difference (may_compose).
- *
- *   OPEN --stage_commit--> COMMITTING --refused--> OPEN, or --committed--> COMMITTED; any --stage_abort--> GONE
  *
  * Invariants: steps do not change while COMMITTING. The connection shows the stored rows with all steps done. A step
  * has the checksum that its record had, as its user sees it, before the first step for it.
@@ -89,6 +87,19 @@ void stage_free(struct stage *g)
 	free(g);
 }
 
+void stage_never_wait(struct stage *g)
+{
+	g->staging.never_wait = true;
+}
+
+bool stage_would_wait(struct stage *g)
+{
+	pthread_mutex_lock(&g->lock);
+	bool would_wait = g->staging.would_wait;
+	pthread_mutex_unlock(&g->lock);
+	return would_wait;
+}
+
 void stage_keep_separate(struct stage *g, const char *const *methods)
 {
 	g->methods = methods;
@@ -135,7 +146,7 @@ bool stage_committed(struct stage *g)
 size_t stage_size(struct stage *g)
 {
 	pthread_mutex_lock(&g->lock);
-	size_t n = g->steps.n;
+	size_t n = g->steps.n - g->steps.cancelled;
 	pthread_mutex_unlock(&g->lock);
 	return n;
 }
@@ -214,8 +225,8 @@ struct staged_request {
 	const struct request *request;
 	const struct outcome *outcome;
 	json_t *document;
-	char checksum[CHECKSUM_SIZE];
-	bool existed; /* in the transaction, before */
+	char checksum[CHECKSUM_SIZE], target[CHECKSUM_SIZE];
+	bool existed; /* in the transaction, before; of MOVE and RESTORE: the target */
 };
 
 static int compose_step(struct stage *g, struct step *last, const struct staged_request *x, struct err *e)
@@ -237,10 +248,11 @@ static int add_step(struct stage *g, const struct staged_request *x, struct err 
 	r.text = x->document ? buf_text(&text) : NULL;
 	r.len = text.len;
 	r.checksum = *x->checksum ? x->checksum : NULL;
-	if (r.kind <= REQUEST_MERGE) {
+	r.target_checksum = *x->target ? x->target : NULL;
+	if (r.kind <= REQUEST_MERGE)
 		r.key = x->outcome->key;
+	if (r.kind != REQUEST_DELETE)
 		r.expect = x->existed ? EXPECT_RECORD : EXPECT_NONE;
-	}
 	return steps_add(&g->steps, &r, e);
 }
 
@@ -259,7 +271,7 @@ static int record(struct stage *g, const struct staged_request *x, struct err *e
 	struct step *last = steps_find(&g->steps, r->model, &x->outcome->key);
 	if (g->methods)
 		return add_step(g, x, e);
-	if (!x->outcome->changed)
+	if (!x->outcome->changed && !r->new_model) /* what moves has gone from where it was */
 		return 0;
 	if (may_compose(g, last, r, x->existed))
 		return compose_step(g, last, x, e);
@@ -268,6 +280,21 @@ static int record(struct stage *g, const struct staged_request *x, struct err *e
 		return 0;
 	}
 	return add_step(g, x, e);
+}
+
+/* What a move would replace: the commit finds the same there, or nothing where nothing was. */
+static int look_at_target(struct stage *g, const struct actor *actor, const struct request *r, struct staged_request *x,
+			  struct err *e)
+{
+	const struct model *m = r->new_model ? r->new_model : r->model;
+	err_auto why = ERR_INIT;
+	if (r->kind <= REQUEST_DELETE)
+		return 0;
+	int result = store_get(g->conn, m, &r->new_key, NULL, NULL, NULL, &why);
+	if (result < 0 && result != -ENOENT)
+		return err_set(e, -result, "%s", why.text);
+	x->existed = result == 0;
+	return r->kind == REQUEST_MOVE ? stored_checksum(g, actor, m, &r->new_key, x->target, e) : 0;
 }
 
 static int stage_locked(struct stage *g, const struct actor *actor, const struct request *request,
@@ -279,14 +306,15 @@ static int stage_locked(struct stage *g, const struct actor *actor, const struct
 	if (g->trusted && (r.kind == REQUEST_RESTORE || r.new_model))
 		return err_set(e, EPERM, "a hook's program can't move a record to another model, or bring one back");
 	if (stage_may_change(g, e) < 0 || connect(g, e) < 0 || steps_room(&g->steps, r.len, e) < 0 ||
-	    stored_checksum(g, actor, r.model, key, x.checksum, e) < 0)
+	    stored_checksum(g, actor, r.model, key, x.checksum, e) < 0 || look_at_target(g, actor, &r, &x, e) < 0)
 		return -e->code;
 	r.trusted = g->trusted;
 	int result = save_staged(g->saver, actor, &r, g->conn, &g->staging, outcome, &x.document, a, e);
 	if (result == 0) {
 		outcome->answer = NULL;
 		outcome->answer_key = outcome->key;
-		x.existed = outcome->verb != VERB_CREATE;
+		if (r.kind <= REQUEST_DELETE)
+			x.existed = outcome->verb != VERB_CREATE;
 		result = record(g, &x, e);
 	}
 	json_decref(x.document);

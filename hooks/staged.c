@@ -97,14 +97,17 @@ static int take_key(struct saving *v, const struct model *m, struct value *key, 
 {
 	if (v->staged->txn)
 		return txn_take_key(v->staged->txn, m, key, e);
-	int result = store_reserve_key(v->saver->store, m, key, e);
+	int result = v->staged->never_wait ? store_try_reserve_key(v->saver->store, m, key, e)
+					   : store_reserve_key(v->saver->store, m, key, e);
+	v->staged->would_wait |= result == -EDEADLK;
 	return result < 0 ? result : note_taken(v->staged, m, key, e);
 }
 
+/* Who may not wait for another transaction can't give one back. */
 void staged_settle_keys(struct saving *v, bool keep)
 {
 	struct staging *g = v->staged;
-	for (; !keep && g->ntaken > 0; g->ntaken--)
+	for (; !keep && !g->never_wait && g->ntaken > 0; g->ntaken--)
 		store_unreserve_key(v->saver->store, g->taken[g->ntaken - 1].model, &g->taken[g->ntaken - 1].key);
 	free(g->taken);
 	g->taken = NULL;

@@ -40,19 +40,17 @@ int version_check(struct saving *v, const struct change *c, struct err *e)
 	return result ? result : check_one(v, c, member, current, e);
 }
 
-int version_check_request(struct saving *v, const struct request *r, struct err *e)
+int version_check_request(struct saving *v, const struct request *r, const struct model *m, const struct value *key,
+			  const char *supplied, struct err *e)
 {
 	char current[CHECKSUM_SIZE];
 	err_auto why = ERR_INIT;
-	const struct value *key = r->kind == REQUEST_RESTORE ? &r->new_key : &r->key;
-	if (!r->checksum)
-		return 0;
-	int result = checksum_for(v, r->trusted, r->model, key, current, &why);
+	int result = supplied ? checksum_for(v, r->trusted, m, key, current, &why) : -ENOENT;
 	if (result < 0)
 		return result == -ENOENT ? 0 : err_set(e, -result, "%s", why.text);
-	if (strcmp(current, r->checksum) == 0)
+	if (strcmp(current, supplied) == 0)
 		return 0;
-	return err_checksum(e, record_path(&v->arena, r->model, key), r->checksum, current);
+	return err_checksum(e, record_path(&v->arena, m, key), supplied, current);
 }
 
 /* Where no transaction is open a snapshot has found that nothing changes. */
@@ -62,7 +60,7 @@ int version_sum(struct saving *v, const struct change *c, const char *supplied, 
 	out[0] = '\0';
 	if (!supplied || c->verb == VERB_DELETE)
 		return 0;
-	if (!v->open) {
+	if (!v->open && !v->staged) {
 		snprintf(out, CHECKSUM_SIZE, "%s", supplied);
 		return 0;
 	}

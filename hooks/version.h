@@ -9,7 +9,8 @@
 /* -EBUSY where the change, or its document, is meant for another version of the record than the stored one. */
 int version_check(struct saving *v, const struct change *c, struct err *e);
 /* The same of a request, before any of its save is carried out. */
-int version_check_request(struct saving *v, const struct request *r, struct err *e);
+int version_check_request(struct saving *v, const struct request *r, const struct model *m, const struct value *key,
+			  const char *supplied, struct err *e);
 /* For who saves again from where this save ends: the checksum then, "" for a save that had none (supplied NULL). */
 int version_sum(struct saving *v, const struct change *c, const char *supplied, char out[CHECKSUM_SIZE], struct err *e);
 

@@ -205,9 +205,12 @@ struct txn {
 	struct store *store;
 	struct conn *conn; /* for reading inside */
 	uint64_t group;
+	bool alone; /* its commit is nobody else's */
 };
 
 int txn_begin(struct store *s, struct txn *t, struct err *e);
+/* The same for who may not wait for another transaction: -EDEADLK while there is one. */
+int txn_try_begin(struct store *s, struct txn *t, struct err *e);
 /* Who changes rows from now on, for changed_row; root until it is told. */
 void txn_by(struct txn *t, uid_t uid);
 /* While it is on, references are judged at txn_commit, and txn_delete forbids nothing. Off before the transaction ends.
@@ -223,6 +226,8 @@ int store_next_key(struct conn *c, const struct model *m, struct value *key, str
 int txn_take_key(struct txn *t, const struct model *m, struct value *key, struct err *e);
 /* Takes the next key for good: it is durable and never given again, whoever crashes. Cheap where many are wanted. */
 int store_reserve_key(struct store *s, const struct model *m, struct value *key, struct err *e);
+/* The same for who may not wait for another transaction: -EDEADLK while there is one. */
+int store_try_reserve_key(struct store *s, const struct model *m, struct value *key, struct err *e);
 /* Nobody was told of the key: it is the next one again, unless another one was reserved since. */
 void store_unreserve_key(struct store *s, const struct model *m, const struct value *key);
 
@@ -330,6 +335,8 @@ int stage_begin(struct conn *c, struct err *e);
 int stage_end(struct conn *c, bool keep, struct err *e);
 /* A negative integer key is that of a record that gets its own later: such a record is in no list. */
 int stage_put(struct conn *c, const struct model *m, const struct value *row, struct err *e);
+/* The next row put that is new goes on from the stamp of the one whose place it takes. */
+void stage_keep_stamp(struct conn *c, const struct model *m, const struct stamp *stamp);
 /* The row is gone; -ENOENT. */
 int stage_remove(struct conn *c, const struct model *m, const struct value *key, struct err *e);
 /* 1 and the row as it was before it went, or 0. */
