@@ -65,7 +65,6 @@ struct transaction *transaction_new(struct mount *outer, const struct actor *who
 	    .transactions = outer->transactions,
 	    .forgets = outer->forgets,
 	    .usages = outer->usages,
-	    .forgets = outer->forgets,
 	    .conf = outer->conf,
 	    .schema = outer->schema,
 	    .hooks = outer->hooks,

@@ -172,11 +172,10 @@ test_programs_that_copy_trees_work_inside() {
 	diff -r src/users mnt/.txn/t/users
 	printf '{"name": "by install"}' >one
 	install -m 644 one mnt/.txn/t/users/4.json
-	printf '%s\n' '--- a' '+++ b' '@@ -1 +1 @@' '-{"name": "by install"}' '+{"name": "by patch"}' >diff
 	cp mnt/.txn/t/users/4.json shown
 	sed 's/by install/by patch/' shown >wanted
-	diff -u shown wanted >diff || true
-	patch -s mnt/.txn/t/users/4.json diff
+	diff -u shown wanted >changes || true
+	patch -s mnt/.txn/t/users/4.json changes
 	is "$(grep -rl 'by patch' mnt/.txn/t)" mnt/.txn/t/users/4.json
 	find mnt/.txn/t/users -name '[12].json' -delete
 	is "$(ls mnt/.txn/t/users mnt/users)" $'mnt/.txn/t/users:\n3.json\n4.json\n\nmnt/users:'
@@ -208,7 +207,8 @@ test_eight_prepare_and_commit_at_once() {
 		for i in 1 2 3 4 5; do
 			echo "{\"user_id\": 1, \"qty\": $1}" >mnt/.txn/w"$1"/orders/$(($1 * 10 + i)).json
 		done
-		[ "$(ls mnt/.txn/w"$1"/orders/ | grep -c "^$1")" = 5 ] && echo commit >mnt/.txn/w"$1"/ctl
+		is "$(cd mnt/.txn/w"$1"/orders && echo "$1"*.json)" "$(echo "$1"{1,2,3,4,5}.json)"
+		echo commit >mnt/.txn/w"$1"/ctl
 	}
 	local workers=()
 	for n in 1 2 3 4 5 6 7 8; do
