@@ -248,13 +248,11 @@ static void take_early(struct order *o, struct change *c)
 
 static int begin(struct saving *v, struct err *e)
 {
-	int result = txn_begin(v->saver->store, &v->txn, e);
-	v->open = result == 0;
-	v->conn = v->open ? v->txn.conn : NULL;
-	if (v->open)
-		txn_by(&v->txn, v->actor->uid);
+	v->open = true;
+	v->conn = v->txn.conn;
+	txn_by(&v->txn, v->actor->uid);
 	phase("begun");
-	return result == 0 && v->lenient ? txn_defer_references(&v->txn, true, e) : result;
+	return v->lenient ? txn_defer_references(&v->txn, true, e) : 0;
 }
 
 int order_prepare(struct saving *v, struct change *c, struct err *e)
@@ -460,19 +458,6 @@ static int record_after(struct order *o, struct err *e)
 	return 0;
 }
 
-static int commit(struct order *o, struct err *e)
-{
-	if (versions_end(&o->v, e) < 0 || record_after(o, e) < 0)
-		return -e->code;
-	o->v.open = false;
-	phase("recorded");
-	int result = txn_commit(&o->v.txn, e);
-	phase("durable");
-	if (result == 0 && o->recorded)
-		after_wake(o->v.saver->after);
-	return result;
-}
-
 /* ---- after it ---- */
 
 static bool is_asked(const struct order *o, const struct change *c)
@@ -562,13 +547,9 @@ static size_t failed_request(const struct order *o)
 	return i;
 }
 
-static int in_order(struct order *o, struct err *e)
+static int in_transaction(struct order *o, struct err *e)
 {
 	struct saving *v = &o->v;
-	if (order_parse(o, e) < 0 || run_early(o, e) < 0)
-		return -e->code;
-	if (o->nothing)
-		return fill_outcomes(o, e);
 	if (begin(v, e) < 0 ||            /* from here on other saves wait */
 	    check_versions(o, e) < 0 ||   /* that several requests were made for */
 	    carry_requests(o, e) < 0 ||   /* each: read, validate, pre_save or pre_delete, apply, its rows */
@@ -578,7 +559,48 @@ static int in_order(struct order *o, struct err *e)
 	    fill_outcomes(o, e) < 0)
 		return -e->code;
 	report_answers(o, o->n);
-	return commit(o, e); /* with a record of after_commit's programs, which then run */
+	if (versions_end(v, e) < 0 || record_after(o, e) < 0) /* after_commit's programs, which then run */
+		return -e->code;
+	phase("recorded");
+	return 0;
+}
+
+/* While the transaction is there to be read, and its references can be set right for those who share the commit. */
+static void report_failure(struct order *o)
+{
+	err_auto ignored = ERR_INIT;
+	if (o->report) {
+		o->report->failed = failed_request(o);
+		report_answers(o, o->report->failed);
+	}
+	if (o->v.lenient)
+		txn_defer_references(&o->v.txn, false, &ignored);
+}
+
+/* What txn_run has to do for an order, on whatever thread. */
+static int work(void *data, struct err *e)
+{
+	struct order *o = data;
+	int result = in_transaction(o, e);
+	if (result < 0) {
+		result = err_set(e, EIO, "the save ended early");
+		report_failure(o);
+	}
+	o->v.open = false;
+	return result;
+}
+
+static int in_order(struct order *o, struct err *e)
+{
+	if (order_parse(o, e) < 0 || run_early(o, e) < 0)
+		return -e->code;
+	if (o->nothing)
+		return fill_outcomes(o, e);
+	int result = txn_run(o->v.saver->store, &o->v.txn, work, o, e);
+	phase("durable");
+	if (result == 0 && o->recorded)
+		after_wake(o->v.saver->after);
+	return result;
 }
 
 /* The same as far as it goes without hooks and without the database. */
@@ -621,16 +643,6 @@ int save_staged(struct saver *s, const struct actor *actor, const struct request
 	return result;
 }
 
-/* While the transaction is there to be read, and its references can be set right for those who share the commit. */
-static void report_failure(struct order *o)
-{
-	err_auto ignored = ERR_INIT;
-	if (o->report)
-		report_answers(o, o->report->failed);
-	if (o->v.lenient)
-		txn_defer_references(&o->v.txn, false, &ignored);
-}
-
 /* Carries out what is in the order, and ends it. */
 static int save_order(struct order *o, struct err *e)
 {
@@ -639,12 +651,6 @@ static int save_order(struct order *o, struct err *e)
 	int result = in_order(o, e);
 	if (result < 0 && o->report)
 		o->report->failed = failed_request(o);
-	if (o->v.open) {
-		report_failure(o);
-		txn_rollback(&o->v.txn);
-		err_set(e, EIO, "the save ended early");
-		result = -e->code;
-	}
 	if (result < 0)
 		locate(o, e);
 	else

@@ -199,6 +199,7 @@ struct key_block {
 struct waiter {
 	struct waiter *next;
 	sem_t wake;
+	struct task *task; /* NULL: it waits to do something itself */
 };
 
 /* A transaction that waits for its group; lies on the stack of txn_commit. */
@@ -206,7 +207,7 @@ struct member {
 	struct member *next;
 	struct err *e;
 	int result;
-	sem_t settled;
+	sem_t *settled;
 };
 
 struct touch {

@@ -39,22 +39,27 @@ static void sleep_on(sem_t *wake)
 	sem_destroy(wake);
 }
 
-void turn_wait(struct store *s)
+/* Returns when it is its turn, or with a task when somebody else has carried that out. */
+static void wait_in_line(struct store *s, struct waiter *me)
 {
-	struct waiter me = {.next = NULL};
 	pthread_mutex_lock(&s->turn_lock);
 	bool mine = !s->taken;
 	s->taken = true;
 	if (!mine) {
-		sem_init(&me.wake, 0, 0);
-		*(s->line ? &s->line_end->next : &s->line) = &me;
-		s->line_end = &me;
+		sem_init(&me->wake, 0, 0);
+		*(s->line ? &s->line_end->next : &s->line) = me;
+		s->line_end = me;
 		if (s->expecting)
 			pthread_cond_signal(&s->arrived);
 	}
 	pthread_mutex_unlock(&s->turn_lock);
 	if (!mine)
-		sleep_on(&me.wake);
+		sleep_on(&me->wake);
+}
+
+void turn_wait(struct store *s)
+{
+	wait_in_line(s, &(struct waiter){.next = NULL});
 }
 
 /* Each is woken alone: a crowd that wakes to look whose turn it is costs more than the saves themselves. */
@@ -189,7 +194,7 @@ static void tell(struct member *members, int result, const struct err *why)
 		struct member *m = members;
 		members = m->next;
 		m->result = result ? err_set(m->e, why->code, "%s", why->text) : 0;
-		sem_post(&m->settled);
+		sem_post(m->settled);
 	}
 }
 
@@ -257,15 +262,22 @@ static void drop_group(struct store *s)
 	turn_pass(s);
 }
 
-static int join_group(struct store *s, struct err *e)
+static void add_member(struct store *s, struct member *m)
 {
-	struct member me = {.next = s->members, .e = e};
-	sem_init(&me.settled, 0, 0);
-	s->members = &me;
+	m->next = s->members;
+	s->members = m;
 	s->nmembers++;
 	phase("joined");
+}
+
+static int join_group(struct store *s, struct err *e)
+{
+	sem_t settled;
+	struct member me = {.e = e, .settled = &settled};
+	sem_init(&settled, 0, 0);
+	add_member(s, &me);
 	turn_pass(s);
-	sleep_on(&me.settled);
+	sleep_on(&settled);
 	return me.result;
 }
 
@@ -289,11 +301,15 @@ static int add_savepoint(struct store *s, struct err *e)
 	return r;
 }
 
-int txn_begin(struct store *s, struct txn *t, struct err *e)
+static void txn_init(struct store *s, struct txn *t)
 {
-	if (s->read_only)
-		return err_set(e, EROFS, "the filesystem is mounted read-only");
-	turn_wait(s);
+	*t = (struct txn){.store = s, .conn = &s->writer, .group = s->group};
+	watch_begin(s);
+}
+
+/* With the turn, which is passed on where that fails. */
+static int begin_turn(struct store *s, struct txn *t, struct err *e)
+{
 	int r;
 	if (s->open) {
 		r = add_savepoint(s, e);
@@ -304,11 +320,22 @@ int txn_begin(struct store *s, struct txn *t, struct err *e)
 		if (r)
 			turn_pass(s);
 	}
-	if (!r) {
-		*t = (struct txn){.store = s, .conn = &s->writer, .group = s->group};
-		watch_begin(s);
-	}
+	if (!r)
+		txn_init(s, t);
 	return r;
+}
+
+static int check_writable(const struct store *s, struct err *e)
+{
+	return s->read_only ? err_set(e, EROFS, "the filesystem is mounted read-only") : 0;
+}
+
+int txn_begin(struct store *s, struct txn *t, struct err *e)
+{
+	if (check_writable(s, e) < 0)
+		return -e->code;
+	turn_wait(s);
+	return begin_turn(s, t, e);
 }
 
 int txn_alive(struct txn *t, struct err *e)
@@ -345,23 +372,101 @@ int txn_defer_references(struct txn *t, bool on, struct err *e)
 	return conn_exec(t->conn, on ? "PRAGMA defer_foreign_keys=ON" : "PRAGMA defer_foreign_keys=OFF", e);
 }
 
-int txn_commit(struct txn *t, struct err *e)
+/* What the running transaction did stands in the group. */
+static int settle(struct store *s, struct err *e)
 {
-	struct store *s = t->store;
 	int r = check_deferred(s, e);
 	if (!r && s->savepoint && !sqlite3_get_autocommit(s->writer.db))
 		r = conn_control(&s->writer, CONTROL_RELEASE, e);
+	if (r)
+		return r;
+	s->savepoint = false;
+	keys_settle(s, true);
+	return 0;
+}
+
+/* Nothing of it is left; the turn is still the caller's. */
+static void take_back(struct store *s)
+{
+	keys_settle(s, false);
+	undo(s);
+}
+
+/* ---- tasks: transactions that the one whose turn it is carries out for those who wait ---- */
+
+struct task {
+	struct waiter waiter;
+	struct member member;
+	struct txn *txn;
+	txn_work *work;
+	void *data;
+	bool carried; /* another has carried it out: member.result */
+};
+
+/* The first of the line, if that is a task that may join the group. */
+static struct task *next_task(struct store *s)
+{
+	struct task *task = NULL;
+	if (!may_grow(s) || sqlite3_get_autocommit(s->writer.db))
+		return NULL;
+	pthread_mutex_lock(&s->turn_lock);
+	if (s->line && s->line->task) {
+		task = s->line->task;
+		s->line = s->line->next;
+	}
+	pthread_mutex_unlock(&s->turn_lock);
+	return task;
+}
+
+static int work_in_group(struct store *s, struct task *task)
+{
+	int r = add_savepoint(s, task->member.e);
+	if (r)
+		return r;
+	txn_init(s, task->txn);
+	r = task->work(task->data, task->member.e);
+	if (!r)
+		r = settle(s, task->member.e);
+	if (r)
+		take_back(s);
+	return r;
+}
+
+/* Who was refused need not wait for the commit. */
+static void carry_out(struct store *s, struct task *task)
+{
+	task->carried = true;
+	task->member.result = work_in_group(s, task);
+	if (task->member.result)
+		sem_post(&task->waiter.wake);
+	else
+		add_member(s, &task->member);
+}
+
+static int commit_turn(struct store *s, struct err *e)
+{
+	struct task *task;
+	do {
+		await_company(s);
+		task = next_task(s);
+		if (task)
+			carry_out(s, task);
+	} while (task);
+	if (may_grow(s) && !sqlite3_get_autocommit(s->writer.db))
+		return join_group(s, e);
+	return end_group(s, e);
+}
+
+int txn_commit(struct txn *t, struct err *e)
+{
+	struct store *s = t->store;
+	int r = settle(s, e);
 	if (r) {
 		txn_rollback(t);
 		return r;
 	}
-	s->savepoint = false;
 	t->store = NULL;
-	keys_settle(s, true);
-	await_company(s);
-	if (may_grow(s) && !sqlite3_get_autocommit(s->writer.db))
-		return join_group(s, e);
-	return end_group(s, e);
+	return commit_turn(s, e);
 }
 
 void txn_rollback(struct txn *t)
@@ -370,9 +475,27 @@ void txn_rollback(struct txn *t)
 	if (!s)
 		return;
 	t->store = NULL;
-	keys_settle(s, false);
-	undo(s);
+	take_back(s);
 	leave_group(s);
+}
+
+int txn_run(struct store *s, struct txn *t, txn_work *work, void *data, struct err *e)
+{
+	struct task task = {.member = {.e = e}, .txn = t, .work = work, .data = data};
+	if (check_writable(s, e) < 0)
+		return -e->code;
+	task.waiter.task = &task;
+	task.member.settled = &task.waiter.wake;
+	wait_in_line(s, &task.waiter);
+	if (task.carried)
+		return task.member.result;
+	int r = begin_turn(s, t, e);
+	if (r)
+		return r;
+	r = work(data, e);
+	if (r)
+		txn_rollback(t);
+	return r ? r : txn_commit(t, e);
 }
 
 void store_on_commit(struct store *s, void (*touched)(void *data, const bool *models), void *data)
