@@ -1,10 +1,11 @@
 /*
- * save.c - the order of a save. in_order() is the one place where it is written.
+ * save.c - the order of a save. in_order() and in_transaction(), which it has carried out, are the one place where it is
+ * written.
  *
  * A request becomes a change (change.c; relocate.c where names change), a hook acts on it (act.c); what hooks and
  * deleted parents cause becomes further changes of the same list. Rows change here and nowhere else, and either all of
- * them do or none. The transaction is open from begin() to txn_commit; programs of pre_save and pre_delete that come
- * before every other kind of hook run before it, on a snapshot (run_early), so that nobody waits for them.
+ * them do or none. in_transaction() may run on the thread of another save (txn_run); programs of pre_save and pre_delete
+ * that come before every other kind of hook run before it, on a snapshot (run_early), so that nobody waits for them.
  */
 #include <errno.h>
 #include <stdlib.h>

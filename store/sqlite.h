@@ -419,9 +419,13 @@ void store_let_go(struct store *s);
 /* -EIO where the file at the database's path is not the one that was opened. */
 int conn_check_place(struct conn *c, struct err *e);
 
-/* sqlite_txn.c */
+/* sqlite_checkpoint.c */
 int writer_start(struct store *s, struct err *e);
 void writer_stop(struct store *s);
+/* With the turn, between two commits. */
+void checkpoint_finish(struct store *s);
+
+/* sqlite_txn.c */
 void turn_wait(struct store *s);
 /* With the turn, before the writing connection is used: forgets what it has read of a damaged file. */
 int writer_check(struct store *s, struct err *e);

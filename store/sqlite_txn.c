@@ -1,9 +1,11 @@
 /*
- * sqlite_txn.c - the write transaction, the commit that several of them share, and the checkpointer.
+ * sqlite_txn.c - the write transaction, and the commit that several of them share.
  *
  * Threads write in the order in which they came, one whose turn it is and a line of others. The first transaction of a
- * group runs BEGIN IMMEDIATE; at its end, if others wait for their turn, it becomes a member and waits while they add
- * theirs, each behind a savepoint; the one behind whom nobody waits runs COMMIT for all.
+ * group runs BEGIN IMMEDIATE; at its end those of the line add theirs, each behind a savepoint, and the one behind whom
+ * nobody waits runs COMMIT for all. A task (txn_run) is carried out by the thread that has the turn, whose own work is
+ * done then, and sleeps until the commit; before any other transaction (txn_begin) that thread becomes a member of the
+ * group itself and passes the turn on.
  *
  *   closed --txn_begin: open_group--> open --txn_commit, txn_rollback: end_group--> closed
  *   open --txn_commit: join_group; txn_rollback: leave_group--> open, the turn passed on
@@ -14,6 +16,7 @@
  *    on under the same rule. So an open group always has one who will end it, and no member waits for ever.
  * 3. A transaction is in `members` before it passes its turn on: the one who ends the group finds it.
  * 4. Only the thread that ends a group tells its members, each once; a member's stack is not touched after `settled`.
+ * A task that is taken from the line is told once, at its own failure or as a member.
  * 5. The first transaction of a group has no savepoint: when it is rolled back nobody waits for the group.
  * 6. Once SQLite has rolled back by itself (autocommit is on while the group is open) nothing is written until the
  * group has ended, and all members get that error.
@@ -209,20 +212,6 @@ static bool take_touched(struct store *s, bool *touched)
 	return any;
 }
 
-/*
- * The log only starts anew, and a log that is overwritten takes half the time of one that grows, when everything in it
- * is in the database while nobody writes. Beside saves that never pause the checkpointer can't reach that: it writes
- * back nearly all, and what came meanwhile is written back here, between two commits.
- */
-static void finish_checkpoint(struct store *s)
-{
-	if (!s->checkpointing || !atomic_exchange(&s->checkpointed, false))
-		return;
-	sqlite3_wal_checkpoint_v2(s->writer.db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
-	s->checkpointing = false;
-	s->checkpoint_at = s->wal_pages + CHECKPOINT_PAGES; /* unless it does start anew */
-}
-
 /* Ends the group and passes the turn on. */
 static int end_group(struct store *s, struct err *e)
 {
@@ -243,7 +232,7 @@ static int end_group(struct store *s, struct err *e)
 		watch_forget(s);
 	else
 		watch_tell(s);
-	finish_checkpoint(s);
+	checkpoint_finish(s);
 	void (*on_commit)(void *, const bool *) = s->on_commit;
 	turn_pass(s);
 	if (!result && any && on_commit)
@@ -504,88 +493,4 @@ void store_on_commit(struct store *s, void (*touched)(void *data, const bool *mo
 	s->on_commit = touched;
 	s->on_commit_data = data;
 	turn_pass(s);
-}
-
-/* ---- checkpointer ---- */
-
-static int committed(void *data, sqlite3 *db, const char *database, int pages)
-{
-	struct store *s = data;
-	(void)db, (void)database;
-	if (pages < s->wal_pages)
-		s->checkpoint_at = CHECKPOINT_PAGES;
-	s->wal_pages = pages;
-	if (pages < s->checkpoint_at || s->checkpointing)
-		return SQLITE_OK;
-	s->checkpointing = true;
-	pthread_mutex_lock(&s->checkpoint_lock);
-	s->checkpoint_due = true;
-	pthread_cond_signal(&s->checkpoint_wanted);
-	pthread_mutex_unlock(&s->checkpoint_lock);
-	return SQLITE_OK;
-}
-
-static void *checkpointer(void *data)
-{
-	struct store *s = data;
-	pthread_mutex_lock(&s->checkpoint_lock);
-	while (!s->stopping) {
-		if (!s->checkpoint_due) {
-			pthread_cond_wait(&s->checkpoint_wanted, &s->checkpoint_lock);
-			continue;
-		}
-		s->checkpoint_due = false;
-		pthread_mutex_unlock(&s->checkpoint_lock);
-		phase("checkpoint");
-		int rc = sqlite3_wal_checkpoint_v2(s->checkpoint.db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
-		if (rc != SQLITE_OK && rc != SQLITE_BUSY && rc != SQLITE_LOCKED)
-			log_warning("the database's log can't be written back: %s", sqlite3_errmsg(s->checkpoint.db));
-		phase("checkpointed");
-		atomic_store(&s->checkpointed, true);
-		pthread_mutex_lock(&s->checkpoint_lock);
-	}
-	pthread_mutex_unlock(&s->checkpoint_lock);
-	return NULL;
-}
-
-int writer_start(struct store *s, struct err *e)
-{
-	if (s->read_only)
-		return 0;
-	if (watch_start(s))
-		return err_nomem(e);
-	look_elsewhere(s);
-	/* A transaction must be able to end when there is no memory for anything. */
-	if (conn_prepare_controls(&s->writer, e))
-		return -e->code;
-	if (s->memory)
-		return 0;
-	int persist = 1;
-	sqlite3_file_control(s->writer.db, "main", SQLITE_FCNTL_PERSIST_WAL, &persist);
-	int r = conn_open(&s->checkpoint, s, s->schema->database, SQLITE_OPEN_READWRITE, READER_CACHE_KIB, e);
-	if (r)
-		return r;
-	sqlite3_file_control(s->checkpoint.db, "main", SQLITE_FCNTL_PERSIST_WAL, &persist);
-	s->checkpoint_at = CHECKPOINT_PAGES;
-	sqlite3_wal_hook(s->writer.db, committed, s);
-	if (pthread_create(&s->checkpointer, NULL, checkpointer, s))
-		return err_set(e, EAGAIN, "no thread can be started for the database's log");
-	s->has_checkpointer = true;
-	return 0;
-}
-
-void writer_stop(struct store *s)
-{
-	keys_return(s);
-	if (s->has_checkpointer) {
-		pthread_mutex_lock(&s->checkpoint_lock);
-		s->stopping = true;
-		pthread_cond_signal(&s->checkpoint_wanted);
-		pthread_mutex_unlock(&s->checkpoint_lock);
-		pthread_join(s->checkpointer, NULL);
-	}
-	conn_close(&s->checkpoint);
-	if (s->writer.db && s->touches && !s->memory)
-		sqlite3_wal_checkpoint_v2(s->writer.db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
-	watch_stop(s);
 }
