@@ -13,7 +13,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,17 +43,6 @@ struct change {
 	struct change *next;
 };
 
-/*
- * What the process is to do, in three steps: it opens the directory and says so, is told whether that is ours, and acts
- * on all names. Of the message only the names that there are are sent.
- */
-struct order {
-	enum repeated what;
-	char directory[PATH_MAX];
-	int n;
-	char names[AT_ONCE][LIMIT_NAME + 1];
-};
-
 struct repeater {
 	struct mount *m;
 	struct observer observer;
@@ -68,7 +56,6 @@ struct repeater {
 	int socket;               /* to it */
 	_Atomic uint64_t seen;    /* number of the directory that was asked for last */
 	_Atomic enum repeated at; /* what the process does now */
-	struct order order;       /* the thread's */
 };
 
 /* ---- the list ---- */
@@ -154,21 +141,23 @@ static void free_changes(struct change *c)
 
 /* ---- the process ---- */
 
-static size_t order_size(const struct order *o)
-{
-	return offsetof(struct order, names) + (size_t)o->n * sizeof(o->names[0]);
-}
+/* What it is to do, in three steps: it opens the directory and says so, is told whether that is ours, and acts. */
+struct order {
+	enum repeated what;
+	char directory[PATH_MAX];
+	char name[LIMIT_NAME + 1];
+};
 
-static void act(int directory, enum repeated what, const char *name)
+static void act(int directory, const struct order *o)
 {
-	int flags = O_WRONLY | O_CLOEXEC | O_NOFOLLOW | (what == CREATED ? O_CREAT | O_EXCL : 0);
+	int flags = O_WRONLY | O_CLOEXEC | O_NOFOLLOW | (o->what == CREATED ? O_CREAT | O_EXCL : 0);
 
-	if (what == GONE) {
-		unlinkat(directory, name, 0);
+	if (o->what == GONE) {
+		unlinkat(directory, o->name, 0);
 		return;
 	}
-	int fd = openat(directory, name, flags, 0644);
-	if (fd >= 0 && what == CHANGED && pwrite(fd, " ", 1, 0) < 0)
+	int fd = openat(directory, o->name, flags, 0644);
+	if (fd >= 0 && o->what == CHANGED && pwrite(fd, " ", 1, 0) < 0)
 		close(fd), fd = -1;
 	if (fd >= 0)
 		close(fd);
@@ -183,8 +172,8 @@ static bool carry_out(int socket, const struct order *o)
 	if (directory >= 0)
 		fstat(directory, &st); /* the daemon sees which one it is */
 	bool goes_on = write(socket, "", 1) == 1 && read(socket, &ours, 1) == 1;
-	for (int i = 0; goes_on && ours && directory >= 0 && i < o->n; i++)
-		act(directory, o->what, o->names[i]);
+	if (goes_on && ours && directory >= 0)
+		act(directory, o);
 	if (directory >= 0)
 		close(directory);
 	return goes_on && write(socket, "", 1) == 1;
@@ -203,7 +192,7 @@ static void serve_orders(int socket)
 	dup2(socket, 0);
 	close_range(1, ~0U, 0); /* the kernel's descriptor of the mount above all */
 	if (chdir("/") == 0)
-		while (read(0, &o, sizeof(o)) > 0 && carry_out(0, &o))
+		while (read(0, &o, sizeof(o)) == sizeof(o) && carry_out(0, &o))
 			;
 	_exit(0);
 }
@@ -225,40 +214,30 @@ static int start_process(struct repeater *r, struct err *e)
 
 /* ---- the thread ---- */
 
-/* The changes at *c that are of the first one's kind, for one order. */
-static void gather(const struct change **c, struct order *o)
-{
-	o->what = (*c)->what;
-	for (o->n = 0; *c && (*c)->what == o->what && o->n < AT_ONCE; *c = (*c)->next)
-		snprintf(o->names[o->n++], sizeof(o->names[0]), "%s", (*c)->name);
-}
-
 /* False: the process is gone. */
-static bool repeat(struct repeater *r, const struct model *model, struct order *o)
+static bool repeat(struct repeater *r, const struct change *c)
 {
-	uint64_t ino = node_made(NODE_MODEL, mount_number(r->m, model));
+	uint64_t ino = node_made(NODE_MODEL, mount_number(r->m, c->model));
+	struct order o = {.what = c->what};
 	char answer;
 
-	if (snprintf(o->directory, sizeof(o->directory), "%s/%s", r->m->directory, model->name) >= PATH_MAX)
+	if (snprintf(o.directory, sizeof(o.directory), "%s/%s", r->m->directory, c->model->name) >= PATH_MAX)
 		return true;
+	snprintf(o.name, sizeof(o.name), "%s", c->name);
 	r->seen = 0;
-	r->at = o->what;
-	if (write(r->socket, o, order_size(o)) < 0 || read(r->socket, &answer, 1) != 1)
+	r->at = c->what;
+	if (write(r->socket, &o, sizeof(o)) != sizeof(o) || read(r->socket, &answer, 1) != 1)
 		return false;
 	answer = r->seen == ino;
 	return write(r->socket, &answer, 1) == 1 && read(r->socket, &answer, 1) == 1;
 }
 
-/* All of one model. */
 static bool repeat_all(struct repeater *r, const struct change *c)
 {
-	const struct model *model = c->model;
 	bool goes_on = true;
 
-	while (c && goes_on) {
-		gather(&c, &r->order);
-		goes_on = r->order.what == NOTHING || repeat(r, model, &r->order);
-	}
+	for (; c && goes_on; c = c->next)
+		goes_on = c->what == NOTHING || repeat(r, c);
 	return goes_on;
 }
 
@@ -307,10 +286,10 @@ bool repeat_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 
 	if (!r || node_decode(parent).kind != NODE_MODEL)
 		return false;
-	int rc = r->at == CREATED ? -ENOENT : attributes(r->m, parent, name, &entry.attr);
+	int rc = attributes(r->m, parent, name, &entry.attr);
 	if (r->at == GONE && rc < 0)
 		mount_dir_stat(r->m, node_memory(NODE_MEMORY, mount_next_serial(r->m)), S_IFREG | 0644, &entry.attr);
-	if (r->at == CREATED || (r->at == CHANGED && rc < 0) || (r->at == GONE && rc == 0)) {
+	if ((r->at == CREATED) || (r->at == CHANGED && rc < 0) || (r->at == GONE && rc == 0)) {
 		fuse_reply_err(req, ENOENT);
 		return true;
 	}
