@@ -39,6 +39,8 @@ struct repeater;
  * A transaction that is being prepared (transaction.h) is a mount inside the mount: what it shows and where a save in
  * it goes differ by `stage` alone, and what is open or in memory there is its own.
  */
+enum { MOUNT_TOLD_GONE = 64 };
+
 struct mount {
 	struct stage *stage;               /* NULL: the mount itself */
 	struct transaction *transaction;   /* of which this is the inside; NULL: the mount itself */
@@ -78,6 +80,9 @@ struct mount {
 	struct import *imports;     /* that are being saved */
 	int64_t next_memory;        /* next serial of a NODE_MEMORY */
 	bool _Atomic unsaved_found; /* a look-up once answered with a name that was never saved */
+	pid_t
+	    told_gone[MOUNT_TOLD_GONE];  /* threads whose open found its file gone, which the kernel repeats (open.h) */
+	unsigned _Atomic next_told_gone; /* 0: nobody's ever did */
 };
 
 /* The model that has the number; NULL where there is none. */

@@ -240,8 +240,7 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	int rc = open_node(m, req, ino, fi->flags, &h, &e);
 
 	if (rc == -ENOENT && (fi->flags & O_ACCMODE) != O_RDONLY) {
-		/* Gone since the kernel looked the name up: so it looks once more, and creates what should be there. */
-		fuse_reply_err(req, ESTALE);
+		fuse_reply_err(req, open_gone(req));
 		return;
 	}
 	if (rc < 0) {
@@ -249,6 +248,7 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		return;
 	}
 	fill_open(fi, h);
+	open_found(req);
 	if (fuse_reply_open(req, fi) < 0) /* the caller is gone: no release will come */
 		handle_close(m, h);
 }
@@ -275,6 +275,7 @@ static void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_
 	}
 	entry.ino = entry.attr.st_ino = mount_public_ino(m, h->ino);
 	fill_open(fi, h);
+	open_found(req);
 	if (fuse_reply_create(req, &entry, fi) < 0) {
 		handle_close(m, h);
 		transaction_forget(m, entry.ino, 1);

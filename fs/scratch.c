@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/xattr.h>
 
 #include "../store/log.h"
 
@@ -38,13 +37,7 @@ static struct scratch *by_name(struct mount *m, const struct model *model, const
 
 static void free_scratch(struct scratch *s)
 {
-	while (s->xattrs) {
-		struct xattr *next = s->xattrs->next;
-
-		free(s->xattrs->value);
-		free(s->xattrs);
-		s->xattrs = next;
-	}
+	scratch_release_xattrs(s);
 	buf_release(&s->data);
 	free(s->error);
 	free(s);
@@ -432,121 +425,6 @@ void scratch_set_error(struct mount *m, struct scratch *s, const char *sentence)
 	free(s->error);
 	s->error = copy;
 	pthread_mutex_unlock(&m->lock);
-}
-
-static struct xattr **find_xattr(struct scratch *s, const char *name)
-{
-	struct xattr **at = &s->xattrs;
-
-	while (*at && strcmp((*at)->name, name) != 0)
-		at = &(*at)->next;
-	return at;
-}
-
-static void remove_xattr(struct xattr **at)
-{
-	struct xattr *x = *at;
-
-	*at = x->next;
-	free(x->value);
-	free(x);
-}
-
-static struct xattr *new_xattr(const char *name, const char *value, size_t len)
-{
-	struct xattr *x = calloc(1, sizeof(*x) + strlen(name) + 1);
-
-	if (!x)
-		return NULL;
-	x->value = malloc(len + 1);
-	if (!x->value) {
-		free(x);
-		return NULL;
-	}
-	strcpy(x->name, name);
-	memcpy(x->value, value, len);
-	x->len = len;
-	return x;
-}
-
-static size_t xattrs_size(const struct scratch *s)
-{
-	size_t size = 0;
-
-	for (const struct xattr *x = s->xattrs; x; x = x->next)
-		size += strlen(x->name) + x->len;
-	return size;
-}
-
-static int setxattr_locked(struct scratch *s, struct xattr *x, int flags)
-{
-	struct xattr **at = find_xattr(s, x->name);
-
-	if (*at && (flags & XATTR_CREATE))
-		return -EEXIST;
-	if (!*at && (flags & XATTR_REPLACE))
-		return -ENODATA;
-	if (xattrs_size(s) + strlen(x->name) + x->len > LIMIT_XATTR)
-		return -ENOSPC;
-	if (*at)
-		remove_xattr(at);
-	x->next = s->xattrs;
-	s->xattrs = x;
-	return 0;
-}
-
-int scratch_setxattr(struct mount *m, struct scratch *s, const char *name, const char *value, size_t len, int flags)
-{
-	struct xattr *x = new_xattr(name, value, len);
-	int rc;
-
-	if (!x)
-		return -ENOMEM;
-	pthread_mutex_lock(&m->lock);
-	rc = setxattr_locked(s, x, flags);
-	pthread_mutex_unlock(&m->lock);
-	if (rc < 0)
-		remove_xattr(&x);
-	return rc;
-}
-
-int scratch_removexattr(struct mount *m, struct scratch *s, const char *name)
-{
-	pthread_mutex_lock(&m->lock);
-	struct xattr **at = find_xattr(s, name);
-	int rc = *at ? 0 : -ENODATA;
-	if (*at)
-		remove_xattr(at);
-	pthread_mutex_unlock(&m->lock);
-	return rc;
-}
-
-int scratch_getxattr(struct mount *m, struct scratch *s, const char *name, struct buf *out)
-{
-	int rc = -ENODATA;
-
-	pthread_mutex_lock(&m->lock);
-	struct xattr *x = *find_xattr(s, name);
-	if (x) {
-		buf_add(out, x->value, x->len);
-		rc = 0;
-	} else if (strcmp(name, "user.rowfs.error") == 0 && s->error) {
-		buf_str(out, s->error);
-		rc = 0;
-	}
-	pthread_mutex_unlock(&m->lock);
-	return rc;
-}
-
-int scratch_listxattr(struct mount *m, struct scratch *s, struct buf *out)
-{
-	pthread_mutex_lock(&m->lock);
-	for (struct xattr *x = s->xattrs; x; x = x->next)
-		buf_add(out, x->name, strlen(x->name) + 1);
-	if (s->error)
-		buf_add(out, "user.rowfs.error", sizeof("user.rowfs.error"));
-	pthread_mutex_unlock(&m->lock);
-	return buf_failed(out) ? -ENOMEM : 0;
 }
 
 bool scratch_next(struct mount *m, const struct model *model, uid_t viewer, int64_t *serial, struct buf *name,

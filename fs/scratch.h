@@ -77,6 +77,8 @@ int scratch_removexattr(struct mount *m, struct scratch *s, const char *name);
 /* Appended to out; -ENODATA. */
 int scratch_getxattr(struct mount *m, struct scratch *s, const char *name, struct buf *out);
 int scratch_listxattr(struct mount *m, struct scratch *s, struct buf *out);
+/* When the file goes. With mount.lock. */
+void scratch_release_xattrs(struct scratch *s);
 
 /* The next name in the model's directory above *serial, which is set: copied into name, with attributes. False: none.
  */

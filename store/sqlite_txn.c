@@ -290,6 +290,11 @@ static int add_savepoint(struct store *s, struct err *e)
 	return r;
 }
 
+static int check_writable(const struct store *s, struct err *e)
+{
+	return s->read_only ? err_set(e, EROFS, "the filesystem is mounted read-only") : 0;
+}
+
 static void txn_init(struct store *s, struct txn *t)
 {
 	*t = (struct txn){.store = s, .conn = &s->writer, .group = s->group};
@@ -314,17 +319,23 @@ static int begin_turn(struct store *s, struct txn *t, struct err *e)
 	return r;
 }
 
-static int check_writable(const struct store *s, struct err *e)
-{
-	return s->read_only ? err_set(e, EROFS, "the filesystem is mounted read-only") : 0;
-}
-
 int txn_begin(struct store *s, struct txn *t, struct err *e)
 {
 	if (check_writable(s, e) < 0)
 		return -e->code;
 	turn_wait(s);
 	return begin_turn(s, t, e);
+}
+
+int txn_try_begin(struct store *s, struct txn *t, struct err *e)
+{
+	if (check_writable(s, e) < 0)
+		return -e->code;
+	if (!turn_try(s))
+		return err_set(e, EDEADLK, "another save is being carried out, which may wait for who asks");
+	int r = begin_turn(s, t, e);
+	t->alone = true;
+	return r;
 }
 
 int txn_alive(struct txn *t, struct err *e)
@@ -358,7 +369,13 @@ static int check_deferred(struct store *s, struct err *e)
 
 int txn_defer_references(struct txn *t, bool on, struct err *e)
 {
-	return conn_exec(t->conn, on ? "PRAGMA defer_foreign_keys=ON" : "PRAGMA defer_foreign_keys=OFF", e);
+	if (on)
+		return conn_exec(t->conn, "PRAGMA defer_foreign_keys=ON", e);
+	/* SQLite forgets with it what is unresolved. */
+	err_auto left = ERR_INIT;
+	int unresolved = check_deferred(t->store, &left);
+	int r = conn_exec(t->conn, "PRAGMA defer_foreign_keys=OFF", e);
+	return r || !unresolved ? r : err_set(e, left.code, "%s", left.text);
 }
 
 /* What the running transaction did stands in the group. */
@@ -455,7 +472,7 @@ int txn_commit(struct txn *t, struct err *e)
 		return r;
 	}
 	t->store = NULL;
-	return commit_turn(s, e);
+	return t->alone ? end_group(s, e) : commit_turn(s, e);
 }
 
 void txn_rollback(struct txn *t)
