@@ -427,12 +427,18 @@ void writer_stop(struct store *s);
 /* With the turn, between two commits. */
 void checkpoint_finish(struct store *s);
 
-/* sqlite_txn.c */
+/* sqlite_turn.c */
 void turn_wait(struct store *s);
-/* With the turn, before the writing connection is used: forgets what it has read of a damaged file. */
-int writer_check(struct store *s, struct err *e);
+/* Returns when it is its turn, or with a task when somebody else has carried that out. */
+void turn_line(struct store *s, struct waiter *me);
 bool turn_try(struct store *s); /* true: it is the caller's turn now, and no group is open */
 void turn_pass(struct store *s);
+/* Until somebody posts; destroys it. */
+void turn_sleep(sem_t *wake);
+
+/* sqlite_txn.c */
+/* With the turn, before the writing connection is used: forgets what it has read of a damaged file. */
+int writer_check(struct store *s, struct err *e);
 /* -EIO once SQLite has rolled the running transaction back by itself: nothing may be written outside of it. */
 int txn_alive(struct txn *t, struct err *e);
 

@@ -33,60 +33,6 @@
 #include "log.h"
 #include "phase.h"
 
-/* ---- turns ---- */
-
-static void sleep_on(sem_t *wake)
-{
-	while (sem_wait(wake) < 0 && errno == EINTR)
-		;
-	sem_destroy(wake);
-}
-
-/* Returns when it is its turn, or with a task when somebody else has carried that out. */
-static void wait_in_line(struct store *s, struct waiter *me)
-{
-	pthread_mutex_lock(&s->turn_lock);
-	bool mine = !s->taken;
-	s->taken = true;
-	if (!mine) {
-		sem_init(&me->wake, 0, 0);
-		*(s->line ? &s->line_end->next : &s->line) = me;
-		s->line_end = me;
-		if (s->expecting)
-			pthread_cond_signal(&s->arrived);
-	}
-	pthread_mutex_unlock(&s->turn_lock);
-	if (!mine)
-		sleep_on(&me->wake);
-}
-
-void turn_wait(struct store *s)
-{
-	wait_in_line(s, &(struct waiter){.next = NULL});
-}
-
-/* Each is woken alone: a crowd that wakes to look whose turn it is costs more than the saves themselves. */
-void turn_pass(struct store *s)
-{
-	pthread_mutex_lock(&s->turn_lock);
-	struct waiter *next = s->line;
-	s->taken = next;
-	if (next)
-		s->line = next->next;
-	pthread_mutex_unlock(&s->turn_lock);
-	if (next)
-		sem_post(&next->wake);
-}
-
-bool turn_try(struct store *s)
-{
-	pthread_mutex_lock(&s->turn_lock);
-	bool mine = !s->taken;
-	s->taken = true;
-	pthread_mutex_unlock(&s->turn_lock);
-	return mine;
-}
-
 /* ---- the group ---- */
 
 /* Another program's commits show as a new data_version; within a transaction there can be none. */
@@ -266,7 +212,7 @@ static int join_group(struct store *s, struct err *e)
 	sem_init(&settled, 0, 0);
 	add_member(s, &me);
 	turn_pass(s);
-	sleep_on(&settled);
+	turn_sleep(&settled);
 	return me.result;
 }
 
@@ -492,7 +438,7 @@ int txn_run(struct store *s, struct txn *t, txn_work *work, void *data, struct e
 		return -e->code;
 	task.waiter.task = &task;
 	task.member.settled = &task.waiter.wake;
-	wait_in_line(s, &task.waiter);
+	turn_line(s, &task.waiter);
 	if (task.carried)
 		return task.member.result;
 	int r = begin_turn(s, t, e);
