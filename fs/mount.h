@@ -28,12 +28,14 @@ struct answers;
 struct stage;
 struct transaction;
 struct transactions;
+struct forgets;
 struct by_table;
 struct by_place;
 struct import;
 struct events;
 struct waits;
 struct repeater;
+struct watched;
 
 /*
  * A transaction that is being prepared (transaction.h) is a mount inside the mount: what it shows and where a save in
@@ -45,6 +47,7 @@ struct mount {
 	struct stage *stage;               /* NULL: the mount itself */
 	struct transaction *transaction;   /* of which this is the inside; NULL: the mount itself */
 	struct transactions *transactions; /* shared by the mount and all that is inside it */
+	struct forgets *forgets;           /* the same; NULL on a read-only mount */
 	struct conf *conf;
 	const struct schema *schema;
 	struct hooks *hooks;
@@ -52,6 +55,7 @@ struct mount {
 	struct saver *saver;
 	struct waits *waits;
 	struct repeater *repeater;     /* NULL without queues, and on a read-only mount */
+	struct watched *watched;       /* by model index; NULL as repeater */
 	struct runner *_Atomic runner; /* NULL on a read-only mount, and while it ends */
 	struct journal *journal;
 	struct events *events;

@@ -23,6 +23,7 @@
 #include "command.h"
 #include "declared.h"
 #include "events.h"
+#include "forget.h"
 #include "handle.h"
 #include "mount.h"
 #include "ops.h"
@@ -290,6 +291,7 @@ static void close_parts(struct mount *m)
 	saver_free(m->saver);
 	handle_close_all(m);
 	transactions_stop(m);
+	forget_free(m);
 	await_free(m);
 	repeat_free(m);
 	scratch_release_all(m);
@@ -345,6 +347,8 @@ static void *wait_for_stop(void *data)
 		log_info("waiting for jobs that run");
 		runner_drain(runner);
 	}
+	if (!s->ended)
+		forget_stop(s->mount); /* while requests are served that it may wait for */
 	fuse_session_exit(s->session);
 	while (!s->ended) {
 		pthread_kill(s->loop, SIGUSR1);
@@ -382,7 +386,8 @@ static int serve(struct mount *m, struct fuse_session *session)
 		fuse_loop_cfg_set_idle_threads(config, 8);
 		rc = fuse_session_loop_mt(session, config);
 		stopper_end(&stopper);
-		/* Of an unmount that comes while a thread takes a request, a late release for example; else it is ENODEV. */
+		/* Of an unmount that comes while a thread takes a request, a late release for example; else it is
+		 * ENODEV. */
 		if (rc == -ECONNABORTED)
 			rc = 0;
 	}
@@ -396,12 +401,13 @@ static int run_session(struct mount *m, struct fuse_session *session)
 	err_auto e = ERR_INIT;
 	int rc;
 
-	if (start_jobs(m, &e) < 0) {
+	if ((!m->read_only && forget_start(m, session, &e) < 0) || start_jobs(m, &e) < 0) {
 		command_complain(&e);
 		events_end(m);
 		return EXIT_SYSTEM;
 	}
 	rc = serve(m, session);
+	forget_stop(m);
 	await_stop(m);
 	repeat_end(m);
 	store_ending(m->store);

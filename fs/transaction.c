@@ -185,7 +185,7 @@ static void hide(void *data, void *shown)
 	struct transaction *t = shown;
 
 	pthread_mutex_lock(&m->transactions->lock);
-	t->ended = true;
+	transaction_end(m, t);
 	pthread_mutex_unlock(&m->transactions->lock);
 	transactions_sweep(m);
 }
@@ -222,7 +222,7 @@ static int drop_itself(struct mount *m, const struct actor *who, struct err *e)
 {
 	(void)who, (void)e;
 	pthread_mutex_lock(&m->transactions->lock);
-	m->transaction->ended = true;
+	transaction_end(m, m->transaction);
 	pthread_mutex_unlock(&m->transactions->lock);
 	transactions_sweep(m);
 	return 0;

@@ -11,6 +11,7 @@
 #include "../hooks/stage.h"
 #include "../store/log.h"
 #include "answered.h"
+#include "forget.h"
 #include "handle.h"
 #include "rejected.h"
 #include "scratch.h"
@@ -62,6 +63,7 @@ struct transaction *transaction_new(struct mount *outer, const struct actor *who
 	t->inside = (struct mount){
 	    .transaction = t,
 	    .transactions = outer->transactions,
+	    .forgets = outer->forgets,
 	    .conf = outer->conf,
 	    .schema = outer->schema,
 	    .hooks = outer->hooks,
@@ -136,6 +138,13 @@ void transactions_free_taken(struct transaction *t)
 	}
 }
 
+void transaction_end(struct mount *m, struct transaction *t)
+{
+	t->ended = true;
+	if (t->numbers > 0)
+		forget_name(m, t->name);
+}
+
 void transactions_end_unused(struct mount *m)
 {
 	struct transactions *all = m->transactions;
@@ -144,7 +153,7 @@ void transactions_end_unused(struct mount *m)
 	for (struct transaction *t = all->first; t; t = t->next) {
 		if (t->ended || t->shown || t->used_ms > before)
 			continue;
-		t->ended = true;
+		transaction_end(m, t);
 		log_info(".txn/%s was not used for %lld s and is dropped", t->name,
 			 m->schema->transaction_timeout_ms / 1000);
 	}

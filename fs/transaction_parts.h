@@ -39,6 +39,8 @@ struct transaction *transaction_new(struct mount *outer, const struct actor *who
 /* With the lock: behind the others. */
 void transaction_append(struct transactions *all, struct transaction *t);
 void transaction_free(struct transaction *t);
+/* With the lock. The kernel is told to forget it. */
+void transaction_end(struct mount *m, struct transaction *t);
 /* With the lock: those that were not used for too long have ended. */
 void transactions_end_unused(struct mount *m);
 /* What has ended shows nothing more; what nobody knows any more goes. */

@@ -6,7 +6,7 @@
 
 #include "change.h"
 
-/* For save.c to carry after the hook: behind what was caused before. -EPROTO over LIMIT_HOOK_DEPTH. */
+/* For carry.c to carry out after the hook: behind what was caused before. -EPROTO over LIMIT_HOOK_DEPTH. */
 int cause(struct saving *v, struct change *by, struct change *c, struct err *e);
 
 /*

@@ -195,7 +195,7 @@ int change_check_free(struct saving *v, const struct change *c, struct err *e);
  */
 int save_staged(struct saver *s, const struct actor *actor, const struct request *request, struct conn *conn,
 		struct staging *staging, struct outcome *outcome, json_t **document, struct arena *a, struct err *e);
-/* Carries what the hook has caused until now (save.c); for kinds whose hooks see it at once. */
+/* Carries what the hook has caused until now (carry.c); for kinds whose hooks see it at once. */
 int saving_carry_caused(struct saving *v, struct err *e);
 /* True when both stand for the same step from the same stored row. */
 bool change_same(const struct change *a, const struct change *b);

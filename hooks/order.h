@@ -1,5 +1,6 @@
 /*
- * order.h - one call of save(), for the files that carry its requests out: save.c, and relocate.c for names.
+ * order.h - one call of save(), for the files that carry its requests out: save.c, where the order is, early.c,
+ * carry.c, relocate.c for names, stream.c, and outcome.c.
  */
 #ifndef ROWFS_ORDER_H
 #define ROWFS_ORDER_H
@@ -30,6 +31,15 @@ struct order {
 
 /* Reads the documents of o->requests. */
 int order_parse(struct order *o, struct err *e);
+/*
+ * The first programs of the change, before the transaction, on a snapshot; o->nothing where the record has the content
+ * already.
+ */
+int order_early(struct order *o, struct err *e);
+/* Lays what they made of it over the change, where they saw what is stored now. */
+void order_take_early(struct order *o, struct change *c);
+/* The hooks of the event from that place in the list on, and what they cause. */
+int order_hooks(struct saving *v, enum event event, struct change *c, size_t at, struct err *e);
 /* post_save and post_delete of the changes from there on that have not had them. */
 int order_post(struct saving *v, size_t from, struct err *e);
 /* All requests of a stream, each with its post hooks (stream.c). */
@@ -48,6 +58,13 @@ int order_prepare(struct saving *v, struct change *c, struct err *e);
 int order_prepare_deletes(struct saving *v, size_t from, size_t *first, struct err *e);
 /* Rows that go do so from the last to the first, and before others come, which may have their unique values. */
 int order_apply(struct saving *v, size_t from, size_t first, size_t to, struct err *e);
+
+/* Before the commit, for there may be no memory for it. */
+int order_fill_outcomes(struct order *o, struct err *e);
+/* Also of those before the one that is refused, for as long as what they have done is there to be read. */
+void order_report_answers(struct order *o, size_t n);
+/* The request that the failing change belongs to. */
+size_t order_failed_request(const struct order *o);
 
 /* A request of REQUEST_MOVE and above: *result is the change that stands for it. */
 int relocate(struct order *o, const struct request *r, struct change **result, struct err *e);

@@ -109,15 +109,24 @@ static int connect(struct stage *g, struct err *e)
 {
 	if (g->state == GONE)
 		return err_set(e, ENOENT, "the transaction has ended");
-	return g->conn ? 0 : stage_open(g->saver->store, &g->conn, e);
+	if (g->conn)
+		return 0;
+	int result = stage_open(g->saver->store, &g->conn, e);
+	return result < 0 || !g->trusted ? result : stage_hold(g->conn, e);
+}
+
+/* Between two requests: what a user sees follows what is stored. A program's transaction is of one state. */
+static void rest(struct stage *g)
+{
+	if (g->conn && !g->trusted)
+		stage_rest(g->conn);
 }
 
 static void end_read(void *data)
 {
 	struct stage *g = data;
 	stage_hand_out(g->conn, VIEW_ALL, NULL, NULL);
-	if (!g->inside)
-		stage_rest(g->conn);
+	rest(g);
 	pthread_mutex_unlock(&g->lock);
 }
 
@@ -167,11 +176,12 @@ static int stored_checksum(struct stage *g, const struct model *m, const struct 
 	out[0] = '\0';
 	if (g->inside || key->kind == VALUE_NULL || steps_find(&g->steps, m, key))
 		return 0;
-	struct conn *c = store_read_begin(g->saver->store, e);
+	struct conn *c = g->trusted ? g->conn : store_read_begin(g->saver->store, e);
 	if (!c)
 		return -e->code;
 	int result = store_checksum(c, m, key, out, &why);
-	store_read_end(c);
+	if (!g->trusted)
+		store_read_end(c);
 	return result < 0 && result != -ENOENT ? err_set(e, -result, "%s", why.text) : 0;
 }
 
@@ -317,8 +327,7 @@ int stage_save(struct stage *g, const struct actor *actor, const struct request 
 {
 	pthread_mutex_lock(&g->lock);
 	int result = stage_locked(g, actor, request, outcome, a, e);
-	if (!g->inside && g->conn)
-		stage_rest(g->conn);
+	rest(g);
 	pthread_mutex_unlock(&g->lock);
 	return result;
 }
@@ -333,8 +342,7 @@ int stage_reserve_key(struct stage *g, const struct model *m, struct value *key,
 	v.conn = g->conn;
 	if (result == 0)
 		result = saving_next_key(&v, m, key, e);
-	if (!g->inside && g->conn)
-		stage_rest(g->conn);
+	rest(g);
 	pthread_mutex_unlock(&g->lock);
 	saving_release(&v);
 	return result;

@@ -168,7 +168,9 @@ static int cause_step(struct saving *v, struct change *by, const struct step *st
 		return -e->code;
 	c->document = document;
 	c->origin = origin;
-	c->checksum = *step->checksum ? arena_copy(&v->arena, step->checksum, strlen(step->checksum)) : NULL;
+	/* "": that there is none. What is staged in the transaction was made of what it is. */
+	if (!v->open && (*step->checksum || (step->kind <= REQUEST_MERGE && step->expect == EXPECT_NONE)))
+		c->checksum = arena_copy(&v->arena, step->checksum, strlen(step->checksum));
 	return cause(v, by, c, e);
 }
 

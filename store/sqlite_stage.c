@@ -77,6 +77,11 @@ void stage_close(struct conn *c)
 	free(c);
 }
 
+int stage_hold(struct conn *c, struct err *e)
+{
+	return conn_snapshot(c, e);
+}
+
 void stage_rest(struct conn *c)
 {
 	err_auto ignored = ERR_INIT;

@@ -331,6 +331,8 @@ void stage_close(struct conn *c); /* NULL is fine */
 /* For reading as the viewer; store_read_end of the connection calls `ended`, which takes it back with VIEW_ALL and
  * NULL. */
 void stage_hand_out(struct conn *c, uid_t viewer, void (*ended)(void *data), void *data);
+/* Begins the snapshot before the first read. */
+int stage_hold(struct conn *c, struct err *e);
 /* Ends the snapshot; what is staged stays. Nothing for a write transaction's. */
 void stage_rest(struct conn *c);
 /* Makes room for rows of the model. */

@@ -135,6 +135,89 @@ test_killed_when_it_is_durable_all_of_it_is_left() { kills_at durable all create
 test_killed_before_the_reply_all_of_it_is_left() { kills_at unanswered all create replace; }
 test_killed_behind_the_reply_all_of_it_is_left() { kills_at answered all create replace; }
 
+# ---- a save whose hooks save too: in the directory of their transaction and by their answers, at two levels ----
+
+deep() {
+	unmount
+	conf <<'END'
+store sqlite:shop.db
+model orders {
+	fields { id integer key
+		name string }
+	embeds-many lines by order_id
+	on pre_save run hooks/early
+	on post_save pipe hooks/pipe
+	on post_save run hooks/answer
+	on before_commit run hooks/last
+	on after_commit enqueue jobs order_id=:key
+	on after_commit run hooks/told
+}
+model lines {
+	fields { id integer key
+		order_id integer required references orders }
+	embeds-one tags by line_id
+	on pre_save,post_save sql "insert into trail (what) values (:verb)"
+}
+model tags {
+	fields { id integer key
+		line_id integer required references lines }
+	on post_save run hooks/answer
+}
+model trail { fields { id integer key
+	what string } }
+model totals {
+	fields { id integer key
+		n integer default 0 }
+	on post_save sql "insert into trail (what) values ('total ' || :n)"
+}
+queue jobs { fields { order_id integer } }
+END
+	program hooks/early <<<$'#!/bin/sh\necho \'{"what": "early"}\' >"$ROWFS_TXN/trail/7.json"'
+	program hooks/answer <<<$'#!/bin/sh\necho \'{"save": [{"path": "trail/.new", "put": {"what": "answered"}}]}\''
+	program hooks/last <<<$'#!/bin/sh\necho \'{"n": 2}\' >>"$ROWFS_TXN/totals/1.json"'
+	program hooks/pipe <<'END'
+#!/bin/sh
+while read -r line; do
+	txn=${line#*'"txn":"'}
+	echo '{"n": 1}' >"${txn%%'"'*}/totals/1.json"
+	echo '{"version":1}'
+done
+END
+	sql 'drop table orders; drop table lines; drop table trail; drop table jobs'
+	mount_rowfs
+}
+
+deep_state() {
+	sql "select (select count(*) from orders), (select count(*) from lines), (select count(*) from tags),
+		(select group_concat(what) from (select what from trail order by id)), (select group_concat(n) from totals),
+		(select count(*) from jobs)"
+}
+
+all_of_it='1|2|1|early,create,create,create,answered,create,total 1,answered,total 2|2|1'
+
+# deep_kills PHASE none|all
+deep_kills() {
+	local create='{"name": "a", "lines": [{"tags": {}}, {}]}'
+	deep
+	arm "$1"
+	echo "$create" >mnt/orders/7.json 2>>refused || true
+	killed
+	if [ "$2" = all ]; then is "$(deep_state)" "$all_of_it"; else is "$(deep_state)" '0|0|0|||0'; fi
+	mount_rowfs
+	[ "$2" = all ] || saves mnt/orders/7.json "$create"
+	is "$(deep_state)" "$all_of_it"
+	eventually told create
+}
+
+test_killed_when_programs_have_saved_before_the_transaction_nothing_is_left() { deep_kills programs none; }
+test_killed_behind_the_first_row_of_many_nothing_is_left() { deep_kills row none; }
+test_killed_behind_all_rows_of_a_deep_save_nothing_is_left() { deep_kills rows none; }
+test_killed_behind_post_hooks_that_save_nothing_is_left() { deep_kills post none; }
+test_killed_behind_before_commit_that_saves_nothing_is_left() { deep_kills finished none; }
+test_killed_before_the_commit_of_a_deep_save_nothing_is_left() { deep_kills commit none; }
+test_killed_behind_the_commit_of_a_deep_save_all_of_it_is_left() { deep_kills committed all; }
+test_killed_when_a_deep_save_is_durable_all_of_it_is_left() { deep_kills durable all; }
+
 # ---- what runs after the save ----
 
 # killed_later PHASE: the save is durable, the daemon is killed in what follows it, and mounted again.
@@ -240,5 +323,14 @@ checkpoint_killed_at() {
 
 test_killed_before_the_log_is_written_back_nothing_is_lost() { checkpoint_killed_at checkpoint; }
 test_killed_when_the_log_is_written_back_nothing_is_lost() { checkpoint_killed_at checkpointed; }
+
+test_every_phase_that_the_sources_name_is_killed_at_here() {
+	local name
+	sed -n 's/.*\<phase("\([a-z-]*\)").*/\1/p' "$top"/{store,hooks,fs}/*.c | sort -u >named
+	has "$(cat named)" '^durable$'
+	while read -r name; do
+		grep -qE "(kills_at|killed_later|killed_at|arm) $name\>" "$here/phases.sh" || fail "nothing is killed at $name"
+	done <named
+}
 
 run "$@"

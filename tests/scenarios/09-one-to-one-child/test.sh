@@ -1,5 +1,5 @@
 #!/bin/bash
-# Scenario 9, what concerns the embedded record and checksums: an activity with its legal information.
+# Scenario 9: an activity with its legal information: one file, one checksum, one composite.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../../lib.sh"
 
@@ -115,6 +115,92 @@ test_a_stale_checksum_is_refused_the_right_one_and_none_are_not() {
 	refuses EBUSY mnt/activities/1.json "{\"_checksum\": \"$stale\", \"subject\": \"ann\"}"
 	saves mnt/activities/1.json "{\"_checksum\": \"$(sum)\", \"subject\": \"bob\"}"
 	saves mnt/activities/1.json '{"subject": "cid"}'
+}
+
+# ---- composites ----
+
+# composite DOCUMENT: the answer, behind a line `refused` where the write was.
+composite() {
+	exec 3<>mnt/.txn/.run
+	echo "$1" >&3 2>/dev/null || echo refused
+	cat <&3 2>/dev/null || :
+	exec 3>&-
+}
+
+created='{"method": "post", "path": "activities", "vars": [{"name": "id", "path": "$.id"}, {"name": "legal", "path": "$.activity_legal_info.id"}],
+	"body": {"subject": "sue", "activity_legal_info": {"legal_case_number": "A-1"}}}'
+note='{"method": "post", "path": "notes", "body": {"activity_id": "${id}", "body": "activity ${id}, info ${legal}"}}'
+
+test_a_composite_knows_both_ids_before_the_commit() {
+	composite "{\"requests\": [$created, $note]}" >answer
+	is "$(jq -c '.[] | [.method, .path, .status]' answer)" '["post","activities/1.json","created"]
+["post","notes/1.json","created"]'
+	is "$(jq -c '.[0].answer | [.id, .activity_legal_info.id, [.notes[].id]]' answer)" '[1,1,[1]]'
+	is "$(value mnt/notes/1.json '[.activity_id, .body]')" '[1,"activity 1, info 1"]'
+	is "$(cat log)" 'pre_save create activities/1 inserted
+pre_save create activity_legal_info/1 inserted
+post_save create activity_legal_info/1 inserted
+post_save create activities/1 inserted'
+}
+
+test_a_composite_whose_second_request_fails_commits_nothing() {
+	local before
+	before=$(rows)
+	composite "{\"requests\": [$created, {\"method\": \"post\", \"path\": \"notes\", \"body\": {\"activity_id\": \"x\"}}, $note]}" >answer
+	is "$(sed 1q answer)" refused
+	is "$(sed 1d answer | jq -c '[.[].status]')" '["not committed","failed","skipped"]'
+	is "$(sed 1d answer | jq -c '.[0].answer | [.subject, .activity_legal_info.legal_case_number]')" '["sue","A-1"]'
+	is "$(sed 1d answer | jq -c '.[1].error | [.errno, .problems[].pointer]')" '["EBADMSG","/requests/1/body/activity_id"]'
+	is "$(sed 1d answer | jq -c '.[2] | has("answer"), has("error")')" $'false\nfalse'
+	is "$(ls mnt/activities mnt/activity_legal_info mnt/notes)" $'mnt/activities:\n\nmnt/activity_legal_info:\n\nmnt/notes:'
+	[ ! -e log ] || fail 'hooks have run'
+	is "$(rows | grep -v "INTO sqlite_sequence")" "$(grep -v "INTO sqlite_sequence" <<<"$before")"
+}
+
+test_a_composite_of_101_requests_is_too_many() {
+	local all
+	all=$(jq -nc '{requests: [range(101) | {method: "post", path: "activities", body: {subject: "x"}}]}')
+	is "$(errno open mnt/.txn/.run w : write "$all" : close)" 'write: EFBIG, close: EFBIG'
+	is "$(ls mnt/activities)" ''
+	composite "$(jq -c 'del(.requests[0])' <<<"$all")" | jq length >answer
+	is "$(cat answer) $(ls mnt/activities | wc -l)" '100 100'
+}
+
+test_legal_information_of_a_later_request_has_no_id_before_the_commit() {
+	composite '{"requests": [
+		{"method": "post", "path": "activities", "body": {"subject": "sue"}, "vars": [{"name": "id", "path": "$.id"}]},
+		{"method": "patch", "path": "activities/${id}.json", "body": {"activity_legal_info": {"legal_case_number": "A-1"}},
+		 "vars": [{"name": "legal", "path": "$.activity_legal_info.id"}]},
+		{"method": "post", "path": "notes", "body": {"activity_id": "${id}", "body": "info ${legal}"}}]}' >answer
+	is "$(value mnt/notes/1.json .body)" 'info null'
+	is "$(jq -c '.[1].answer.activity_legal_info.id' answer)" 1
+	is "$(info)" '{"id":1,"legal_case_number":"A-1","legal_review_date":null}'
+}
+
+test_deleting_needs_the_current_checksum_where_one_is_given() {
+	local stale
+	activity
+	stale=$(sum)
+	echo '{"priority": "low"}' >>mnt/activities/1.json
+	composite "{\"requests\": [{\"method\": \"delete\", \"path\": \"activities/1.json\", \"checksum\": \"$stale\"}]}" >answer
+	is "$(sed 1d answer | jq -c '.[0].error | [.errno, .checksum.supplied, .checksum.current]')" \
+		"$(jq -nc --arg s "$stale" --arg c "$(sum)" '["EBUSY", $s, $c]')"
+	is "$(ls mnt/activities)" 1.json
+	composite "{\"requests\": [{\"method\": \"delete\", \"path\": \"activities/1.json\", \"checksum\": \"$(sum)\"}]}" >answer
+	is "$(jq -r '.[0].status' answer)" deleted
+	is "$(ls mnt/activities mnt/activity_legal_info)" $'mnt/activities:\n\nmnt/activity_legal_info:'
+}
+
+test_a_transaction_tells_the_reserved_key_of_an_activity_before_it_is_there() {
+	local id
+	mkdir mnt/.txn/t
+	id=$(cat mnt/.txn/t/activities/.new)
+	echo "{\"activity_id\": $id, \"body\": \"first\"}" >mnt/.txn/t/notes/.new
+	echo '{"subject": "sue", "activity_legal_info": {}}' >"mnt/.txn/t/activities/$id.json"
+	is "$(value "mnt/.txn/t/activities/$id.json" '[.id, .activity_legal_info.id]')" '[1,1]'
+	is "$(ls mnt/activities mnt/notes)" $'mnt/activities:\n\nmnt/notes:'
+	echo commit >mnt/.txn/t/ctl
+	is "$(value mnt/activities/1.json '[.id, .activity_legal_info.id, [.notes[].body]]')" '[1,1,["first"]]'
 }
 
 run "$@"
