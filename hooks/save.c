@@ -1,9 +1,10 @@
 /*
- * save.c - the order of a save. in_order() is the one place where it is written.
+ * save.c - the order of a save. in_order() and in_transaction(), which it has carried out, are the one place where it
+ * is written.
  *
  * A request becomes a change (change.c; relocate.c where names change), which is carried out with its hooks and with
- * what belongs to it (carry.c). Rows change there and nowhere else, and either all of them do or none. The transaction
- * is open from begin() to txn_commit; some programs run before it (early.c).
+ * what belongs to it (carry.c). Rows change there and nowhere else, and either all of them do or none. in_transaction()
+ * may run on the thread of another save (txn_run); some programs run before it (early.c).
  */
 #include <errno.h>
 #include <string.h>
@@ -74,13 +75,11 @@ struct change *order_change(struct order *o, size_t i, struct err *e)
 
 static int begin(struct saving *v, struct err *e)
 {
-	int result = txn_begin(v->saver->store, &v->txn, e);
-	v->open = result == 0;
-	v->conn = v->open ? v->txn.conn : NULL;
-	if (v->open)
-		txn_by(&v->txn, v->actor->uid);
+	v->open = true;
+	v->conn = v->txn.conn;
+	txn_by(&v->txn, v->actor->uid);
 	phase("begun");
-	return result == 0 && v->lenient ? txn_defer_references(&v->txn, true, e) : result;
+	return v->lenient ? txn_defer_references(&v->txn, true, e) : 0;
 }
 
 /* All before the first one: what requests and their hooks do to each other's records is part of the save. */
@@ -198,19 +197,6 @@ static int record_after(struct order *o, struct err *e)
 	return 0;
 }
 
-static int commit(struct order *o, struct err *e)
-{
-	if (versions_end(&o->v, e) < 0 || record_after(o, e) < 0)
-		return -e->code;
-	o->v.open = false;
-	phase("recorded");
-	int result = txn_commit(&o->v.txn, e);
-	phase("durable");
-	if (result == 0 && o->recorded)
-		after_wake(o->v.saver->after);
-	return result;
-}
-
 /* ---- after it ---- */
 
 static void tell_observers(const struct order *o)
@@ -247,13 +233,9 @@ void saver_forget(struct saver *s, struct observer *o)
 
 /* ---- the order ---- */
 
-static int in_order(struct order *o, struct err *e)
+static int in_transaction(struct order *o, struct err *e)
 {
 	struct saving *v = &o->v;
-	if (order_parse(o, e) < 0 || order_early(o, e) < 0)
-		return -e->code;
-	if (o->nothing)
-		return order_fill_outcomes(o, e);
 	if (begin(v, e) < 0 ||            /* from here on other saves wait */
 	    check_versions(o, e) < 0 ||   /* that several requests were made for */
 	    carry_requests(o, e) < 0 ||   /* each: read, validate, pre_save or pre_delete, apply, its rows */
@@ -263,7 +245,49 @@ static int in_order(struct order *o, struct err *e)
 	    order_fill_outcomes(o, e) < 0)
 		return -e->code;
 	order_report_answers(o, o->n);
-	return commit(o, e); /* with a record of after_commit's programs, which then run */
+	if (versions_end(v, e) < 0 || record_after(o, e) < 0) /* after_commit's programs, which then run */
+		return -e->code;
+	phase("recorded");
+	return 0;
+}
+
+/* While the transaction is there to be read, and its references can be set right for those who share the commit. */
+static void report_failure(struct order *o)
+{
+	err_auto ignored = ERR_INIT;
+	if (o->report) {
+		o->report->failed = order_failed_request(o);
+		answers_settle(&o->v);
+		order_report_answers(o, o->report->failed);
+	}
+	if (o->v.lenient)
+		txn_defer_references(&o->v.txn, false, &ignored);
+}
+
+/* What txn_run has to do for an order, on whatever thread. */
+static int work(void *data, struct err *e)
+{
+	struct order *o = data;
+	int result = in_transaction(o, e);
+	if (result < 0) {
+		result = err_set(e, EIO, "the save ended early");
+		report_failure(o);
+	}
+	o->v.open = false;
+	return result;
+}
+
+static int in_order(struct order *o, struct err *e)
+{
+	if (order_parse(o, e) < 0 || order_early(o, e) < 0)
+		return -e->code;
+	if (o->nothing)
+		return order_fill_outcomes(o, e);
+	int result = txn_run(o->v.saver->store, &o->v.txn, work, o, e);
+	phase("durable");
+	if (result == 0 && o->recorded)
+		after_wake(o->v.saver->after);
+	return result;
 }
 
 /* The same as far as it goes without hooks and without the database. */
@@ -307,18 +331,6 @@ int save_staged(struct saver *s, const struct actor *actor, const struct request
 	return result;
 }
 
-/* While the transaction is there to be read, and its references can be set right for those who share the commit. */
-static void report_failure(struct order *o)
-{
-	err_auto ignored = ERR_INIT;
-	if (o->report) {
-		answers_settle(&o->v);
-		order_report_answers(o, o->report->failed);
-	}
-	if (o->v.lenient)
-		txn_defer_references(&o->v.txn, false, &ignored);
-}
-
 /* Carries out what is in the order, and ends it. */
 static int save_order(struct order *o, struct err *e)
 {
@@ -327,12 +339,6 @@ static int save_order(struct order *o, struct err *e)
 	int result = in_order(o, e);
 	if (result < 0 && o->report)
 		o->report->failed = order_failed_request(o);
-	if (o->v.open) {
-		report_failure(o);
-		txn_rollback(&o->v.txn);
-		err_set(e, EIO, "the save ended early");
-		result = -e->code;
-	}
 	if (result < 0)
 		locate(o, e);
 	else

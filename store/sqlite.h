@@ -201,6 +201,7 @@ struct key_block {
 struct waiter {
 	struct waiter *next;
 	sem_t wake;
+	struct task *task; /* NULL: it waits to do something itself */
 };
 
 /* A transaction that waits for its group; lies on the stack of txn_commit. */
@@ -208,7 +209,7 @@ struct member {
 	struct member *next;
 	struct err *e;
 	int result;
-	sem_t settled;
+	sem_t *settled;
 };
 
 struct touch {
@@ -420,14 +421,24 @@ void store_let_go(struct store *s);
 /* -EIO where the file at the database's path is not the one that was opened. */
 int conn_check_place(struct conn *c, struct err *e);
 
-/* sqlite_txn.c */
+/* sqlite_checkpoint.c */
 int writer_start(struct store *s, struct err *e);
 void writer_stop(struct store *s);
+/* With the turn, between two commits. */
+void checkpoint_finish(struct store *s);
+
+/* sqlite_turn.c */
 void turn_wait(struct store *s);
-/* With the turn, before the writing connection is used: forgets what it has read of a damaged file. */
-int writer_check(struct store *s, struct err *e);
+/* Returns when it is its turn, or with a task when somebody else has carried that out. */
+void turn_line(struct store *s, struct waiter *me);
 bool turn_try(struct store *s); /* true: it is the caller's turn now, and no group is open */
 void turn_pass(struct store *s);
+/* Until somebody posts; destroys it. */
+void turn_sleep(sem_t *wake);
+
+/* sqlite_txn.c */
+/* With the turn, before the writing connection is used: forgets what it has read of a damaged file. */
+int writer_check(struct store *s, struct err *e);
 /* -EIO once SQLite has rolled the running transaction back by itself: nothing may be written outside of it. */
 int txn_alive(struct txn *t, struct err *e);
 

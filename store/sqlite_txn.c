@@ -1,9 +1,11 @@
 /*
- * sqlite_txn.c - the write transaction, the commit that several of them share, and the checkpointer.
+ * sqlite_txn.c - the write transaction, and the commit that several of them share.
  *
  * Threads write in the order in which they came, one whose turn it is and a line of others. The first transaction of a
- * group runs BEGIN IMMEDIATE; at its end, if others wait for their turn, it becomes a member and waits while they add
- * theirs, each behind a savepoint; the one behind whom nobody waits runs COMMIT for all.
+ * group runs BEGIN IMMEDIATE; at its end those of the line add theirs, each behind a savepoint, and the one behind whom
+ * nobody waits runs COMMIT for all. A task (txn_run) is carried out by the thread that has the turn, whose own work is
+ * done then, and sleeps until the commit; before any other transaction (txn_begin) that thread becomes a member of the
+ * group itself and passes the turn on.
  *
  *   closed --txn_begin: open_group--> open --txn_commit, txn_rollback: end_group--> closed
  *   open --txn_commit: join_group; txn_rollback: leave_group--> open, the turn passed on
@@ -14,6 +16,7 @@
  *    on under the same rule. So an open group always has one who will end it, and no member waits for ever.
  * 3. A transaction is in `members` before it passes its turn on: the one who ends the group finds it.
  * 4. Only the thread that ends a group tells its members, each once; a member's stack is not touched after `settled`.
+ * A task that is taken from the line is told once, at its own failure or as a member.
  * 5. The first transaction of a group has no savepoint: when it is rolled back nobody waits for the group.
  * 6. Once SQLite has rolled back by itself (autocommit is on while the group is open) nothing is written until the
  * group has ended, and all members get that error.
@@ -29,55 +32,6 @@
 
 #include "log.h"
 #include "phase.h"
-
-/* ---- turns ---- */
-
-static void sleep_on(sem_t *wake)
-{
-	while (sem_wait(wake) < 0 && errno == EINTR)
-		;
-	sem_destroy(wake);
-}
-
-void turn_wait(struct store *s)
-{
-	struct waiter me = {.next = NULL};
-	pthread_mutex_lock(&s->turn_lock);
-	bool mine = !s->taken;
-	s->taken = true;
-	if (!mine) {
-		sem_init(&me.wake, 0, 0);
-		*(s->line ? &s->line_end->next : &s->line) = &me;
-		s->line_end = &me;
-		if (s->expecting)
-			pthread_cond_signal(&s->arrived);
-	}
-	pthread_mutex_unlock(&s->turn_lock);
-	if (!mine)
-		sleep_on(&me.wake);
-}
-
-/* Each is woken alone: a crowd that wakes to look whose turn it is costs more than the saves themselves. */
-void turn_pass(struct store *s)
-{
-	pthread_mutex_lock(&s->turn_lock);
-	struct waiter *next = s->line;
-	s->taken = next;
-	if (next)
-		s->line = next->next;
-	pthread_mutex_unlock(&s->turn_lock);
-	if (next)
-		sem_post(&next->wake);
-}
-
-bool turn_try(struct store *s)
-{
-	pthread_mutex_lock(&s->turn_lock);
-	bool mine = !s->taken;
-	s->taken = true;
-	pthread_mutex_unlock(&s->turn_lock);
-	return mine;
-}
 
 /* ---- the group ---- */
 
@@ -189,7 +143,7 @@ static void tell(struct member *members, int result, const struct err *why)
 		struct member *m = members;
 		members = m->next;
 		m->result = result ? err_set(m->e, why->code, "%s", why->text) : 0;
-		sem_post(&m->settled);
+		sem_post(m->settled);
 	}
 }
 
@@ -202,20 +156,6 @@ static bool take_touched(struct store *s, bool *touched)
 		s->touched[i] = false;
 	}
 	return any;
-}
-
-/*
- * The log only starts anew, and a log that is overwritten takes half the time of one that grows, when everything in it
- * is in the database while nobody writes. Beside saves that never pause the checkpointer can't reach that: it writes
- * back nearly all, and what came meanwhile is written back here, between two commits.
- */
-static void finish_checkpoint(struct store *s)
-{
-	if (!s->checkpointing || !atomic_exchange(&s->checkpointed, false))
-		return;
-	sqlite3_wal_checkpoint_v2(s->writer.db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
-	s->checkpointing = false;
-	s->checkpoint_at = s->wal_pages + CHECKPOINT_PAGES; /* unless it does start anew */
 }
 
 /* Ends the group and passes the turn on. */
@@ -238,7 +178,7 @@ static int end_group(struct store *s, struct err *e)
 		watch_forget(s);
 	else
 		watch_tell(s);
-	finish_checkpoint(s);
+	checkpoint_finish(s);
 	void (*on_commit)(void *, const bool *) = s->on_commit;
 	turn_pass(s);
 	if (!result && any && on_commit)
@@ -257,15 +197,22 @@ static void drop_group(struct store *s)
 	turn_pass(s);
 }
 
-static int join_group(struct store *s, struct err *e)
+static void add_member(struct store *s, struct member *m)
 {
-	struct member me = {.next = s->members, .e = e};
-	sem_init(&me.settled, 0, 0);
-	s->members = &me;
+	m->next = s->members;
+	s->members = m;
 	s->nmembers++;
 	phase("joined");
+}
+
+static int join_group(struct store *s, struct err *e)
+{
+	sem_t settled;
+	struct member me = {.e = e, .settled = &settled};
+	sem_init(&settled, 0, 0);
+	add_member(s, &me);
 	turn_pass(s);
-	sleep_on(&me.settled);
+	turn_sleep(&settled);
 	return me.result;
 }
 
@@ -294,8 +241,14 @@ static int check_writable(const struct store *s, struct err *e)
 	return s->read_only ? err_set(e, EROFS, "the filesystem is mounted read-only") : 0;
 }
 
-/* With the turn, which is passed on where it fails. */
-static int begin(struct store *s, struct txn *t, struct err *e)
+static void txn_init(struct store *s, struct txn *t)
+{
+	*t = (struct txn){.store = s, .conn = &s->writer, .group = s->group};
+	watch_begin(s);
+}
+
+/* With the turn, which is passed on where that fails. */
+static int begin_turn(struct store *s, struct txn *t, struct err *e)
 {
 	int r;
 	if (s->open) {
@@ -307,10 +260,8 @@ static int begin(struct store *s, struct txn *t, struct err *e)
 		if (r)
 			turn_pass(s);
 	}
-	if (!r) {
-		*t = (struct txn){.store = s, .conn = &s->writer, .group = s->group};
-		watch_begin(s);
-	}
+	if (!r)
+		txn_init(s, t);
 	return r;
 }
 
@@ -319,7 +270,7 @@ int txn_begin(struct store *s, struct txn *t, struct err *e)
 	if (check_writable(s, e) < 0)
 		return -e->code;
 	turn_wait(s);
-	return begin(s, t, e);
+	return begin_turn(s, t, e);
 }
 
 int txn_try_begin(struct store *s, struct txn *t, struct err *e)
@@ -328,7 +279,7 @@ int txn_try_begin(struct store *s, struct txn *t, struct err *e)
 		return -e->code;
 	if (!turn_try(s))
 		return err_set(e, EDEADLK, "another save is being carried out, which may wait for who asks");
-	int r = begin(s, t, e);
+	int r = begin_turn(s, t, e);
 	t->alone = true;
 	return r;
 }
@@ -373,25 +324,101 @@ int txn_defer_references(struct txn *t, bool on, struct err *e)
 	return r || !unresolved ? r : err_set(e, left.code, "%s", left.text);
 }
 
-int txn_commit(struct txn *t, struct err *e)
+/* What the running transaction did stands in the group. */
+static int settle(struct store *s, struct err *e)
 {
-	struct store *s = t->store;
 	int r = check_deferred(s, e);
 	if (!r && s->savepoint && !sqlite3_get_autocommit(s->writer.db))
 		r = conn_control(&s->writer, CONTROL_RELEASE, e);
+	if (r)
+		return r;
+	s->savepoint = false;
+	keys_settle(s, true);
+	return 0;
+}
+
+/* Nothing of it is left; the turn is still the caller's. */
+static void take_back(struct store *s)
+{
+	keys_settle(s, false);
+	undo(s);
+}
+
+/* ---- tasks: transactions that the one whose turn it is carries out for those who wait ---- */
+
+struct task {
+	struct waiter waiter;
+	struct member member;
+	struct txn *txn;
+	txn_work *work;
+	void *data;
+	bool carried; /* another has carried it out: member.result */
+};
+
+/* The first of the line, if that is a task that may join the group. */
+static struct task *next_task(struct store *s)
+{
+	struct task *task = NULL;
+	if (!may_grow(s) || sqlite3_get_autocommit(s->writer.db))
+		return NULL;
+	pthread_mutex_lock(&s->turn_lock);
+	if (s->line && s->line->task) {
+		task = s->line->task;
+		s->line = s->line->next;
+	}
+	pthread_mutex_unlock(&s->turn_lock);
+	return task;
+}
+
+static int work_in_group(struct store *s, struct task *task)
+{
+	int r = add_savepoint(s, task->member.e);
+	if (r)
+		return r;
+	txn_init(s, task->txn);
+	r = task->work(task->data, task->member.e);
+	if (!r)
+		r = settle(s, task->member.e);
+	if (r)
+		take_back(s);
+	return r;
+}
+
+/* Who was refused need not wait for the commit. */
+static void carry_out(struct store *s, struct task *task)
+{
+	task->carried = true;
+	task->member.result = work_in_group(s, task);
+	if (task->member.result)
+		sem_post(&task->waiter.wake);
+	else
+		add_member(s, &task->member);
+}
+
+static int commit_turn(struct store *s, struct err *e)
+{
+	struct task *task;
+	do {
+		await_company(s);
+		task = next_task(s);
+		if (task)
+			carry_out(s, task);
+	} while (task);
+	if (may_grow(s) && !sqlite3_get_autocommit(s->writer.db))
+		return join_group(s, e);
+	return end_group(s, e);
+}
+
+int txn_commit(struct txn *t, struct err *e)
+{
+	struct store *s = t->store;
+	int r = settle(s, e);
 	if (r) {
 		txn_rollback(t);
 		return r;
 	}
-	s->savepoint = false;
 	t->store = NULL;
-	keys_settle(s, true);
-	if (t->alone)
-		return end_group(s, e);
-	await_company(s);
-	if (may_grow(s) && !sqlite3_get_autocommit(s->writer.db))
-		return join_group(s, e);
-	return end_group(s, e);
+	return t->alone ? end_group(s, e) : commit_turn(s, e);
 }
 
 void txn_rollback(struct txn *t)
@@ -400,9 +427,27 @@ void txn_rollback(struct txn *t)
 	if (!s)
 		return;
 	t->store = NULL;
-	keys_settle(s, false);
-	undo(s);
+	take_back(s);
 	leave_group(s);
+}
+
+int txn_run(struct store *s, struct txn *t, txn_work *work, void *data, struct err *e)
+{
+	struct task task = {.member = {.e = e}, .txn = t, .work = work, .data = data};
+	if (check_writable(s, e) < 0)
+		return -e->code;
+	task.waiter.task = &task;
+	task.member.settled = &task.waiter.wake;
+	turn_line(s, &task.waiter);
+	if (task.carried)
+		return task.member.result;
+	int r = begin_turn(s, t, e);
+	if (r)
+		return r;
+	r = work(data, e);
+	if (r)
+		txn_rollback(t);
+	return r ? r : txn_commit(t, e);
 }
 
 void store_on_commit(struct store *s, void (*touched)(void *data, const bool *models), void *data)
@@ -411,88 +456,4 @@ void store_on_commit(struct store *s, void (*touched)(void *data, const bool *mo
 	s->on_commit = touched;
 	s->on_commit_data = data;
 	turn_pass(s);
-}
-
-/* ---- checkpointer ---- */
-
-static int committed(void *data, sqlite3 *db, const char *database, int pages)
-{
-	struct store *s = data;
-	(void)db, (void)database;
-	if (pages < s->wal_pages)
-		s->checkpoint_at = CHECKPOINT_PAGES;
-	s->wal_pages = pages;
-	if (pages < s->checkpoint_at || s->checkpointing)
-		return SQLITE_OK;
-	s->checkpointing = true;
-	pthread_mutex_lock(&s->checkpoint_lock);
-	s->checkpoint_due = true;
-	pthread_cond_signal(&s->checkpoint_wanted);
-	pthread_mutex_unlock(&s->checkpoint_lock);
-	return SQLITE_OK;
-}
-
-static void *checkpointer(void *data)
-{
-	struct store *s = data;
-	pthread_mutex_lock(&s->checkpoint_lock);
-	while (!s->stopping) {
-		if (!s->checkpoint_due) {
-			pthread_cond_wait(&s->checkpoint_wanted, &s->checkpoint_lock);
-			continue;
-		}
-		s->checkpoint_due = false;
-		pthread_mutex_unlock(&s->checkpoint_lock);
-		phase("checkpoint");
-		int rc = sqlite3_wal_checkpoint_v2(s->checkpoint.db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
-		if (rc != SQLITE_OK && rc != SQLITE_BUSY && rc != SQLITE_LOCKED)
-			log_warning("the database's log can't be written back: %s", sqlite3_errmsg(s->checkpoint.db));
-		phase("checkpointed");
-		atomic_store(&s->checkpointed, true);
-		pthread_mutex_lock(&s->checkpoint_lock);
-	}
-	pthread_mutex_unlock(&s->checkpoint_lock);
-	return NULL;
-}
-
-int writer_start(struct store *s, struct err *e)
-{
-	if (s->read_only)
-		return 0;
-	if (watch_start(s))
-		return err_nomem(e);
-	look_elsewhere(s);
-	/* A transaction must be able to end when there is no memory for anything. */
-	if (conn_prepare_controls(&s->writer, e))
-		return -e->code;
-	if (s->memory)
-		return 0;
-	int persist = 1;
-	sqlite3_file_control(s->writer.db, "main", SQLITE_FCNTL_PERSIST_WAL, &persist);
-	int r = conn_open(&s->checkpoint, s, s->schema->database, SQLITE_OPEN_READWRITE, READER_CACHE_KIB, e);
-	if (r)
-		return r;
-	sqlite3_file_control(s->checkpoint.db, "main", SQLITE_FCNTL_PERSIST_WAL, &persist);
-	s->checkpoint_at = CHECKPOINT_PAGES;
-	sqlite3_wal_hook(s->writer.db, committed, s);
-	if (pthread_create(&s->checkpointer, NULL, checkpointer, s))
-		return err_set(e, EAGAIN, "no thread can be started for the database's log");
-	s->has_checkpointer = true;
-	return 0;
-}
-
-void writer_stop(struct store *s)
-{
-	keys_return(s);
-	if (s->has_checkpointer) {
-		pthread_mutex_lock(&s->checkpoint_lock);
-		s->stopping = true;
-		pthread_cond_signal(&s->checkpoint_wanted);
-		pthread_mutex_unlock(&s->checkpoint_lock);
-		pthread_join(s->checkpointer, NULL);
-	}
-	conn_close(&s->checkpoint);
-	if (s->writer.db && s->touches && !s->memory)
-		sqlite3_wal_checkpoint_v2(s->writer.db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
-	watch_stop(s);
 }

@@ -211,6 +211,13 @@ struct txn {
 int txn_begin(struct store *s, struct txn *t, struct err *e);
 /* The same for who may not wait for another transaction: -EDEADLK while there is one. */
 int txn_try_begin(struct store *s, struct txn *t, struct err *e);
+/*
+ * A transaction that holds what work does: commits it where that returns 0, else takes it back and returns the same.
+ * Returns when the group is durable. Where others write meanwhile work runs on the thread of one of them, between its
+ * own work and its commit: that is faster than a turn for each. t lasts until then.
+ */
+typedef int txn_work(void *data, struct err *e);
+int txn_run(struct store *s, struct txn *t, txn_work *work, void *data, struct err *e);
 /* Who changes rows from now on, for changed_row; root until it is told. */
 void txn_by(struct txn *t, uid_t uid);
 /* While it is on, references are judged at txn_commit, and txn_delete forbids nothing. Off before the transaction ends.

@@ -34,6 +34,17 @@ test_a_row_that_sqlite3_inserts_is_a_file() {
 	is "$(ls mnt/items)" 1.json
 }
 
+# sendfile(2) reads as far as the size that the kernel has, and busybox cat asks for none.
+test_what_sends_a_file_without_asking_for_its_size_sends_all_of_it() {
+	local name
+	for name in a 'longer than it is in what was written' b; do
+		saves mnt/items/1.json "{\"name\":\"$name\"}"
+		is "$(busybox cat mnt/items/1.json | jq -r .name)" "$name"
+	done
+	sql "update items set name = 'a name that is longer by far than any before'"
+	is "$(busybox cat mnt/items/1.json | jq -r .name)" 'a name that is longer by far than any before'
+}
+
 test_a_row_that_sqlite3_updates_shows_at_once() {
 	local i
 	saves mnt/items/1.json '{"name": "a"}'

@@ -36,13 +36,18 @@ static void open_shop(const char *orders, const char *lines)
 }
 
 /* A pipe hook of orders whose program does this with each $line, having noted that it was started. */
-static void open_program(const char *event, const char *script)
+static void open_patient(const char *event, const char *script, const char *timeout)
 {
 	char program[4000], hook[128];
 	snprintf(program, sizeof program, "echo $$ >> started\nwhile read -r line; do\n%s\ndone", script);
 	saved_script(&s, "hook", program);
-	snprintf(hook, sizeof hook, "on %s pipe ./hook { timeout 300ms }", event);
+	snprintf(hook, sizeof hook, "on %s pipe ./hook { timeout %s }", event, timeout);
 	open_shop(hook, "on pre_save pipe ./hook");
+}
+
+static void open_program(const char *event, const char *script)
+{
+	open_patient(event, script, "300ms");
 }
 
 #define GO_ON "echo '{\"version\":1}'"
@@ -303,7 +308,7 @@ static void *put_many(void *number)
 
 START_TEST(threads_ask_it_one_after_another)
 {
-	open_program("pre_save,post_save", GO_ON);
+	open_patient("pre_save,post_save", GO_ON, "30s"); /* each waits for the others, whose disk may be slow */
 	pthread_t threads[4];
 	for (long i = 0; i < 4; i++)
 		pthread_create(&threads[i], NULL, put_many, (void *)(i + 1));
