@@ -181,7 +181,7 @@ bool mount_cleans_up(struct mount *m, const struct actor *actor, const struct mo
 	char path[MOUNT_PATH];
 
 	mount_path(m, model, name, path);
-	return journal_cleans_up(m->journal, actor->pid, path);
+	return journal_cleans_up(m->journal, actor->uid, actor->pid, path);
 }
 
 /* ---- attributes ---- */

@@ -21,7 +21,10 @@ enum {
 	LIMIT_SCRATCH_BYTES = 64 << 20,  /* scratch files of one user, together */
 	LIMIT_SCRATCH_FILES = 1000,      /* scratch files of one user */
 	LIMIT_XATTR = 64 << 10,          /* extended attributes of one scratch file */
-	LIMIT_ERRORS = 256,              /* entries kept in .errors */
+	LIMIT_ERRORS = 256,              /* entries kept in .errors of one user */
+	LIMIT_ERRORS_BYTES = 4 << 20,    /* their text */
+	LIMIT_ERRORS_TOTAL = 64 << 20,   /* the text of all users' */
+	LIMIT_POINTER = 4096,            /* bytes of the pointer to a problem there */
 	LIMIT_ANSWERS = 256,             /* answers kept of one user */
 	LIMIT_PROBLEMS = 100,            /* problems told of one document */
 	LIMIT_HOOK_OUTPUT = 1 << 20,     /* standard output of a hook or job */
