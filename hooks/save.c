@@ -357,7 +357,7 @@ static int check_versions(struct order *o, struct err *e)
 		o->carried = i;
 		if (!r->checksum)
 			continue;
-		int result = store_checksum(o->v.conn, r->model, key, current, &why);
+		int result = version_seen(&o->v, r->model, key, r->trusted, current, &why);
 		if (result < 0 && result != -ENOENT)
 			return err_set(e, -result, "%s", why.text);
 		if (result == 0 && strcmp(current, r->checksum) != 0)
@@ -418,7 +418,12 @@ static int check_reference(struct saving *v, const struct change *c, struct err 
 		return -e->code;
 	if (gone)
 		return row ? 0 : change_check_free(v, c, e);
-	return row ? store_check(v->conn, c->model, c->old, row, e) : 0;
+	if (!row)
+		return 0;
+	uid_t before = store_view_as(v->conn, access_viewer(v, c));
+	int result = store_check(v->conn, c->model, c->old, row, e);
+	store_view_as(v->conn, before);
+	return result;
 }
 
 static int check_references(struct order *o, struct err *e)
@@ -529,10 +534,12 @@ static int fill_outcomes(struct order *o, struct err *e)
 	return 0;
 }
 
-/* Also of those before the one that is refused, for as long as what they have done is there to be read. */
+/* Also of those before the one that is refused, for as long as what they have done is there to be read; as the actor
+ * sees it. */
 static void report_answers(struct order *o, size_t n)
 {
 	size_t room = LIMIT_STAGED_BYTES;
+	uid_t before = o->v.conn ? store_view_as(o->v.conn, o->v.actor->uid) : VIEW_ALL;
 	for (size_t i = 0; o->report && i < n && o->results[i]; i++) {
 		err_auto ignored = ERR_INIT;
 		struct outcome outcome = {.verb = o->results[i]->verb};
@@ -544,6 +551,8 @@ static void report_answers(struct order *o, size_t n)
 			buf_reset(answer);
 		room -= answer->len < room ? answer->len : room;
 	}
+	if (o->v.conn)
+		store_view_as(o->v.conn, before);
 }
 
 /* The request that the failing change belongs to. */

@@ -10,11 +10,11 @@
 
 /* ---- checksums ---- */
 
-/* As the actor sees the record: a child that he does not see is not in his file. */
-static int checksum_for(struct saving *v, const struct change *c, const struct value *key, char *out, struct err *e)
+int version_seen(struct saving *v, const struct model *m, const struct value *key, bool exempt, char out[CHECKSUM_SIZE],
+		 struct err *e)
 {
-	uid_t before = store_view_as(v->conn, c->exempt ? VIEW_ALL : v->actor->uid);
-	int result = store_checksum(v->conn, c->model, key, out, e);
+	uid_t before = store_view_as(v->conn, exempt ? VIEW_ALL : v->actor->uid);
+	int result = store_checksum(v->conn, m, key, out, e);
 	store_view_as(v->conn, before);
 	return result;
 }
@@ -33,7 +33,7 @@ int version_check(struct saving *v, const struct change *c, struct err *e)
 	const char *member = c->relation ? NULL : json_string_value(json_object_get(c->document, CHECKSUM_MEMBER));
 	if (!c->old || (!c->checksum && !member))
 		return 0;
-	int result = checksum_for(v, c, &c->key, current, e);
+	int result = version_seen(v, c->model, &c->key, c->exempt, current, e);
 	if (result == 0)
 		result = check_one(v, c, c->checksum, current, e);
 	return result ? result : check_one(v, c, member, current, e);
@@ -50,7 +50,7 @@ int version_sum(struct saving *v, const struct change *c, const char *supplied, 
 		snprintf(out, CHECKSUM_SIZE, "%s", supplied);
 		return 0;
 	}
-	int result = checksum_for(v, c, change_key(c), out, &why);
+	int result = version_seen(v, c->model, change_key(c), c->exempt, out, &why);
 	return result < 0 && result != -ENOENT ? err_set(e, -result, "%s", why.text) : 0;
 }
 

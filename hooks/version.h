@@ -7,6 +7,9 @@
 #include "change.h"
 
 /* -EBUSY where the change, or its document, is meant for another version of the record than the stored one. */
+/* The checksum of the record as the actor sees it: a child that he does not see is not in his file. -ENOENT. */
+int version_seen(struct saving *v, const struct model *m, const struct value *key, bool exempt, char out[CHECKSUM_SIZE],
+		 struct err *e);
 int version_check(struct saving *v, const struct change *c, struct err *e);
 /* For who saves again from where this save ends: the checksum then, "" for a save that had none (supplied NULL). */
 int version_sum(struct saving *v, const struct change *c, const char *supplied, char out[CHECKSUM_SIZE], struct err *e);
