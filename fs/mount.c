@@ -47,7 +47,7 @@ int mount_save(struct mount *m, const struct actor *actor, const struct request 
 	       struct arena *a, struct err *e)
 {
 	if (m->stage)
-		return stage_save(m->stage, actor, request, outcome, a, e);
+		return transaction_save(m, actor, request, outcome, a, e);
 	return save(m->saver, actor, request, 1, outcome, a, e);
 }
 

@@ -33,6 +33,7 @@ struct by_place;
 struct import;
 struct events;
 struct waits;
+struct usages;
 struct repeater;
 
 /*
@@ -52,6 +53,7 @@ struct mount {
 	struct repeater *repeater;     /* NULL without queues, and on a read-only mount */
 	struct runner *_Atomic runner; /* NULL on a read-only mount, and while it ends */
 	struct journal *journal;
+	struct usages *usages; /* shared as transactions are */
 	struct events *events;
 	const char *directory; /* absolute path of the mountpoint */
 	bool read_only;
@@ -67,8 +69,6 @@ struct mount {
 	pthread_mutex_t lock;   /* guards what follows */
 	struct handle *handles; /* records open for writing, and names that were never saved */
 	struct handle *others;  /* all else that is open */
-	struct usage *usages;   /* who have files open (usage.h) */
-	size_t open_bytes;
 	struct scratch *scratches;
 	struct scratch_name *scratch_names;
 	struct rejected *rejected;

@@ -12,6 +12,7 @@
 #include <sys/xattr.h>
 
 #include "../store/log.h"
+#include "usage.h"
 
 /* In a model with owners each user has names of his own: nobody sees, takes or waits at another's temporary file. */
 static bool is_there(const struct scratch_name *n, const struct model *model, uid_t viewer)
@@ -36,8 +37,29 @@ static struct scratch *by_name(struct mount *m, const struct model *model, const
 	return n ? n->scratch : NULL;
 }
 
-static void free_scratch(struct scratch *s)
+static size_t xattrs_size(const struct scratch *s)
 {
+	size_t size = 0;
+
+	for (const struct xattr *x = s->xattrs; x; x = x->next)
+		size += strlen(x->name) + x->len;
+	return size;
+}
+
+/* With `more` bytes that are about to come; 0 when they have. */
+static int hold(struct mount *m, struct scratch *s, size_t more, struct err *e)
+{
+	return usage_hold(m->usages, s->payer, &s->held, sizeof(*s) + s->data.len + xattrs_size(s) + more, e);
+}
+
+static void settle(struct mount *m, struct scratch *s)
+{
+	usage_settle(m->usages, s->payer, &s->held, sizeof(*s) + s->data.len + xattrs_size(s));
+}
+
+static void free_scratch(struct mount *m, struct scratch *s)
+{
+	usage_settle(m->usages, s->payer, &s->held, 0);
 	while (s->xattrs) {
 		struct xattr *next = s->xattrs->next;
 
@@ -60,7 +82,7 @@ static void drop_if_unused(struct mount *m, struct scratch *s)
 	while (*at != s)
 		at = &(*at)->next;
 	*at = s->next;
-	free_scratch(s);
+	free_scratch(m, s);
 }
 
 static int add_name(struct mount *m, struct scratch *s, const struct model *model, const char *name, uid_t uid)
@@ -124,6 +146,7 @@ static struct scratch *add(struct mount *m, const struct model *model, const cha
 	if (!s)
 		return NULL;
 	s->ino = node_memory(NODE_MEMORY, m->next_memory++);
+	s->payer = uid;
 	s->st = (struct stat){.st_mode = mode, .st_uid = uid, .st_gid = gid, .st_blksize = 4096};
 	if (add_name(m, s, model, name, uid) < 0) {
 		free(s);
@@ -189,13 +212,16 @@ static int copy_locked(struct mount *m, const struct model *model, const char *n
 	if (rc < 0)
 		return rc;
 	made->st.st_mtim = like->st_mtim;
-	buf_add(&made->data, buf_text(text), text->len);
+	rc = hold(m, made, text->len, e);
+	if (rc == 0)
+		buf_add(&made->data, buf_text(text), text->len);
 	made->opens--;
 	fill_stat(made, st);
-	if (!buf_failed(&made->data))
-		return 0;
-	take_name(m, find_at(m, model, name, who->uid));
-	return err_nomem(e);
+	if (rc == 0 && buf_failed(&made->data))
+		rc = err_nomem(e);
+	if (rc < 0)
+		take_name(m, find_at(m, model, name, who->uid));
+	return rc;
 }
 
 int scratch_copy(struct mount *m, const struct model *model, const char *name, const struct stat *like,
@@ -365,9 +391,12 @@ static int resize_locked(struct mount *m, struct scratch *s, int64_t size, struc
 		return err_set(e, EFBIG, "A scratch file holds at most %d bytes", LIMIT_SCRATCH_BYTES);
 	if ((size_t)size > s->data.len)
 		rc = within_limits(m, s->st.st_uid, 0, (size_t)size - s->data.len, e);
+	if (rc == 0 && (size_t)size > s->data.len)
+		rc = hold(m, s, (size_t)size - s->data.len, e);
 	if (rc < 0)
 		return rc;
 	buf_resize(&s->data, (size_t)size);
+	settle(m, s);
 	if (!buf_failed(&s->data))
 		return 0;
 	s->data.failed = false;
@@ -469,18 +498,10 @@ static struct xattr *new_xattr(const char *name, const char *value, size_t len)
 	return x;
 }
 
-static size_t xattrs_size(const struct scratch *s)
-{
-	size_t size = 0;
-
-	for (const struct xattr *x = s->xattrs; x; x = x->next)
-		size += strlen(x->name) + x->len;
-	return size;
-}
-
-static int setxattr_locked(struct scratch *s, struct xattr *x, int flags)
+static int setxattr_locked(struct mount *m, struct scratch *s, struct xattr *x, int flags)
 {
 	struct xattr **at = find_xattr(s, x->name);
+	err_auto full = ERR_INIT;
 
 	if (*at && (flags & XATTR_CREATE))
 		return -EEXIST;
@@ -488,10 +509,13 @@ static int setxattr_locked(struct scratch *s, struct xattr *x, int flags)
 		return -ENODATA;
 	if (xattrs_size(s) + strlen(x->name) + x->len > LIMIT_XATTR)
 		return -ENOSPC;
+	if (hold(m, s, strlen(x->name) + x->len, &full) < 0)
+		return -full.code;
 	if (*at)
 		remove_xattr(at);
 	x->next = s->xattrs;
 	s->xattrs = x;
+	settle(m, s);
 	return 0;
 }
 
@@ -503,7 +527,7 @@ int scratch_setxattr(struct mount *m, struct scratch *s, const char *name, const
 	if (!x)
 		return -ENOMEM;
 	pthread_mutex_lock(&m->lock);
-	rc = setxattr_locked(s, x, flags);
+	rc = setxattr_locked(m, s, x, flags);
 	pthread_mutex_unlock(&m->lock);
 	if (rc < 0)
 		remove_xattr(&x);
@@ -517,6 +541,7 @@ int scratch_removexattr(struct mount *m, struct scratch *s, const char *name)
 	int rc = *at ? 0 : -ENODATA;
 	if (*at)
 		remove_xattr(at);
+	settle(m, s);
 	pthread_mutex_unlock(&m->lock);
 	return rc;
 }
@@ -579,6 +604,6 @@ void scratch_release_all(struct mount *m)
 		struct scratch *s = m->scratches;
 
 		m->scratches = s->next;
-		free_scratch(s);
+		free_scratch(m, s);
 	}
 }

@@ -31,6 +31,8 @@ struct scratch {
 	struct scratch *next;
 	uint64_t ino;
 	unsigned opens;
+	uid_t payer; /* who made it: it is counted as his (usage.h) */
+	size_t held;
 	struct stat st;  /* without ino and size; st_nlink: names */
 	struct buf data; /* of a symlink: its target */
 	struct xattr *xattrs;

@@ -31,6 +31,7 @@
 #include "scratch.h"
 #include "stale.h"
 #include "transaction.h"
+#include "usage.h"
 
 struct options {
 	const char *conf, *mountpoint;
@@ -252,7 +253,7 @@ static int open_parts(struct mount *m, struct declared *d, struct err *e)
 		rc = hooks_prepare(m->hooks, &d->conf, m->store, m->schema, e);
 	if (rc == 0)
 		rc = transactions_start(m, e);
-	if (rc == 0 && journal_new(&m->journal) < 0)
+	if (rc == 0 && (journal_new(&m->journal) < 0 || usages_new(&m->usages) < 0))
 		rc = err_nomem(e);
 	if (rc == 0)
 		rc = await_start(m, e);
@@ -297,6 +298,7 @@ static void close_parts(struct mount *m)
 	answered_release_all(m);
 	by_release_all(m);
 	journal_free(m->journal);
+	usages_free(m->usages);
 	store_close(m->store);
 	events_free(m);
 	free((void *)m->changed);

@@ -19,6 +19,7 @@
 #include "handle.h"
 #include "rejected.h"
 #include "scratch.h"
+#include "usage.h"
 #include "view.h"
 
 struct transaction {
@@ -32,6 +33,7 @@ struct transaction {
 	bool ended, emptied;
 	bool shown;                /* to a hook's program: found by its name alone, and not listed */
 	size_t numbers;            /* that the kernel knows */
+	size_t held;               /* of its user's memory (usage.h) */
 	struct buf answer;         /* of the last commit; guarded by the inside's lock */
 	char path[LIMIT_NAME + 8]; /* ".txn/NAME/" */
 	char name[];
@@ -52,7 +54,7 @@ struct transactions {
 	size_t nbuckets, n;
 };
 
-enum { FIRST_BUCKETS = 64 };
+enum { FIRST_BUCKETS = 64, REPORT_LINE = 512 };
 #define SHOWN ".hook-" /* and a number that nobody guesses */
 
 static int64_t now_ms(void)
@@ -108,6 +110,7 @@ static struct transaction *new_transaction(struct mount *outer, const struct act
 	    .store = outer->store,
 	    .saver = outer->saver,
 	    .journal = outer->journal,
+	    .usages = outer->usages,
 	    .directory = outer->directory,
 	    .read_only = outer->read_only,
 	    .uid = outer->uid,
@@ -134,6 +137,7 @@ static void free_transaction(struct transaction *t)
 	rejected_release_all(&t->inside);
 	answered_release_all(&t->inside);
 	stage_free(t->inside.stage);
+	usage_settle(t->inside.usages, t->uid, &t->held, 0);
 	pthread_mutex_destroy(&t->inside.lock);
 	buf_release(&t->answer);
 	free(t);
@@ -183,6 +187,15 @@ static void end_unused(struct mount *m)
 	}
 }
 
+/* In memory. */
+static size_t size_of(struct transaction *t)
+{
+	pthread_mutex_lock(&t->inside.lock);
+	size_t answer = t->answer.cap;
+	pthread_mutex_unlock(&t->inside.lock);
+	return stage_held(t->inside.stage) + answer;
+}
+
 /* With the lock, but not while the rows go, which a commit may hold up. */
 static void empty_ended(struct transactions *all)
 {
@@ -197,6 +210,7 @@ static void empty_ended(struct transactions *all)
 		t->numbers++; /* stays meanwhile */
 		pthread_mutex_unlock(&all->lock);
 		stage_abort(t->inside.stage);
+		usage_settle(t->inside.usages, t->uid, &t->held, size_of(t));
 		pthread_mutex_lock(&all->lock);
 		t->numbers--;
 		t = all->first;
@@ -571,6 +585,20 @@ void transactions_show(struct mount *m)
 	saver_show_in(m->saver, &showcase);
 }
 
+/* ---- what it holds in memory ---- */
+
+int transaction_save(struct mount *m, const struct actor *actor, const struct request *request, struct outcome *outcome,
+		     struct arena *a, struct err *e)
+{
+	struct transaction *t = m->transaction;
+	int rc = usage_hold(m->usages, t->uid, &t->held, size_of(t) + 2 * request->len, e);
+
+	if (rc == 0)
+		rc = stage_save(m->stage, actor, request, outcome, a, e);
+	usage_settle(m->usages, t->uid, &t->held, size_of(t));
+	return rc;
+}
+
 /* ---- NAME/ctl and NAME/answer.json ---- */
 
 static int commit(struct mount *m, const struct actor *who, struct err *e)
@@ -578,7 +606,9 @@ static int commit(struct mount *m, const struct actor *who, struct err *e)
 	struct transaction *t = m->transaction;
 	struct buf answer = {.limit = t->answer.limit};
 	char path[sizeof(t->path) + 8];
-	int rc = stage_commit(m->stage, who, &answer, e);
+	size_t lines = stage_size(m->stage) * REPORT_LINE, staged = stage_held(m->stage);
+	size_t room = usage_room(m->usages, t->uid, &t->held, staged + lines, LIMIT_STAGED_BYTES);
+	int rc = stage_commit(m->stage, who, room, &answer, e);
 
 	pthread_mutex_lock(&m->lock);
 	if (answer.len) {
@@ -586,6 +616,7 @@ static int commit(struct mount *m, const struct actor *who, struct err *e)
 		t->answer = answer;
 	}
 	pthread_mutex_unlock(&m->lock);
+	usage_settle(m->usages, t->uid, &t->held, size_of(t));
 	snprintf(path, sizeof(path), "%sctl", t->path);
 	if (rc < 0)
 		journal_add(m->journal, who->uid, who->pid, path, e);

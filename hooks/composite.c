@@ -47,6 +47,7 @@ struct composite {
 	const char **methods;
 	size_t n;
 	json_t *variables;
+	size_t room; /* for answers */
 	struct arena arena;
 };
 
@@ -211,6 +212,16 @@ static int set_variables(struct composite *c, struct part *p, size_t i, struct e
 	return 0;
 }
 
+/* Those of the report, should a later request be refused. */
+static void keep_answers(struct composite *c, size_t i)
+{
+	size_t kept = 0;
+	for (size_t k = 0; k <= i; k++)
+		kept += c->parts[k].answer.len;
+	if (kept > c->room)
+		buf_release(&c->parts[i].answer);
+}
+
 static int stage_part(struct composite *c, size_t i, struct err *e)
 {
 	struct part *p = &c->parts[i];
@@ -232,7 +243,10 @@ static int stage_part(struct composite *c, size_t i, struct err *e)
 		return why.nproblems ? err_graft(e, &why, pointer_to(c, i, "body")) : (err_take(e, &why), -e->code);
 	p->key = outcome.key;
 	p->staged = true;
-	return show(c, p, e) < 0 || set_variables(c, p, i, e) < 0 ? -e->code : 0;
+	if (show(c, p, e) < 0 || set_variables(c, p, i, e) < 0)
+		return -e->code;
+	keep_answers(c, i);
+	return 0;
 }
 
 /* ---- all of them ---- */
@@ -277,13 +291,13 @@ static int run(struct composite *c, const char *text, size_t len, struct buf *an
 		report(c, i, e, answer);
 		return -e->code;
 	}
-	return stage_commit(c->stage, c->actor, answer, e);
+	return stage_commit(c->stage, c->actor, c->room, answer, e);
 }
 
-int composite_run(struct saver *s, const struct actor *actor, const char *text, size_t len, struct buf *answer,
-		  struct err *e)
+int composite_run(struct saver *s, const struct actor *actor, const char *text, size_t len, size_t room,
+		  struct buf *answer, struct err *e)
 {
-	struct composite c = {.saver = s, .actor = actor};
+	struct composite c = {.saver = s, .actor = actor, .room = room};
 	int result = run(&c, text, len, answer, e);
 	if (result < 0 && !answer->len)
 		json_locate(text, len, e);

@@ -538,7 +538,7 @@ static int fill_outcomes(struct order *o, struct err *e)
  * sees it. */
 static void report_answers(struct order *o, size_t n)
 {
-	size_t room = LIMIT_STAGED_BYTES;
+	size_t room = o->report ? o->report->room : 0;
 	uid_t before = o->v.conn ? store_view_as(o->v.conn, o->v.actor->uid) : VIEW_ALL;
 	for (size_t i = 0; o->report && i < n && o->results[i]; i++) {
 		err_auto ignored = ERR_INIT;

@@ -122,6 +122,7 @@ int answer_write(struct conn *c, const struct model *m, const struct outcome *ou
 
 /* What several requests in one save tell besides. */
 struct report {
+	size_t room;   /* for all answers, in bytes */
 	size_t failed; /* the request that was refused; n: no single one was */
 	struct buf
 	    *answers; /* n: what each answers, or would have answered before another one was refused; empty: none */

@@ -23,6 +23,7 @@
 #include "report.h"
 #include "steps.h"
 
+enum { STEP_BYTES = 512 }; /* a step and its row without their text */
 enum state { OPEN, COMMITTING, COMMITTED, GONE };
 
 struct stage {
@@ -36,6 +37,7 @@ struct stage {
 	enum state state;
 	bool aborted; /* while it is being committed */
 	struct steps steps;
+	_Atomic size_t held; /* read without it */
 };
 
 /* ---- from start to end ---- */
@@ -82,12 +84,19 @@ static void drop_rows(struct stage *g)
 	g->conn = NULL;
 }
 
+/* With the lock. A text stands in its step and in the rows that it makes. */
+static void tell_held(struct stage *g)
+{
+	g->held = 2 * g->steps.bytes + g->steps.n * STEP_BYTES;
+}
+
 /* With the lock. */
 static void drop(struct stage *g)
 {
 	g->state = GONE;
 	drop_rows(g);
 	steps_release(&g->steps);
+	tell_held(g);
 }
 
 void stage_abort(struct stage *g)
@@ -150,6 +159,11 @@ bool stage_committed(struct stage *g)
 	bool committed = g->state == COMMITTED;
 	pthread_mutex_unlock(&g->lock);
 	return committed;
+}
+
+size_t stage_held(const struct stage *g)
+{
+	return g->held;
 }
 
 size_t stage_size(struct stage *g)
@@ -313,6 +327,7 @@ int stage_save(struct stage *g, const struct actor *actor, const struct request 
 {
 	pthread_mutex_lock(&g->lock);
 	int result = stage_locked(g, actor, request, outcome, a, e);
+	tell_held(g);
 	if (!g->inside && g->conn)
 		stage_rest(g->conn);
 	pthread_mutex_unlock(&g->lock);
@@ -427,9 +442,9 @@ static void settle(struct stage *g, bool committed)
 	g->state = g->aborted ? GONE : committed ? COMMITTED : OPEN;
 }
 
-int stage_commit(struct stage *g, const struct actor *actor, struct buf *answer, struct err *e)
+int stage_commit(struct stage *g, const struct actor *actor, size_t room, struct buf *answer, struct err *e)
 {
-	struct commit c = {0};
+	struct commit c = {.report.room = room};
 	err_auto why = ERR_INIT;
 	pthread_mutex_lock(&g->lock);
 	int result = may_stage(g, e);

@@ -53,8 +53,8 @@ enum {
 	LIMIT_REPEATED = 100000,         /* changes of jobs that inotify is still to be told of */
 	LIMIT_PRUNED = 100,              /* ended jobs removed with one commit */
 	LIMIT_OPEN_FILES = 10000,        /* files that one user has open */
-	LIMIT_OPEN_BYTES = 256 << 20,    /* their texts, as read and unsaved */
-	LIMIT_OPEN_TOTAL = 1 << 30,      /* those of all users */
+	LIMIT_HELD_BYTES = 256 << 20,    /* memory of one user: open and refused texts, scratch files, transactions */
+	LIMIT_HELD_TOTAL = 1 << 30,      /* that of all users */
 	LIMIT_TRANSACTIONS = 32,         /* that a user prepares at once */
 	LIMIT_TXN_NUMBERS = 1 << 20,     /* names that the kernel knows inside of them, together */
 	LIMIT_STAGED_BYTES = 64 << 20,   /* texts in the transactions that a user prepares, each; its answers */

@@ -62,7 +62,7 @@ static int commit(void)
 	struct actor actor = {.uid = 1000, .gid = 1000, .pid = getpid()};
 	buf_auto answer = BUF_INIT;
 	err_release(&s.error);
-	int result = stage_commit(g, &actor, &answer, &s.error);
+	int result = stage_commit(g, &actor, LIMIT_STAGED_BYTES, &answer, &s.error);
 	answer_text = arena_copy(&s.arena, buf_text(&answer), answer.len);
 	json_t *json = json_loads(answer_text, 0, NULL);
 	ck_assert_msg(json != NULL, "%s", answer_text);
