@@ -52,7 +52,7 @@ DEPS_TEST = check mandoc attr util-linux procps vim rsync python3 perl \
 	    patch unzip xxd zip zsh
 DEPS_CI   = clang shellcheck
 
-.PHONY: all help deps deps-test deps-ci run stop test test-asan test-tsan tools-table programs bench checker soak soak-checker fuzz fuzz-programs lint install uninstall clean
+.PHONY: all help deps deps-test deps-ci run stop test test-asan test-tsan valgrind tools-table programs bench checker soak soak-checker fuzz fuzz-programs lint install uninstall clean
 .DELETE_ON_ERROR:
 
 all: $(BUILD)/rowfs
@@ -62,6 +62,7 @@ help:
 	@echo 'run        install what is missing, build, mount mount.conf on ./mnt and take a short tour'
 	@echo 'stop       unmount ./mnt'
 	@echo 'test       unit tests and mount tests (test-asan, test-tsan: instrumented)'
+	@echo 'valgrind   the daemon under valgrind, through saves, hooks, jobs and transactions'
 	@echo 'bench      measure against raw SQLite and ext4; BENCHFLAGS are its options'
 	@echo 'checker    random operations against a model in memory: OPS=$(OPS), SEED=$(SEED), CHECKERFLAGS'
 	@echo 'tools-table write tests/tools/TABLE.md anew: what some 150 programs do to records'
@@ -188,6 +189,12 @@ test-asan: deps-test
 test-tsan: deps-test
 	@$(MAKE) --no-print-directory SANITIZE=thread programs
 	@BUILD=build/tsan tests/run -j $(JOBS) $(or $(TESTS),unit/.*threads unit/.*store unit/.*job unit/.*save unit/.*coprocess concurrent checker/four checker/a_crowd)
+
+# The daemon under valgrind, through a load of everything.
+valgrind: deps-test
+	@tests/deps valgrind
+	@$(MAKE) --no-print-directory programs
+	@VALGRIND=1 BUILD=$(BUILD) tests/run mount/valgrind
 
 # What real programs do to records, written anew; the tests compare with it.
 tools-table: deps-test
