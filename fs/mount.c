@@ -83,10 +83,11 @@ struct actor mount_actor(fuse_req_t req)
 
 int mount_may(fuse_req_t req, const struct stat *st, int wanted)
 {
+	const struct mount *m = fuse_req_userdata(req);
 	uid_t uid = fuse_req_ctx(req)->uid;
 	unsigned granted;
 
-	if (uid == 0)
+	if (uid == 0 || uid == m->uid)
 		return (wanted & X_OK) && S_ISREG(st->st_mode) && !(st->st_mode & 0111) ? -EACCES : 0;
 	if (uid == st->st_uid)
 		granted = st->st_mode >> 6;
