@@ -52,7 +52,7 @@ DEPS_TEST = check mandoc attr util-linux procps vim rsync python3 perl \
 	    patch unzip xxd zip zsh
 DEPS_CI   = clang shellcheck
 
-.PHONY: all help deps deps-test deps-ci run stop test test-asan test-tsan valgrind tools-table programs bench checker soak soak-checker fuzz fuzz-programs lint install uninstall clean
+.PHONY: all help deps deps-test deps-ci run stop test test-asan test-tsan valgrind tools-table programs bench checker soak soak-checker soak-operations fuzz fuzz-programs lint install uninstall clean
 .DELETE_ON_ERROR:
 
 all: $(BUILD)/rowfs
@@ -66,8 +66,9 @@ help:
 	@echo 'bench      measure against raw SQLite and ext4; BENCHFLAGS are its options'
 	@echo 'checker    random operations against a model in memory: OPS=$(OPS), SEED=$(SEED), CHECKERFLAGS'
 	@echo 'tools-table write tests/tools/TABLE.md anew: what some 150 programs do to records'
-	@echo 'soak       10,000 saves with hooks, 200 crashes with jobs, every call failing in turn, 200 power cuts, then the mount tests over and over, ROUNDS=10 times'
+	@echo 'soak       10,000 saves with hooks, 500 crashes with jobs, every call failing in turn, 200 power cuts, then the mount tests over and over, ROUNDS=10 times'
 	@echo 'soak-checker  the checker, 1,000,000 operations over 20 seeds'
+	@echo 'soak-operations  1,000,000 operations on one mount, with the memory and descriptors of its daemon'
 	@echo 'fuzz       random texts for every parser, FUZZ_SECONDS=$(FUZZ_SECONDS) each; FUZZ_ONLY="conf name" chooses'
 	@echo 'lint       man pages and shell scripts'
 	@echo 'install    PREFIX=$(PREFIX), DESTDIR; uninstall takes it away'
@@ -214,6 +215,10 @@ checker: deps
 	@$(MAKE) --no-print-directory $(BUILD)/rowfs $(BUILD)/checker
 	$(BUILD)/checker --program $(BUILD)/rowfs --directory $(BUILD) --ops $(OPS) --seed $(SEED) $(CHECKERFLAGS)
 
+# The first line shows what the daemon holds after a tenth of the operations, the last one after all of them.
+soak-operations:
+	@$(MAKE) --no-print-directory checker OPS=1000000 CHECKERFLAGS=--figures
+
 soak-checker:
 	@$(MAKE) --no-print-directory checker OPS=50000 CHECKERFLAGS='--seeds 20'
 	@$(MAKE) --no-print-directory checker OPS=50000 CHECKERFLAGS='--workers 6'
@@ -232,7 +237,8 @@ soak: deps-test
 	@rm -f $(FIGURES)
 	@FIGURES=$(FIGURES) BUILD=$(BUILD) SAVES=10000 LIMIT=3600 tests/run -j $(JOBS) mount/leaks
 	@FIGURES=$(FIGURES) BUILD=$(BUILD) STEP=1 ROWFS_STEP=1 ROUNDS=200 LIMIT=7200 tests/run -j $(JOBS) unit/memory mount/faults mount/power
-	@BUILD=$(BUILD) CRASHES=200 PATIENCE=120 LIMIT=3600 tests/run -j $(JOBS) mount/crash_jobs
+	@BUILD=$(BUILD) CRASHES=500 PATIENCE=120 LIMIT=3600 tests/run -j $(JOBS) mount/crash_jobs
+	@FIGURES=$(FIGURES) BUILD=$(BUILD) LINEAR=5000 LIMIT=3600 tests/run -j $(JOBS) mount/linear
 	@cat $(FIGURES)
 	@for round in $$(seq $(ROUNDS)); do BUILD=$(BUILD) tests/run -q -j $(JOBS) mount/ scenarios/ || exit 1; done
 
