@@ -260,6 +260,23 @@ test_a_job_runs_when_the_clock_has_jumped() {
 	done
 }
 
+test_a_claim_ends_when_the_clock_has_passed_its_lease_and_not_before() {
+	sed -i 's|^queue jobs|queue manual {\n\ttimeout 1h\n\tattempts 5\n}\n&|' mount.conf
+	with_clock
+	saves mnt/manual/1.json '{}'
+	echo '{"status": "running"}' >>mnt/manual/1.json
+	fault clock clock -100000
+	saves mnt/jobs/1.json '{}'
+	eventually job_is mnt/jobs/1.json 'done'
+	is "$(value mnt/manual/1.json .status)" running
+	fault clock clock 7200
+	saves mnt/jobs/2.json '{}'
+	eventually job_is mnt/manual/1.json queued
+	fault clock clock 100000
+	echo '{"status": "running"}' >>mnt/manual/1.json
+	is "$(value mnt/manual/1.json '[.status, .attempts]')" '["running",2]'
+}
+
 # ---- signals and ends ----
 
 test_a_signal_while_a_hook_runs_waits_for_the_save() {
