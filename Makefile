@@ -189,7 +189,7 @@ test-asan: deps-test
 # Races can only be where there are threads: the store's group commit, the job runner, the mount under many clients.
 test-tsan: deps-test
 	@$(MAKE) --no-print-directory SANITIZE=thread programs
-	@BUILD=build/tsan tests/run -j $(JOBS) $(or $(TESTS),unit/.*threads unit/.*store unit/.*job unit/.*save unit/.*coprocess concurrent checker/four checker/a_crowd)
+	@BUILD=build/tsan tests/run -j $(JOBS) $(or $(TESTS),unit/.*threads unit/.*store unit/.*job unit/.*save unit/.*coprocess concurrent linear/saves linear/they checker/four checker/a_crowd)
 
 # The daemon under valgrind, through a load of everything.
 valgrind: deps-test
