@@ -137,6 +137,8 @@ bool mount_cleans_up(struct mount *m, const struct actor *actor, const struct mo
 int mount_key(struct mount *m, const struct node *node, struct arena *a, struct value *key, struct err *e);
 /* The attributes of what a number stands for, as who asks sees it; -ENOENT. With pid 0 nobody's drafts count. */
 int mount_stat(struct mount *m, uint64_t ino, const struct actor *who, struct stat *st, struct err *e);
+/* A record that is there, and for some users is not. */
+bool mount_hides(struct mount *m, uint64_t ino);
 /* Of a file that is only read. */
 void mount_text_stat(struct stat *st, uint64_t ino, mode_t mode, uid_t uid, size_t size, const struct timespec *time);
 void mount_stat_size(struct stat *st, size_t size);

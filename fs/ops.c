@@ -230,16 +230,6 @@ static void fill_open(struct fuse_file_info *fi, struct handle *h)
 	fi->noflush = !handle_writes(h) || h->scratch;
 }
 
-/* For everybody: not only for who asks. */
-static bool is_gone(struct mount *m, fuse_ino_t ino)
-{
-	static const struct actor all = {.uid = VIEW_ALL};
-	err_auto ignored = ERR_INIT;
-	struct stat st;
-
-	return mount_stat(m, ino, &all, &st, &ignored) == -ENOENT;
-}
-
 static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	err_auto e = ERR_INIT;
@@ -249,7 +239,7 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	struct mount *m = mount_enter(req, &ino);
 	int rc = open_node(m, req, ino, fi->flags, &h, &e);
 
-	if (rc == -ENOENT && (fi->flags & O_ACCMODE) != O_RDONLY && is_gone(m, ino)) {
+	if (rc == -ENOENT && (fi->flags & O_ACCMODE) != O_RDONLY && !mount_hides(m, ino)) {
 		/* Since the kernel looked the name up: so it looks once more, and creates what should be there. */
 		fuse_reply_err(req, ESTALE);
 		return;
