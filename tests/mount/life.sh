@@ -84,7 +84,7 @@ test_a_mount_waits_for_the_jobs_of_the_one_that_is_unmounted() {
 	touch busy
 	saves mnt/jobs/1.json '{}'
 	eventually test -s worked
-	fusermount3 -u mnt
+	eventually fusermount3 -u mnt # what repeats changes for inotify may be there
 	rowfs mount.conf mnt -f >>daemon.log 2>&1 </dev/null &
 	daemon=$!
 	eventually grep -q "waiting for the programs of process $first, which had .*shop.db mounted" daemon.log

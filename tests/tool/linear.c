@@ -271,9 +271,12 @@ static int check_history(const struct operation *of, size_t n)
 		(all[i].ends ? end_operation : begin_operation)(&k, all[i].o);
 		if (k.now.n == 0) {
 			tell(all, i);
-			return 1;
+			exit(1);
 		}
 	}
+	free(all);
+	free(k.now.of);
+	free(k.next.of);
 	printf("%zu operations, %zu of them beside others: linearizable (at most %zu configurations)\n", n, k.overlaps,
 	       k.most);
 	return n > 0 && k.overlaps > 0 ? 0 : 1;
@@ -293,7 +296,9 @@ static int check(FILE *in)
 			return 2;
 		all[n++] = o;
 	}
-	return check_history(all, n);
+	int result = check_history(all, n);
+	free(all);
+	return result;
 }
 
 int main(int argc, char **argv)
