@@ -65,9 +65,9 @@ help:
 	@echo 'valgrind   the daemon under valgrind, through saves, hooks, jobs and transactions'
 	@echo 'bench      measure against raw SQLite and ext4; BENCHFLAGS are its options'
 	@echo 'checker    random operations against a model in memory: OPS=$(OPS), SEED=$(SEED), CHECKERFLAGS'
-	@echo 'tools-table write tests/tools/TABLE.md anew: what some 150 programs do to records'
-	@echo 'soak       10,000 saves with hooks, 500 crashes with jobs, every call failing in turn, 200 power cuts, then the mount tests over and over, ROUNDS=10 times'
-	@echo 'soak-checker  the checker, 1,000,000 operations over 20 seeds'
+	@echo 'tools-table write tests/tools/TABLE.md anew: what some 200 invocations of programs do to records'
+	@echo 'soak       10,000 saves with hooks, 500 crashes with jobs at random points and 200 at named phases, every call failing in turn, 200 power cuts, then the mount tests over and over, ROUNDS=10 times'
+	@echo 'soak-checker  the checker, 1,000,000 operations over 20 seeds, and 600,000 of six at once'
 	@echo 'soak-operations  1,000,000 operations on one mount, with the memory and descriptors of its daemon'
 	@echo 'fuzz       random texts for every parser, FUZZ_SECONDS=$(FUZZ_SECONDS) each; FUZZ_ONLY="conf name" chooses'
 	@echo 'lint       man pages and shell scripts'
@@ -237,7 +237,7 @@ soak: deps-test
 	@rm -f $(FIGURES)
 	@FIGURES=$(FIGURES) BUILD=$(BUILD) SAVES=10000 LIMIT=3600 tests/run -j $(JOBS) mount/leaks
 	@FIGURES=$(FIGURES) BUILD=$(BUILD) STEP=1 ROWFS_STEP=1 ROUNDS=200 LIMIT=7200 tests/run -j $(JOBS) unit/memory mount/faults mount/power
-	@BUILD=$(BUILD) CRASHES=500 PATIENCE=120 LIMIT=3600 tests/run -j $(JOBS) mount/crash_jobs
+	@BUILD=$(BUILD) FIGURES=$(FIGURES) CRASHES=500 PATIENCE=300 LIMIT=3600 tests/run -j $(JOBS) mount/crash_jobs
 	@FIGURES=$(FIGURES) BUILD=$(BUILD) LINEAR=5000 LIMIT=3600 tests/run -j $(JOBS) mount/linear
 	@cat $(FIGURES)
 	@for round in $$(seq $(ROUNDS)); do BUILD=$(BUILD) tests/run -q -j $(JOBS) mount/ scenarios/ || exit 1; done

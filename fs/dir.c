@@ -14,6 +14,7 @@
 #include "repeat.h"
 #include "transaction.h"
 #include "tree.h"
+#include "watched.h"
 
 /* ---- finding a name ---- */
 
@@ -55,7 +56,7 @@ static bool may_be_kept(const struct mount *m, fuse_ino_t parent, const struct e
 
 void dir_reply_entry(struct mount *m, fuse_req_t req, const struct stat *st, bool kept)
 {
-	struct fuse_entry_param entry = {.attr = *st, .entry_timeout = kept ? 3600 : 0};
+	struct fuse_entry_param entry = {.attr = *st, .entry_timeout = kept ? watched_timeout(m, st->st_ino) : 0};
 	int rc = transaction_remember(m, st->st_ino);
 
 	if (rc < 0) {
@@ -63,8 +64,10 @@ void dir_reply_entry(struct mount *m, fuse_req_t req, const struct stat *st, boo
 		return;
 	}
 	entry.ino = entry.attr.st_ino = mount_public_ino(m, st->st_ino);
+	watched_lookup(m, st->st_ino, true);
 	if (fuse_reply_entry(req, &entry) == 0)
 		return;
+	watched_forget(m, st->st_ino, 1);
 	transaction_forget(m, entry.ino, 1); /* the caller is gone: the kernel will not forget it */
 	if (!m->transaction)
 		by_forget(m, entry.ino, 1);

@@ -77,6 +77,14 @@ int64_t handle_length(struct handle *h);
 /* fsync and close. */
 int handle_sync(struct mount *m, struct handle *h, const struct actor *writer, struct err *e);
 
+/* ---- of handle_open.c, for handle.c; with the handle's lock ---- */
+
+int handle_set_key(struct handle *h, const struct value *key, struct err *e);
+/* As who opened it sees the record. checksum: of the same version; NULL: it is not wanted. */
+int handle_show(struct mount *m, const struct handle *h, struct buf *out, char *checksum, struct err *e);
+/* What stat tells the process of its own draft. */
+void handle_note_size(struct handle *h);
+
 /* ---- names that are open for writing; mount.lock is taken ---- */
 
 struct open_name {

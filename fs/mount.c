@@ -321,19 +321,6 @@ int mount_key(struct mount *m, const struct node *node, struct arena *a, struct 
 	return rc;
 }
 
-bool mount_hides(struct mount *m, uint64_t ino)
-{
-	struct node node = node_decode(ino);
-	const struct model *model = node.kind == NODE_RECORD ? mount_model(m, node.model) : NULL;
-	arena_auto a = ARENA_INIT;
-	err_auto ignored = ERR_INIT;
-	struct value key;
-	struct stat st;
-
-	return model && model->restricted && mount_key(m, &node, &a, &key, &ignored) == 0 &&
-	       record_stat(m, model, &key, VIEW_ALL, &st, &ignored) == 0;
-}
-
 /* The size that the process sees, whose own draft comes first. */
 static void stat_draft(struct mount *m, const struct model *model, const struct value *key, pid_t pid, struct stat *st)
 {

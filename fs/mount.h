@@ -35,11 +35,14 @@ struct events;
 struct waits;
 struct usages;
 struct repeater;
+struct watched;
 
 /*
  * A transaction that is being prepared (transaction.h) is a mount inside the mount: what it shows and where a save in
  * it goes differ by `stage` alone, and what is open or in memory there is its own.
  */
+enum { MOUNT_TOLD_GONE = 64 };
+
 struct mount {
 	struct stage *stage;               /* NULL: the mount itself */
 	struct transaction *transaction;   /* of which this is the inside; NULL: the mount itself */
@@ -51,6 +54,7 @@ struct mount {
 	struct saver *saver;
 	struct waits *waits;
 	struct repeater *repeater;     /* NULL without queues, and on a read-only mount */
+	struct watched *watched;       /* by model index; NULL as repeater */
 	struct runner *_Atomic runner; /* NULL on a read-only mount, and while it ends */
 	struct journal *journal;
 	struct usages *usages; /* shared as transactions are */
@@ -78,6 +82,9 @@ struct mount {
 	struct import *imports;     /* that are being saved */
 	int64_t next_memory;        /* next serial of a NODE_MEMORY */
 	bool _Atomic unsaved_found; /* a look-up once answered with a name that was never saved */
+	pid_t
+	    told_gone[MOUNT_TOLD_GONE];  /* threads whose open found its file gone, which the kernel repeats (open.h) */
+	unsigned _Atomic next_told_gone; /* 0: nobody's ever did */
 };
 
 /* The model that has the number; NULL where there is none. */
@@ -137,8 +144,6 @@ bool mount_cleans_up(struct mount *m, const struct actor *actor, const struct mo
 int mount_key(struct mount *m, const struct node *node, struct arena *a, struct value *key, struct err *e);
 /* The attributes of what a number stands for, as who asks sees it; -ENOENT. With pid 0 nobody's drafts count. */
 int mount_stat(struct mount *m, uint64_t ino, const struct actor *who, struct stat *st, struct err *e);
-/* A record that is there, and for some users is not. */
-bool mount_hides(struct mount *m, uint64_t ino);
 /* Of a file that is only read. */
 void mount_text_stat(struct stat *st, uint64_t ino, mode_t mode, uid_t uid, size_t size, const struct timespec *time);
 void mount_stat_size(struct stat *st, size_t size);

@@ -214,3 +214,43 @@ int open_create(struct mount *m, fuse_req_t req, fuse_ino_t parent, const char *
 	rc = scratch_create(m, entry.model, name, S_IFREG | (mode & 07777), &actor, &s, e);
 	return rc < 0 ? rc : open_scratch(m, s, flags & ~O_TRUNC, out, e);
 }
+
+/* ---- files that are gone ---- */
+
+/* With the lock. The place of the thread; NULL: it is not there. */
+static pid_t *told_gone(struct mount *m, pid_t thread)
+{
+	for (size_t i = 0; i < MOUNT_TOLD_GONE; i++)
+		if (m->told_gone[i] == thread)
+			return &m->told_gone[i];
+	return NULL;
+}
+
+int open_gone(fuse_req_t req)
+{
+	struct mount *m = fuse_req_userdata(req);
+	pid_t thread = fuse_req_ctx(req)->pid;
+
+	pthread_mutex_lock(&m->lock);
+	pid_t *place = told_gone(m, thread);
+	if (place)
+		*place = 0;
+	else
+		m->told_gone[m->next_told_gone++ % MOUNT_TOLD_GONE] = thread;
+	pthread_mutex_unlock(&m->lock);
+	return place ? ENOENT : ESTALE;
+}
+
+void open_found(fuse_req_t req)
+{
+	struct mount *m = fuse_req_userdata(req);
+	pid_t *place;
+
+	if (m->next_told_gone == 0)
+		return;
+	pthread_mutex_lock(&m->lock);
+	place = told_gone(m, fuse_req_ctx(req)->pid);
+	if (place)
+		*place = 0;
+	pthread_mutex_unlock(&m->lock);
+}

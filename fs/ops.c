@@ -28,6 +28,7 @@
 #include "scratch.h"
 #include "tree.h"
 #include "transaction.h"
+#include "watched.h"
 #include "xattr.h"
 
 static struct handle *handle_of(struct fuse_file_info *fi)
@@ -239,9 +240,8 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	struct mount *m = mount_enter(req, &ino);
 	int rc = open_node(m, req, ino, fi->flags, &h, &e);
 
-	if (rc == -ENOENT && (fi->flags & O_ACCMODE) != O_RDONLY && !mount_hides(m, ino)) {
-		/* Since the kernel looked the name up: so it looks once more, and creates what should be there. */
-		fuse_reply_err(req, ESTALE);
+	if (rc == -ENOENT && (fi->flags & O_ACCMODE) != O_RDONLY) {
+		fuse_reply_err(req, open_gone(req));
 		return;
 	}
 	if (rc < 0) {
@@ -249,6 +249,7 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		return;
 	}
 	fill_open(fi, h);
+	open_found(req);
 	if (fuse_reply_open(req, fi) < 0) /* the caller is gone: no release will come */
 		handle_close(m, h);
 }
@@ -273,9 +274,13 @@ static void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_
 		reply(req, rc, &e);
 		return;
 	}
-	entry.ino = entry.attr.st_ino = mount_public_ino(m, h->ino);
+	uint64_t ino = h->ino;
+	entry.ino = entry.attr.st_ino = mount_public_ino(m, ino);
 	fill_open(fi, h);
+	open_found(req);
+	watched_lookup(m, ino, true);
 	if (fuse_reply_create(req, &entry, fi) < 0) {
+		watched_forget(m, ino, 1);
 		handle_close(m, h);
 		transaction_forget(m, entry.ino, 1);
 	}
@@ -415,6 +420,7 @@ static void forget(struct mount *m, fuse_ino_t ino, uint64_t nlookup)
 		transaction_forget(m, ino, nlookup);
 	else
 		by_forget(m, ino, nlookup);
+	watched_forget(m, ino, nlookup);
 }
 
 static void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t nlookup)

@@ -1,32 +1,27 @@
 /*
- * repeat.c - the thread and the process that repeat changes of jobs, and the answers that the process gets.
+ * repeat.c - the thread and the process that repeat changes of jobs, and the answers that the process gets. Where
+ * nobody watches (watched.h) there is nothing to be done.
  *
- * A process, since a daemon that waits for itself can't even be killed: the kernel ends its requests when it closes the
- * mount's descriptor, and closes that when the last thread has ended. It acts below a descriptor of the queue's
- * directory of which it has made sure that this mount answers for it: what lies below an unmounted mountpoint is
- * somebody's. The descriptor is open for a few files at a time, since it keeps the mount from being unmounted. The lock
- * guards the list, and is held neither during a system call nor a reply.
+ * The thread makes sure that this mount answers for the directory that the process has opened: what lies below an
+ * unmounted mountpoint is somebody's. The lock guards the list, and is held neither during a system call nor a reply.
  */
 #include "repeat.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "../store/log.h"
 #include "dir.h"
+#include "repeat_process.h"
+#include "watched.h"
 
 enum { GATHER_MS = 20, AT_ONCE = 64 };
-
-enum repeated { CREATED, CHANGED, GONE, NOTHING };
 
 /* What one change after another comes to. Of a job that is started at once its making may be told last. */
 static const enum repeated sums[][3] = {
@@ -52,10 +47,13 @@ struct repeater {
 	size_t n;
 	bool stopping, told_full;
 	pthread_t thread;
-	pid_t pid;                /* of the process, set before any request */
-	int socket;               /* to it */
-	_Atomic uint64_t seen;    /* number of the directory that was asked for last */
-	_Atomic enum repeated at; /* what the process does now */
+	pid_t pid;                 /* of the process, set before any request */
+	int socket;                /* to it */
+	const struct model *queue; /* whose directory it is in */
+	_Atomic enum repeated at;  /* what it does now */
+	_Atomic uint64_t seen;     /* number of the directory that it has opened; 0: none */
+	_Atomic bool denied;       /* ASK: it was told that there is no such directory */
+	_Atomic int64_t told;      /* ASK: how often that there is one */
 };
 
 /* ---- the list ---- */
@@ -101,7 +99,8 @@ static void job_saved(void *data, const struct saved_change *c)
 	buf_auto name = BUF_INIT;
 	bool key_changed = c->old && c->row && !value_equal(&c->old[c->model->key->index], c->key);
 
-	if (!c->model->queue || c->model->hidden || c->asked || key_changed || record_name(c->model, c->key, &name) < 0)
+	if (!c->model->queue || c->model->hidden || c->asked || key_changed || !watched_perhaps(r->m, c->model) ||
+	    record_name(c->model, c->key, &name) < 0)
 		return;
 	pthread_mutex_lock(&r->lock);
 	if (!r->stopping)
@@ -139,106 +138,59 @@ static void free_changes(struct change *c)
 	}
 }
 
-/* ---- the process ---- */
-
-/* What it is to do, in three steps: it opens the directory and says so, is told whether that is ours, and acts. */
-struct order {
-	enum repeated what;
-	char directory[PATH_MAX];
-	char name[LIMIT_NAME + 1];
-};
-
-static void act(int directory, const struct order *o)
-{
-	int flags = O_WRONLY | O_CLOEXEC | O_NOFOLLOW | (o->what == CREATED ? O_CREAT | O_EXCL : 0);
-
-	if (o->what == GONE) {
-		unlinkat(directory, o->name, 0);
-		return;
-	}
-	int fd = openat(directory, o->name, flags, 0644);
-	if (fd >= 0 && o->what == CHANGED && pwrite(fd, " ", 1, 0) < 0)
-		close(fd), fd = -1;
-	if (fd >= 0)
-		close(fd);
-}
-
-static bool carry_out(int socket, const struct order *o)
-{
-	char ours = 0;
-	struct stat st;
-	int directory = open(o->directory, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-
-	if (directory >= 0)
-		fstat(directory, &st); /* the daemon sees which one it is */
-	bool goes_on = write(socket, "", 1) == 1 && read(socket, &ours, 1) == 1;
-	if (goes_on && ours && directory >= 0)
-		act(directory, o);
-	if (directory >= 0)
-		close(directory);
-	return goes_on && write(socket, "", 1) == 1;
-}
-
-/* Forked from a process with threads: nothing here allocates. */
-static void serve_orders(int socket)
-{
-	static struct order o;
-	sigset_t all;
-
-	sigfillset(&all);
-	sigprocmask(SIG_SETMASK, &all, NULL);
-	setsid();
-	prctl(PR_SET_NAME, "rowfs-inotify");
-	dup2(socket, 0);
-	close_range(1, ~0U, 0); /* the kernel's descriptor of the mount above all */
-	if (chdir("/") == 0)
-		while (read(0, &o, sizeof(o)) == sizeof(o) && carry_out(0, &o))
-			;
-	_exit(0);
-}
-
-static int start_process(struct repeater *r, struct err *e)
-{
-	int ends[2];
-
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
-		return err_set(e, EIO, "no socket for inotify: %s", strerror(errno));
-	pid_t pid = fork();
-	if (pid == 0)
-		serve_orders(ends[1]);
-	close(ends[1]);
-	r->socket = ends[0];
-	r->pid = pid;
-	return pid < 0 ? err_set(e, EAGAIN, "no process for inotify: %s", strerror(errno)) : 0;
-}
-
 /* ---- the thread ---- */
 
 /* False: the process is gone. */
-static bool repeat(struct repeater *r, const struct change *c)
+static bool tell(struct repeater *r, enum repeated what, const char *name)
 {
-	uint64_t ino = node_made(NODE_MODEL, mount_number(r->m, c->model));
-	struct order o = {.what = c->what};
-	char answer;
+	struct order o = {.what = what};
+	char done;
 
-	if (snprintf(o.directory, sizeof(o.directory), "%s/%s", r->m->directory, c->model->name) >= PATH_MAX)
-		return true;
-	snprintf(o.name, sizeof(o.name), "%s", c->name);
+	snprintf(o.name, sizeof(o.name), "%s", name);
+	r->at = what;
+	return write(r->socket, &o, sizeof(o)) == sizeof(o) && read(r->socket, &done, 1) == 1;
+}
+
+static bool open_directory(struct repeater *r, enum repeated how, const struct model *queue)
+{
+	char path[PATH_MAX];
+
+	r->queue = queue;
 	r->seen = 0;
-	r->at = c->what;
-	if (write(r->socket, &o, sizeof(o)) != sizeof(o) || read(r->socket, &answer, 1) != 1)
+	if (snprintf(path, sizeof(path), "%s/%s", r->m->directory, queue->name) >= PATH_MAX)
+		return true;
+	return tell(r, how, path);
+}
+
+static bool is_open(const struct repeater *r)
+{
+	return r->seen == node_made(NODE_MODEL, mount_number(r->m, r->queue));
+}
+
+/* *nobody: no program would see what is repeated. The directory may be open then or not. */
+static bool look_for_watchers(struct repeater *r, const struct model *queue, bool *nobody)
+{
+	*nobody = false;
+	if (!watched_is_quiet(r->m, queue))
+		return true;
+	watched_ask(r->m, queue);
+	r->denied = false;
+	r->told = 0;
+	if (!open_directory(r, ASK, queue))
 		return false;
-	answer = r->seen == ino;
-	return write(r->socket, &answer, 1) == 1 && read(r->socket, &answer, 1) == 1;
+	*nobody = r->denied && watched_by_nobody(r->m, queue, r->told);
+	return true;
 }
 
 static bool repeat_all(struct repeater *r, const struct change *c)
 {
-	bool goes_on = true;
+	bool nobody, goes_on = look_for_watchers(r, c->model, &nobody);
 
-	for (; c && goes_on; c = c->next)
-		goes_on = c->what == NOTHING || repeat(r, c);
-	return goes_on;
+	if (goes_on && !nobody)
+		goes_on = open_directory(r, OPEN, c->model);
+	for (; c && goes_on && !nobody && is_open(r); c = c->next)
+		goes_on = c->what == NOTHING || tell(r, c->what, c->name);
+	return goes_on && tell(r, CLOSE, "");
 }
 
 static void *run(void *data)
@@ -276,25 +228,52 @@ static int attributes(struct mount *m, fuse_ino_t parent, const char *name, stru
 	int rc = dir_find(m, parent, name, &nobody, &a, &entry, &e);
 
 	*st = entry.st;
-	return rc == 0 && entry.kind == ENTRY_RECORD ? 0 : -ENOENT;
+	return rc == 0 && (entry.kind == ENTRY_RECORD || entry.kind == ENTRY_MADE) ? 0 : -ENOENT;
+}
+
+static void reply_entry(struct repeater *r, fuse_req_t req, struct fuse_entry_param *entry)
+{
+	entry->ino = entry->attr.st_ino;
+	watched_lookup(r->m, entry->ino, false);
+	if (fuse_reply_entry(req, entry) < 0)
+		watched_forget(r->m, entry->ino, 1);
+}
+
+/* Of the queue's directory: what others have of it must not last longer because of this one. */
+static void lookup_directory(struct repeater *r, fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	struct fuse_entry_param entry = {0};
+	bool denied = r->at == ASK && !r->denied;
+
+	if (denied || attributes(r->m, parent, name, &entry.attr) < 0) {
+		r->denied |= denied;
+		fuse_reply_err(req, ENOENT);
+		return;
+	}
+	r->told++;
+	reply_entry(r, req, &entry);
 }
 
 bool repeat_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	struct repeater *r = own(req);
 	struct fuse_entry_param entry = {0};
+	int rc = -ENOENT;
 
-	if (!r || node_decode(parent).kind != NODE_MODEL)
+	if (!r)
 		return false;
-	int rc = attributes(r->m, parent, name, &entry.attr);
-	if (r->at == GONE && rc < 0)
-		mount_dir_stat(r->m, node_memory(NODE_MEMORY, mount_next_serial(r->m)), S_IFREG | 0644, &entry.attr);
-	if ((r->at == CREATED) || (r->at == CHANGED && rc < 0) || (r->at == GONE && rc == 0)) {
-		fuse_reply_err(req, ENOENT);
+	if (parent == NODE_ROOT_INO) {
+		lookup_directory(r, req, parent, name);
 		return true;
 	}
-	entry.ino = entry.attr.st_ino;
-	fuse_reply_entry(req, &entry);
+	if (r->at != CREATED)
+		rc = attributes(r->m, parent, name, &entry.attr);
+	if (r->at == GONE && rc < 0)
+		mount_dir_stat(r->m, node_memory(NODE_MEMORY, mount_next_serial(r->m)), S_IFREG | 0644, &entry.attr);
+	if (r->at == CREATED || (r->at == CHANGED && rc < 0) || (r->at == GONE && rc == 0))
+		fuse_reply_err(req, ENOENT);
+	else
+		reply_entry(r, req, &entry);
 	return true;
 }
 
@@ -322,7 +301,9 @@ bool repeat_create(fuse_req_t req, fuse_ino_t parent, const char *name, struct f
 	entry.ino = entry.attr.st_ino;
 	fi->fh = 0;
 	fi->direct_io = fi->noflush = 1;
-	fuse_reply_create(req, &entry, fi);
+	watched_lookup(r->m, entry.ino, false);
+	if (fuse_reply_create(req, &entry, fi) < 0)
+		watched_forget(r->m, entry.ino, 1);
 	return true;
 }
 
@@ -355,7 +336,7 @@ void repeat_seen(fuse_req_t req, fuse_ino_t ino)
 {
 	struct repeater *r = own(req);
 
-	if (r)
+	if (r && (r->at == OPEN || r->at == ASK))
 		r->seen = ino;
 }
 
@@ -380,12 +361,15 @@ int repeat_start(struct mount *m, struct err *e)
 	r->observer = (struct observer){.changed = job_saved, .data = r};
 	pthread_mutex_init(&r->lock, NULL);
 	pthread_cond_init(&r->changed, NULL);
-	int rc = start_process(r, e);
+	int rc = watched_new(m, e);
+	if (rc == 0)
+		rc = repeat_process_start(&r->pid, &r->socket, e);
 	if (rc == 0 && pthread_create(&r->thread, NULL, run, r)) {
 		close(r->socket);
 		rc = err_set(e, EAGAIN, "no thread can be started for inotify");
 	}
 	if (rc < 0) {
+		watched_free(m);
 		free(r);
 		return rc;
 	}
@@ -429,5 +413,6 @@ void repeat_free(struct mount *m)
 	pthread_cond_destroy(&r->changed);
 	pthread_mutex_destroy(&r->lock);
 	free(r);
+	watched_free(m);
 	m->repeater = NULL;
 }

@@ -6,13 +6,13 @@
  */
 #include "scratch.h"
 
+#include "usage.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/xattr.h>
 
 #include "../store/log.h"
-#include "usage.h"
 
 /* In a model with owners each user has names of his own: nobody sees, takes or waits at another's temporary file. */
 static bool is_there(const struct scratch_name *n, const struct model *model, uid_t viewer)
@@ -37,36 +37,20 @@ static struct scratch *by_name(struct mount *m, const struct model *model, const
 	return n ? n->scratch : NULL;
 }
 
-static size_t xattrs_size(const struct scratch *s)
+int scratch_hold(struct mount *m, struct scratch *s, size_t more, struct err *e)
 {
-	size_t size = 0;
-
-	for (const struct xattr *x = s->xattrs; x; x = x->next)
-		size += strlen(x->name) + x->len;
-	return size;
+	return usage_hold(m->usages, s->payer, &s->held, sizeof(*s) + s->data.len + scratch_xattrs_size(s) + more, e);
 }
 
-/* With `more` bytes that are about to come; 0 when they have. */
-static int hold(struct mount *m, struct scratch *s, size_t more, struct err *e)
+void scratch_settle(struct mount *m, struct scratch *s)
 {
-	return usage_hold(m->usages, s->payer, &s->held, sizeof(*s) + s->data.len + xattrs_size(s) + more, e);
-}
-
-static void settle(struct mount *m, struct scratch *s)
-{
-	usage_settle(m->usages, s->payer, &s->held, sizeof(*s) + s->data.len + xattrs_size(s));
+	usage_settle(m->usages, s->payer, &s->held, sizeof(*s) + s->data.len + scratch_xattrs_size(s));
 }
 
 static void free_scratch(struct mount *m, struct scratch *s)
 {
 	usage_settle(m->usages, s->payer, &s->held, 0);
-	while (s->xattrs) {
-		struct xattr *next = s->xattrs->next;
-
-		free(s->xattrs->value);
-		free(s->xattrs);
-		s->xattrs = next;
-	}
+	scratch_release_xattrs(s);
 	buf_release(&s->data);
 	free(s->error);
 	free(s);
@@ -212,7 +196,7 @@ static int copy_locked(struct mount *m, const struct model *model, const char *n
 	if (rc < 0)
 		return rc;
 	made->st.st_mtim = like->st_mtim;
-	rc = hold(m, made, text->len, e);
+	rc = scratch_hold(m, made, text->len, e);
 	if (rc == 0)
 		buf_add(&made->data, buf_text(text), text->len);
 	made->opens--;
@@ -392,11 +376,11 @@ static int resize_locked(struct mount *m, struct scratch *s, int64_t size, struc
 	if ((size_t)size > s->data.len)
 		rc = within_limits(m, s->st.st_uid, 0, (size_t)size - s->data.len, e);
 	if (rc == 0 && (size_t)size > s->data.len)
-		rc = hold(m, s, (size_t)size - s->data.len, e);
+		rc = scratch_hold(m, s, (size_t)size - s->data.len, e);
 	if (rc < 0)
 		return rc;
 	buf_resize(&s->data, (size_t)size);
-	settle(m, s);
+	scratch_settle(m, s);
 	if (!buf_failed(&s->data))
 		return 0;
 	s->data.failed = false;
@@ -461,117 +445,6 @@ void scratch_set_error(struct mount *m, struct scratch *s, const char *sentence)
 	free(s->error);
 	s->error = copy;
 	pthread_mutex_unlock(&m->lock);
-}
-
-static struct xattr **find_xattr(struct scratch *s, const char *name)
-{
-	struct xattr **at = &s->xattrs;
-
-	while (*at && strcmp((*at)->name, name) != 0)
-		at = &(*at)->next;
-	return at;
-}
-
-static void remove_xattr(struct xattr **at)
-{
-	struct xattr *x = *at;
-
-	*at = x->next;
-	free(x->value);
-	free(x);
-}
-
-static struct xattr *new_xattr(const char *name, const char *value, size_t len)
-{
-	struct xattr *x = calloc(1, sizeof(*x) + strlen(name) + 1);
-
-	if (!x)
-		return NULL;
-	x->value = malloc(len + 1);
-	if (!x->value) {
-		free(x);
-		return NULL;
-	}
-	strcpy(x->name, name);
-	memcpy(x->value, value, len);
-	x->len = len;
-	return x;
-}
-
-static int setxattr_locked(struct mount *m, struct scratch *s, struct xattr *x, int flags)
-{
-	struct xattr **at = find_xattr(s, x->name);
-	err_auto full = ERR_INIT;
-
-	if (*at && (flags & XATTR_CREATE))
-		return -EEXIST;
-	if (!*at && (flags & XATTR_REPLACE))
-		return -ENODATA;
-	if (xattrs_size(s) + strlen(x->name) + x->len > LIMIT_XATTR)
-		return -ENOSPC;
-	if (hold(m, s, strlen(x->name) + x->len, &full) < 0)
-		return -full.code;
-	if (*at)
-		remove_xattr(at);
-	x->next = s->xattrs;
-	s->xattrs = x;
-	settle(m, s);
-	return 0;
-}
-
-int scratch_setxattr(struct mount *m, struct scratch *s, const char *name, const char *value, size_t len, int flags)
-{
-	struct xattr *x = new_xattr(name, value, len);
-	int rc;
-
-	if (!x)
-		return -ENOMEM;
-	pthread_mutex_lock(&m->lock);
-	rc = setxattr_locked(m, s, x, flags);
-	pthread_mutex_unlock(&m->lock);
-	if (rc < 0)
-		remove_xattr(&x);
-	return rc;
-}
-
-int scratch_removexattr(struct mount *m, struct scratch *s, const char *name)
-{
-	pthread_mutex_lock(&m->lock);
-	struct xattr **at = find_xattr(s, name);
-	int rc = *at ? 0 : -ENODATA;
-	if (*at)
-		remove_xattr(at);
-	settle(m, s);
-	pthread_mutex_unlock(&m->lock);
-	return rc;
-}
-
-int scratch_getxattr(struct mount *m, struct scratch *s, const char *name, struct buf *out)
-{
-	int rc = -ENODATA;
-
-	pthread_mutex_lock(&m->lock);
-	struct xattr *x = *find_xattr(s, name);
-	if (x) {
-		buf_add(out, x->value, x->len);
-		rc = 0;
-	} else if (strcmp(name, "user.rowfs.error") == 0 && s->error) {
-		buf_str(out, s->error);
-		rc = 0;
-	}
-	pthread_mutex_unlock(&m->lock);
-	return rc;
-}
-
-int scratch_listxattr(struct mount *m, struct scratch *s, struct buf *out)
-{
-	pthread_mutex_lock(&m->lock);
-	for (struct xattr *x = s->xattrs; x; x = x->next)
-		buf_add(out, x->name, strlen(x->name) + 1);
-	if (s->error)
-		buf_add(out, "user.rowfs.error", sizeof("user.rowfs.error"));
-	pthread_mutex_unlock(&m->lock);
-	return buf_failed(out) ? -ENOMEM : 0;
 }
 
 bool scratch_next(struct mount *m, const struct model *model, uid_t viewer, int64_t *serial, struct buf *name,

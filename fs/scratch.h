@@ -79,6 +79,13 @@ int scratch_removexattr(struct mount *m, struct scratch *s, const char *name);
 /* Appended to out; -ENODATA. */
 int scratch_getxattr(struct mount *m, struct scratch *s, const char *name, struct buf *out);
 int scratch_listxattr(struct mount *m, struct scratch *s, struct buf *out);
+/* When the file goes. With mount.lock. */
+void scratch_release_xattrs(struct scratch *s);
+size_t scratch_xattrs_size(const struct scratch *s);
+/* With mount.lock: counts what it holds for who made it, with `more` bytes that are about to come (usage.h); and when
+ * they have. */
+int scratch_hold(struct mount *m, struct scratch *s, size_t more, struct err *e);
+void scratch_settle(struct mount *m, struct scratch *s);
 
 /* The next name in the model's directory above *serial, which is set: copied into name, with attributes. False: none.
  */

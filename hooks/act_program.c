@@ -3,6 +3,7 @@
  */
 #include <ctype.h>
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -78,37 +79,35 @@ void session_ended(void *data, pid_t id)
 	pthread_mutex_unlock(&w->saver->sessions_lock);
 }
 
-/* ---- run and pipe ---- */
+/* ---- the transaction as a directory ---- */
 
-static struct event_object event_of(const struct saving *v, const struct hook *h, const struct change *c)
-{
-	return (struct event_object){
-	    event_name(h->event), c->verb, c->model, change_key(c), c->old, c->row, v->actor, c};
-}
-
-/* The directory that a program sees its transaction in; nothing is made before it looks. */
+/* Nothing is made of it before the program looks. */
 struct shown {
 	struct stage *stage;
 	void *directory;
+	const char *path; /* NULL: there is none */
 };
 
-static int show(struct saving *v, struct program *p, struct shown *s, struct err *e)
+static int show(struct saving *v, const struct hook *h, struct shown *s, struct err *e)
 {
 	const struct showcase *showcase = &v->saver->showcase;
-	char path[4096];
+	char path[PATH_MAX];
 	if (!showcase->show)
 		return 0;
 	int result =
 	    v->open ? stage_new_inside(&s->stage, v->saver, &v->txn, e) : stage_new(&s->stage, v->saver, true, e);
 	if (result < 0)
 		return result;
-	uid_t uid = p->user ? p->user->uid : geteuid();
-	gid_t gid = p->user ? p->user->gid : getegid();
+	if (h->kind == HOOK_PIPE)
+		stage_never_wait(s->stage);
+	uid_t uid = h->user ? h->user->uid : geteuid();
+	gid_t gid = h->user ? h->user->gid : getegid();
 	s->directory = showcase->show(showcase->data, s->stage, uid, gid, path, sizeof path);
-	return s->directory ? event_add_txn(p, &v->arena, path, e) : err_nomem(e);
+	s->path = s->directory ? arena_copy(&v->arena, path, strlen(path)) : NULL;
+	return s->path ? 0 : err_nomem(e);
 }
 
-/* What it has staged there becomes part of the save, if it has succeeded. */
+/* What the program has staged there becomes part of the save, if it has succeeded. */
 static int hide(struct saving *v, struct shown *s, struct change *c, bool keep, const char *name, struct err *e)
 {
 	if (!s->stage)
@@ -122,27 +121,14 @@ static int hide(struct saving *v, struct shown *s, struct change *c, bool keep, 
 	return result;
 }
 
-static int run(struct saving *v, const struct hook *h, struct change *c, struct program *p, struct shown *shown,
-	       struct err *e)
+/* ---- run and pipe ---- */
+
+static int run(struct saving *v, const struct hook *h, struct change *c, struct shown *shown, struct err *e)
 {
 	err_auto why = ERR_INIT;
-	struct program_result r;
-	int result = program_run(p, &r, &why);
-	if (result < 0)
-		return err_set(e, result == -ENOMEM ? ENOMEM : ECANCELED, "%s", why.text);
-	result = program_verdict(p, &r, e);
-	if (result == 0)
-		result = hide(v, shown, c, true, program_name(p), e);
-	if (result == 0)
-		result = reply_read(v, h, c, program_name(p), &r.out, e);
-	program_result_release(&r);
-	return result;
-}
-
-int act_run(struct saving *v, const struct hook *h, struct change *c, struct err *e)
-{
 	struct waiting waiting = {.saver = v->saver};
-	struct event_object event = event_of(v, h, c);
+	struct event_object event = event_of(event_name(h->event), c, v->actor);
+	struct program_result r;
 	struct program p = {
 	    .argv = h->argv,
 	    .user = h->user,
@@ -153,26 +139,60 @@ int act_run(struct saving *v, const struct hook *h, struct change *c, struct err
 	    .data = &waiting,
 	    .wake_fd = -1,
 	};
-	struct shown shown = {NULL, NULL};
+	event.txn = shown->path;
 	if (event_program(&p, &v->arena, &event, v->saver, e) < 0)
 		return err_nomem(e);
-	int result = show(v, &p, &shown, e);
+	int result = program_run(&p, &r, &why);
+	if (result < 0)
+		return err_set(e, result == -ENOMEM ? ENOMEM : ECANCELED, "%s", why.text);
+	result = program_verdict(&p, &r, e);
 	if (result == 0)
-		result = run(v, h, c, &p, &shown, e);
-	hide(v, &shown, c, false, NULL, e);
+		result = hide(v, shown, c, true, program_name(&p), e);
+	if (result == 0)
+		result = reply_read(v, h, c, program_name(&p), &r.out, e);
+	program_result_release(&r);
 	return result;
 }
 
-int act_pipe(struct saving *v, const struct hook *h, struct change *c, struct err *e)
+static int ask(struct saving *v, const struct hook *h, struct change *c, struct shown *shown, struct err *e)
 {
 	buf_auto line = BUF_INIT;
 	json_scope *answer = NULL;
-	struct event_object event = event_of(v, h, c);
+	struct event_object event = event_of(event_name(h->event), c, v->actor);
 	struct coprocess *program = v->saver->coprocesses[h->instance];
+	event.txn = shown->path;
 	event_write(&line, &event);
 	buf_char(&line, '\n');
 	if (buf_failed(&line))
 		return err_nomem(e);
 	int result = coprocess_ask(program, &line, h->timeout_ms, &answer, e);
+	v->too_early = shown->stage && stage_would_wait(shown->stage);
+	if (v->too_early)
+		return err_set(e, EDEADLK, "%s needs the transaction", coprocess_name(program));
+	if (result == 0)
+		result = hide(v, shown, c, true, coprocess_name(program), e);
 	return result < 0 ? result : reply_take(v, h, c, coprocess_name(program), answer, e);
+}
+
+static int act_program(struct saving *v, const struct hook *h, struct change *c,
+		       int (*start)(struct saving *, const struct hook *, struct change *, struct shown *,
+				    struct err *),
+		       struct err *e)
+{
+	struct shown shown = {NULL, NULL, NULL};
+	int result = show(v, h, &shown, e);
+	if (result == 0)
+		result = start(v, h, c, &shown, e);
+	hide(v, &shown, c, false, NULL, e);
+	return result;
+}
+
+int act_run(struct saving *v, const struct hook *h, struct change *c, struct err *e)
+{
+	return act_program(v, h, c, run, e);
+}
+
+int act_pipe(struct saving *v, const struct hook *h, struct change *c, struct err *e)
+{
+	return act_program(v, h, c, ask, e);
 }

@@ -73,31 +73,38 @@ void answers_check(const struct hooks *h, struct conf *c, const struct schema *s
 
 /* ---- which row it is ---- */
 
-static bool is_caused_by(const struct change *c, const struct change *by)
+/* It was made, or stands already for one that was to be made. */
+static bool is_made(const struct change *c)
 {
-	while (c && c != by)
-		c = c->cause;
-	return c != NULL;
+	return c->verb == VERB_CREATE && (c->changed || c->dropped);
 }
 
-/* The first that was made, or that stands already for one that was to be made; with several requests in one save, the
- * first that hooks of this one's change made. */
-static const struct change *made_by(const struct saving *v, const struct change *c, bool alone, const struct model *m)
+static const struct change *first_made(const struct saving *v, const struct model *m)
+{
+	for (size_t i = 0; i < v->n; i++)
+		if (v->changes[i]->model == m && is_made(v->changes[i]))
+			return v->changes[i];
+	return NULL;
+}
+
+void answers_settle(const struct saving *v)
 {
 	for (size_t i = 0; i < v->n; i++) {
-		const struct change *each = v->changes[i];
-		if (each->model == m && each->verb == VERB_CREATE && (each->changed || each->dropped) &&
-		    (alone || is_caused_by(each, c)))
-			return each;
+		struct change *made = v->changes[i];
+		for (struct change *c = is_made(made) ? made->cause : NULL; c; c = c->cause) {
+			const struct answer *answer = model_answer(c->model, c->verb);
+			if (answer && answer->model == made->model && !c->answer)
+				c->answer = made;
+		}
 	}
-	return NULL;
 }
 
 int answer_find(const struct saving *v, const struct change *c, bool alone, struct outcome *out, struct arena *a)
 {
 	out->answer = model_answer(c->model, c->verb);
-	const struct change *row =
-	    !out->answer || out->answer->model == c->model ? c : made_by(v, c, alone, out->answer->model);
+	const struct change *row = !out->answer || out->answer->model == c->model ? c
+				   : alone                                        ? first_made(v, out->answer->model)
+										  : c->answer;
 	out->answer_key = value_null();
 	return row ? value_copy(a, change_key(row), &out->answer_key) : 0;
 }

@@ -8,7 +8,12 @@
 
 /* An `answer` that no hook makes true is a mistake at its model's word. */
 void answers_check(const struct hooks *h, struct conf *c, const struct schema *s);
-/* Fills answer and answer_key of the outcome of a request's change; texts lie in the arena. -ENOMEM. */
+/* With several requests in one save, finds for each change the first of the rows that its hooks have made. */
+void answers_settle(const struct saving *v);
+/*
+ * Fills answer and answer_key of the outcome of a request's change, which is alone in its save, so that the first such
+ * row is the one, or is settled; texts lie in the arena. -ENOMEM.
+ */
 int answer_find(const struct saving *v, const struct change *c, bool alone, struct outcome *out, struct arena *a);
 
 #endif

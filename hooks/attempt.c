@@ -213,7 +213,8 @@ static long long tick(void *data)
 
 static void run_program(struct attempt *a, struct program_result *r, struct err *why)
 {
-	struct event_object event = {"job", VERB_CREATE, a->queue, &a->key, NULL, a->row, a->actor, NULL};
+	struct event_object event = {
+	    .name = "job", .verb = VERB_CREATE, .model = a->queue, .key = &a->key, .row = a->row, .actor = a->actor};
 	const struct queue_program *how = &a->saver->hooks->queues[a->queue->index];
 	struct program p = {
 	    .argv = a->queue->queue->argv,

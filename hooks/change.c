@@ -67,24 +67,25 @@ bool row_equal(const struct model *m, const struct value *a, const struct value 
 
 int saving_read(struct saving *v, const struct model *m, const struct value *key, struct value **row, struct err *e)
 {
-	err_auto why = ERR_INIT;
-	*row = row_new(v, m, NULL);
-	if (!*row)
-		return err_nomem(e);
-	int result = store_get(v->conn, m, key, &v->arena, *row, NULL, &why);
-	if (result == 0)
-		return 0;
+	struct value *found = row_new(v, m, NULL);
 	*row = NULL;
-	return result == -ENOENT ? 0 : err_set(e, -result, "%s", why.text);
+	if (!found)
+		return err_nomem(e);
+	int result = store_find(v->conn, m, key, &v->arena, found, e);
+	if (result > 0)
+		*row = found;
+	return result < 0 ? result : 0;
 }
 
 const char *record_path(struct arena *a, const struct model *m, const struct value *key)
 {
-	buf_auto name = BUF_INIT;
-	if (key->kind == VALUE_NULL || record_name(m, key, &name) < 0)
+	buf_auto path = BUF_INIT;
+	buf_str(&path, m->name);
+	buf_char(&path, '/');
+	if (key->kind == VALUE_NULL || record_name(m, key, &path) < 0 || buf_failed(&path))
 		return m->name;
-	const char *path = arena_printf(a, "%s/%s", m->name, buf_text(&name));
-	return path ? path : m->name;
+	const char *copy = arena_copy(a, path.data, path.len);
+	return copy ? copy : m->name;
 }
 
 /* ---- one change ---- */

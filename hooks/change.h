@@ -65,6 +65,7 @@ struct change {
 	bool handled;    /* by an apply hook: the row is not changed */
 	bool dangling;   /* refers to what was not there when it was checked (saving.lenient) */
 	bool posted;     /* its post_save or post_delete hooks have run */
+	bool asked;      /* it stands for the request of a user */
 	bool restores;   /* its document is an earlier version of the record: what no user may set comes back too */
 	bool runner;     /* of a job, by the runner (job_state.h) */
 	bool quiet;      /* no hooks: nothing has happened to the record but that its lease goes on */
@@ -73,15 +74,16 @@ struct change {
 	bool dropped;    /* a job that another one stands for; key is that one's */
 	int64_t attempt; /* the start of the job that it is about; 0: none */
 	unsigned depth;  /* hooks that caused it; 0: a request, or a cascade of one */
-	const struct change *cause; /* whose hook caused it; NULL: a request, or a cascade of one */
-	const char *checksum;       /* that the stored record must have; NULL: any */
-	const json_t *document;     /* NULL for a delete, a key change and a reference set to null */
-	struct value key;           /* in the database before the change; on a create the new one */
-	struct value new_key;       /* of a key change, else VALUE_NULL */
-	struct value *old;          /* NULL on create */
-	struct value *row;          /* NULL on delete */
-	struct value *deleted;      /* on a create: what the key had until a moment ago (deleted.c) */
-	size_t pre_at;              /* pre hooks before this place in the list have run before the transaction */
+	struct change *cause;        /* whose hook caused it; NULL: a request, or a cascade of one */
+	const struct change *answer; /* the row that answers it (answers_settle) */
+	const char *checksum;        /* that the stored record must have; NULL: any */
+	const json_t *document;      /* NULL for a delete, a key change and a reference set to null */
+	struct value key;            /* in the database before the change; on a create the new one */
+	struct value new_key;        /* of a key change, else VALUE_NULL */
+	struct value *old;           /* NULL on create */
+	struct value *row;           /* NULL on delete */
+	struct value *deleted;       /* on a create: what the key had until a moment ago (deleted.c) */
+	size_t pre_at;               /* pre hooks before this place in the list have run before the transaction */
 
 	/* Of what is part of another record's file, and of what has such parts (tree.h). */
 	const struct relation *relation; /* by which the parent embeds it; NULL: it is not embedded */
@@ -108,6 +110,8 @@ struct kept {
 struct staging {
 	struct txn *txn;     /* in which they lie; NULL: in none yet */
 	int64_t provisional; /* keys that were given for a while */
+	bool never_wait;     /* for another transaction, which may wait for who stages */
+	bool would_wait;     /* it was needed */
 };
 
 /* One save. */
@@ -118,6 +122,7 @@ struct saving {
 	char now_text[32];
 	struct txn txn;
 	bool open;               /* txn is */
+	bool too_early;          /* what the hook does before the transaction can only be done in it */
 	struct conn *conn;       /* the snapshot before the transaction, then the transaction's */
 	struct change **changes; /* in the order in which they came */
 	size_t n, room;

@@ -45,6 +45,20 @@ void event_comm(pid_t pid, char *comm)
 			*c = '?';
 }
 
+struct event_object event_of(const char *name, const struct change *c, const struct actor *actor)
+{
+	return (struct event_object){
+	    .name = name,
+	    .verb = c->verb,
+	    .model = c->model,
+	    .key = change_key(c),
+	    .old = c->old,
+	    .row = c->row,
+	    .actor = actor,
+	    .change = c,
+	};
+}
+
 const char *event_put_type(enum verb verb)
 {
 	return put_types[verb];
@@ -169,6 +183,8 @@ void event_write(struct buf *b, const struct event_object *event)
 	json_write_integer(b, actor->pid);
 	write_string(b, "comm", comm);
 	buf_char(b, '}');
+	if (event->txn)
+		write_string(b, "txn", event->txn);
 	write_row(b, "old", event, true, NULL);
 	write_row(b, "new", event, false, NULL);
 	write_changed(b, event, NULL);
@@ -288,6 +304,8 @@ static void add_event(struct env *env, const struct event_object *event)
 	add(env, "ROWFS_KEY=%s", buf_text(&key));
 	add(env, "ROWFS_UID=%lu", (unsigned long)event->actor->uid);
 	add(env, "ROWFS_GID=%lu", (unsigned long)event->actor->gid);
+	if (event->txn)
+		add(env, "ROWFS_TXN=%s", event->txn);
 	env->failed |= buf_failed(&key);
 }
 
@@ -303,7 +321,7 @@ static void add_common(struct env *env, const struct saver *s, const struct user
 	add(env, "ROWFS_CONF=%s/%s", s->schema->conf->directory, basename(s->schema->conf->path));
 }
 
-enum { FIXED = 17 }; /* ROWFS_TXN and the end among them */
+enum { FIXED = 17 }; /* the end among them */
 
 const char *const *program_env(struct arena *a, const struct saver *s, const struct user *user)
 {
@@ -343,14 +361,4 @@ int event_program(struct program *p, struct arena *a, const struct event_object 
 	p->input_len = line.len;
 	p->directory = s->schema->conf->directory;
 	return p->env && p->input ? 0 : err_nomem(e);
-}
-
-int event_add_txn(struct program *p, struct arena *a, const char *path, struct err *e)
-{
-	const char **env = (const char **)p->env;
-	const char *entry = arena_printf(a, "ROWFS_TXN=%s", path);
-	while (*env)
-		env++;
-	*env = entry;
-	return entry ? 0 : err_nomem(e);
 }

@@ -24,8 +24,10 @@ struct event_object {
 	const struct value *old, *row; /* NULL on create, delete */
 	const struct actor *actor;
 	const struct change *change; /* what it embeds; NULL: nothing is told of that */
+	const char *txn;             /* its transaction as a directory; NULL: there is none */
 };
 
+struct event_object event_of(const char *name, const struct change *c, const struct actor *actor);
 /* "newly_created" or "updated"; NULL for a delete. */
 const char *event_put_type(enum verb verb);
 /* The line without a line break. Failures are the buffer's. */
@@ -42,8 +44,6 @@ const char *const *event_env(struct arena *a, const struct event_object *event, 
 
 /* What does not depend on an event. */
 const char *const *program_env(struct arena *a, const struct saver *s, const struct user *user);
-/* Adds ROWFS_TXN to the environment that event_program has made. */
-int event_add_txn(struct program *p, struct arena *a, const char *path, struct err *e);
 /* Fills in environment, input and directory of a program that gets the event; its user is set. */
 int event_program(struct program *p, struct arena *a, const struct event_object *event, const struct saver *s,
 		  struct err *e);

@@ -135,6 +135,16 @@ void patch_error(struct buf *patch, const struct model *queue, const struct valu
 	add_member(patch, queue, QUEUE_ERRORS, buf_text(&text));
 }
 
+/* A zero byte becomes what bytes become that are no UTF-8: no text of the database has one. */
+static void write_text(struct buf *out, const char *text, size_t len)
+{
+	buf_auto clean = BUF_INIT;
+	for (size_t i = 0; i < len; i++)
+		buf_add(&clean, text[i] ? &text[i] : "\xff", 1);
+	json_write_string(out, buf_text(&clean), clean.len);
+	out->failed |= clean.failed;
+}
+
 /* The program's output as one JSON value; as a string where it is none. */
 void patch_result(struct buf *patch, const struct model *queue, const struct buf *out)
 {
@@ -154,7 +164,7 @@ void patch_result(struct buf *patch, const struct model *queue, const struct buf
 	else if (is_json)
 		json_write(&text, json_object_get(object, "result"), -1);
 	else
-		json_write_string(&text, out->data, len);
+		write_text(&text, out->data, len);
 	patch->failed |= text.failed || wrapped.failed;
 	add_member(patch, queue, QUEUE_RESULT, buf_text(&text));
 }

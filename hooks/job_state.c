@@ -83,10 +83,11 @@ static void set_time(struct step *s, enum queue_field field, long long ms)
 
 long long job_backoff_ms(const struct queue *q, int64_t attempts)
 {
-	long long ms = q->backoff_ms;
+	long long ms = q->backoff_ms, longest = ms > LONGEST_BACKOFF_MS ? ms : LONGEST_BACKOFF_MS;
 	unsigned random = 0;
-	for (int64_t i = 1; i < attempts && ms < LONGEST_BACKOFF_MS; i++)
+	for (int64_t i = 1; i < attempts && ms < longest; i++)
 		ms *= 2;
+	ms = ms > longest ? longest : ms;
 	if (getrandom(&random, sizeof random, GRND_NONBLOCK) < 0)
 		random = (unsigned)(size_t)&random >> 4;
 	return ms + random % (ms / 4 + 1);

@@ -153,6 +153,8 @@ bool queue_work(struct runner *r, struct watched *w)
 	if (result < 0)
 		log_warning("%s: no job can be started: %s", w->queue->name, e.text);
 	int64_t wait = result < 0 || l.expired.n ? POLL_FOREIGN_MS : l.next < 1 ? 1 : l.next;
+	if (wait > POLL_CLOCK_MS && wait != QUEUE_NEVER)
+		wait = POLL_CLOCK_MS; /* clocks are set, and machines sleep */
 	w->due_ms = wait == QUEUE_NEVER ? NEVER : monotonic_ms() + wait;
 	return again;
 }

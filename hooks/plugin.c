@@ -82,8 +82,7 @@ static const char *host_event_json(struct rowfs_call *call, size_t *len)
 	if (!in_event(call))
 		return NULL;
 	const struct change *c = call->change;
-	struct event_object event = {event_name(call->hook->event), c->verb, c->model, change_key(c), c->old, c->row,
-				     call->saving->actor,           c};
+	struct event_object event = event_of(event_name(call->hook->event), c, call->saving->actor);
 	event_write(&text, &event);
 	return keep(call, &text, len);
 }

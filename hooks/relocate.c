@@ -9,6 +9,12 @@
 #include "order.h"
 #include "tree.h"
 
+/* Those of several requests were looked at before the first one: what they do to each other is part of the save. */
+static const char *version_of(const struct order *o, const char *checksum)
+{
+	return o->n == 1 ? checksum : NULL;
+}
+
 /* The record that has the new key goes. For whoever looks at its name there is a later version of it. */
 static int replace_target(struct order *o, const struct request *r, struct err *e)
 {
@@ -18,9 +24,13 @@ static int replace_target(struct order *o, const struct request *r, struct err *
 	if (!c || store_get(v->conn, r->model, &r->new_key, &v->arena, NULL, &stamp, e) < 0)
 		return -e->code;
 	c->makes_room = true;
+	c->checksum = version_of(o, r->target_checksum);
 	if (order_carry(o, c, e) < 0)
 		return -e->code;
-	return v->staged ? 0 : txn_keep_stamp(&v->txn, r->model, &r->new_key, &stamp, e);
+	if (!v->staged)
+		return txn_keep_stamp(&v->txn, r->model, &r->new_key, &stamp, e);
+	stage_keep_stamp(v->conn, r->model, &stamp);
+	return 0;
 }
 
 /* The key changes; what had the new one goes, and its delete hooks run. */
@@ -40,7 +50,7 @@ static int change_name(struct order *o, const struct request *r, struct change *
 		return 0;
 	}
 	c->new_key = r->new_key;
-	c->checksum = r->checksum;
+	c->checksum = version_of(o, r->checksum);
 	if (saving_read(v, r->model, &r->new_key, &target, e) < 0)
 		return -e->code;
 	if (target && r->expect == EXPECT_NONE)
@@ -68,10 +78,11 @@ static int move_record(struct order *o, const struct request *r, struct change *
 	if (access_stored(v, gone, e) < 0 || !(c->document = tree_document(v, r->model, &r->key, row, e)))
 		return -e->code;
 	c->expect = r->expect;
+	c->checksum = version_of(o, r->target_checksum);
 	c->trusted = c->exempt = r->trusted;
 	if (order_carry(o, c, e) < 0)
 		return -e->code;
-	gone->checksum = r->checksum;
+	gone->checksum = version_of(o, r->checksum);
 	return order_carry(o, gone, e);
 }
 
@@ -84,7 +95,7 @@ static int restore(struct order *o, const struct request *r, struct change **res
 	if (!c || deleted_restore(v, r, c, &serial, e) < 0)
 		return -e->code;
 	c->expect = r->expect;
-	c->checksum = r->checksum;
+	c->checksum = version_of(o, r->checksum);
 	if (order_carry(o, c, e) < 0)
 		return -e->code;
 	return v->staged ? 0 : txn_forget_deleted(&v->txn, r->model, serial, e);

@@ -16,13 +16,13 @@ static void write_text(struct buf *b, const char *name, const char *text)
 /* A record's text on one line: its line breaks and what they indent stand between its members. */
 static void write_answer(struct buf *b, const struct buf *answer)
 {
+	const char *at = answer->data, *end = at + answer->len;
 	buf_str(b, ",\"answer\":");
-	for (size_t i = 0; i < answer->len; i++) {
-		if (answer->data[i] != '\n')
-			buf_char(b, answer->data[i]);
-		else
-			while (i + 1 < answer->len && answer->data[i + 1] == ' ')
-				i++;
+	while (at < end) {
+		const char *line_end = memchr(at, '\n', (size_t)(end - at));
+		buf_add(b, at, (size_t)((line_end ? line_end : end) - at));
+		for (at = line_end ? line_end + 1 : end; at < end && *at == ' ';)
+			at++;
 	}
 }
 

@@ -201,6 +201,20 @@ static struct conn *early_reader(struct saving *v, const struct change *c, struc
 	return c->model->nrelations ? store_read_begin(store, e) : store_read_once(store, c->model, VIEW_ALL, e);
 }
 
+/* 1: it has to be asked in the transaction, as if it had not been. */
+static int act_early(struct saving *v, const struct hook *h, struct change *c, struct err *e)
+{
+	err_auto why = ERR_INIT;
+	int result = act(v, h, c, &why);
+	if (v->too_early)
+		return 1;
+	c->caused = v->caused; /* the next hook comes after it: in the transaction */
+	v->caused = NULL;
+	if (result < 0)
+		err_take(e, &why);
+	return result;
+}
+
 static int run_early(struct order *o, struct err *e)
 {
 	struct saving *v = &o->v;
@@ -216,10 +230,11 @@ static int run_early(struct order *o, struct err *e)
 		return result;
 	const struct hook *h;
 	for (size_t at; c->changed && !c->caused && (h = next_program(v, c, &at)); c->pre_at = at) {
-		if (act(v, h, c, e) < 0)
-			return -e->code;
-		c->caused = v->caused; /* the next hook comes after it: in the transaction */
-		v->caused = NULL;
+		result = act_early(v, h, c, e);
+		if (result < 0)
+			return result;
+		if (result > 0)
+			break;
 	}
 	o->nothing = !c->changed;
 	o->results[0] = o->early = c;
@@ -346,22 +361,28 @@ int order_carry(struct order *o, struct change *c, struct err *e)
 	return change_add(&o->v, c, e) < 0 ? -e->code : carry_resolved(&o->v, o->v.n - 1, e);
 }
 
+static int check_version(struct order *o, const struct request *r, const struct model *m, const struct value *key,
+			 const char *supplied, struct err *e)
+{
+	char current[CHECKSUM_SIZE];
+	err_auto why = ERR_INIT;
+	int result = supplied ? version_seen(&o->v, m, key, r->trusted, current, &why) : -ENOENT;
+	if (result < 0)
+		return result == -ENOENT ? 0 : err_set(e, -result, "%s", why.text);
+	return strcmp(current, supplied) == 0 ? 0
+					      : err_checksum(e, record_path(&o->v.arena, m, key), supplied, current);
+}
+
 /* All before the first one: what requests and their hooks do to each other's records is part of the save. */
 static int check_versions(struct order *o, struct err *e)
 {
-	char current[CHECKSUM_SIZE];
 	for (size_t i = 0; i < o->n && o->n > 1; i++) {
 		const struct request *r = &o->requests[i];
-		const struct value *key = r->kind == REQUEST_RESTORE ? &r->new_key : &r->key;
-		err_auto why = ERR_INIT;
 		o->carried = i;
-		if (!r->checksum)
-			continue;
-		int result = version_seen(&o->v, r->model, key, r->trusted, current, &why);
-		if (result < 0 && result != -ENOENT)
-			return err_set(e, -result, "%s", why.text);
-		if (result == 0 && strcmp(current, r->checksum) != 0)
-			return err_checksum(e, record_path(&o->v.arena, r->model, key), r->checksum, current);
+		if (check_version(o, r, r->model, r->kind == REQUEST_RESTORE ? &r->new_key : &r->key, r->checksum, e) <
+			0 ||
+		    check_version(o, r, r->new_model ? r->new_model : r->model, &r->new_key, r->target_checksum, e) < 0)
+			return -e->code;
 	}
 	o->carried = 0;
 	return 0;
@@ -409,12 +430,28 @@ static int finish_changes(struct saving *v, struct err *e)
 	return 0;
 }
 
-/* What refers to a record that was to come, and what has lost the record it refers to. */
-static int check_reference(struct saving *v, const struct change *c, struct err *e)
+/* The key that the record of a change has got by further ones. */
+static const struct value *last_key(const struct saving *v, size_t at)
 {
+	const struct model *m = v->changes[at]->model;
+	const struct value *key = change_key(v->changes[at]);
+	for (size_t i = at + 1; i < v->n; i++) {
+		const struct change *c = v->changes[i];
+		if (c->model == m && c->changed && c->verb != VERB_DELETE && value_equal(&c->key, key))
+			key = change_key(c);
+	}
+	return key;
+}
+
+/* What refers to a record that was to come, and what has lost the record it refers to. */
+static int check_reference(struct saving *v, size_t at, struct err *e)
+{
+	const struct change *c = v->changes[at];
 	struct value *row;
 	bool gone = c->verb == VERB_DELETE;
-	if ((!gone && !c->dangling) || saving_read(v, c->model, change_key(c), &row, e) < 0)
+	if (!gone && !c->dangling)
+		return 0;
+	if (saving_read(v, c->model, gone ? &c->key : last_key(v, at), &row, e) < 0)
 		return -e->code;
 	if (gone)
 		return row ? 0 : change_check_free(v, c, e);
@@ -431,7 +468,7 @@ static int check_references(struct order *o, struct err *e)
 	struct saving *v = &o->v;
 	for (size_t i = 0; i < v->n && v->lenient; i++) {
 		v->failing = v->changes[i];
-		if (v->failing->changed && !v->failing->handled && check_reference(v, v->failing, e) < 0)
+		if (v->failing->changed && !v->failing->handled && check_reference(v, i, e) < 0)
 			return -e->code;
 	}
 	v->failing = NULL;
@@ -449,14 +486,7 @@ static int record_after(struct order *o, struct err *e)
 		const struct hook *h;
 		for (size_t at = 0; c->changed && !c->quiet &&
 				    (h = hooks_next(v->saver->hooks, EVENT_AFTER_COMMIT, c->verb, c->model, &at));) {
-			struct event_object event = {event_name(EVENT_AFTER_COMMIT),
-						     c->verb,
-						     c->model,
-						     change_key(c),
-						     c->old,
-						     c->row,
-						     v->actor,
-						     c};
+			struct event_object event = event_of(event_name(EVENT_AFTER_COMMIT), c, v->actor);
 			if (h->kind == HOOK_RUN &&
 			    after_record(v->saver->after, &v->txn, h, &event, &o->recorded, e) < 0)
 				return -e->code;
@@ -480,22 +510,18 @@ static int commit(struct order *o, struct err *e)
 
 /* ---- after it ---- */
 
-static bool is_asked(const struct order *o, const struct change *c)
-{
-	for (size_t i = 0; o->v.actor->pid && i < o->n; i++)
-		if (o->results[i] == c)
-			return true;
-	return false;
-}
-
 static void tell_observers(const struct order *o)
 {
 	const struct saving *v = &o->v;
-	for (size_t i = 0; v->saver->observers && i < v->n; i++) {
+	if (!v->saver->observers)
+		return;
+	for (size_t i = 0; o->v.actor->pid && i < o->n; i++)
+		o->results[i]->asked = true;
+	for (size_t i = 0; i < v->n; i++) {
 		const struct change *c = v->changes[i];
 		if (!c->changed)
 			continue;
-		struct saved_change change = {c->model, change_key(c), c->verb, c->old, c->row, is_asked(o, c)};
+		struct saved_change change = {c->model, change_key(c), c->verb, c->old, c->row, c->asked};
 		for (const struct observer *at = v->saver->observers; at; at = at->next)
 			at->changed(at->data, &change);
 	}
@@ -521,6 +547,8 @@ void saver_forget(struct saver *s, struct observer *o)
 /* Before the commit, for there may be no memory for it. */
 static int fill_outcomes(struct order *o, struct err *e)
 {
+	if (o->n > 1)
+		answers_settle(&o->v);
 	for (size_t i = 0; o->outcomes && i < o->n; i++) {
 		const struct change *c = o->results[i];
 		o->outcomes[i].verb = c->verb;
@@ -634,8 +662,10 @@ int save_staged(struct saver *s, const struct actor *actor, const struct request
 static void report_failure(struct order *o)
 {
 	err_auto ignored = ERR_INIT;
-	if (o->report)
+	if (o->report) {
+		answers_settle(&o->v);
 		report_answers(o, o->report->failed);
+	}
 	if (o->v.lenient)
 		txn_defer_references(&o->v.txn, false, &ignored);
 }

@@ -20,6 +20,12 @@ int stage_new(struct stage **out, struct saver *s, bool trusted, struct err *e);
 /* One inside the write transaction, whose thread waits until stage_take or stage_end. */
 int stage_new_inside(struct stage **out, struct saver *s, struct txn *t, struct err *e);
 void stage_free(struct stage *g); /* NULL is fine */
+/*
+ * Before the first request: what would wait for another save's transaction is -EDEADLK, for that may wait for the
+ * program which stages. Whether that has happened.
+ */
+void stage_never_wait(struct stage *g);
+bool stage_would_wait(struct stage *g);
 /* Before the first request: none becomes part of another, and they are told by these names, borrowed. */
 void stage_keep_separate(struct stage *g, const char *const *methods);
 /* Drops what is staged: from here on every function says -ENOENT. */

@@ -82,7 +82,11 @@ static int take_key(struct saving *v, const struct model *m, struct value *key, 
 {
 	if (v->staged->txn)
 		return txn_take_key(v->staged->txn, m, key, e);
-	return store_reserve_key(v->saver->store, m, key, e);
+	if (!v->staged->never_wait)
+		return store_reserve_key(v->saver->store, m, key, e);
+	int result = store_try_reserve_key(v->saver->store, m, key, e);
+	v->staged->would_wait |= result == -EDEADLK;
+	return result;
 }
 
 /* A staged record may have a key by its name that the counter does not know of yet. */

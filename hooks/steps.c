@@ -155,6 +155,7 @@ static struct step *new_step(struct steps *s, const struct request *r, struct er
 	copy_key(&step->key, &r->key, &at);
 	copy_key(&step->new_key, &r->new_key, &at);
 	snprintf(step->checksum, sizeof step->checksum, "%s", r->checksum ? r->checksum : "");
+	snprintf(step->target, sizeof step->target, "%s", r->target_checksum ? r->target_checksum : "");
 	return step;
 }
 
@@ -193,6 +194,7 @@ void steps_cancel(struct steps *s, struct step *step)
 {
 	s->bytes -= step->len;
 	step->len = 0;
+	s->cancelled += !step->cancelled;
 	step->cancelled = true;
 }
 
@@ -205,9 +207,11 @@ struct request steps_request(const struct step *step, bool trusted)
 	    .expect = step->expect,
 	    .text = step->text,
 	    .len = step->len,
+	    .judged = true, /* it was printed here */
 	    .new_model = step->new_model,
 	    .new_key = step->new_key,
 	    .trusted = trusted,
 	    .checksum = *step->checksum ? step->checksum : NULL,
+	    .target_checksum = *step->target ? step->target : NULL,
 	};
 }

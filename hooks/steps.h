@@ -14,6 +14,7 @@ struct step {
 	char *text; /* NULL without one */
 	size_t len;
 	char checksum[CHECKSUM_SIZE]; /* that its record had before its first step; "": any */
+	char target[CHECKSUM_SIZE];   /* of MOVE: that of what it replaces */
 	char current[CHECKSUM_SIZE];  /* that it had when a commit was refused for it; "": none was */
 	bool cancelled;
 	char *memory; /* of the keys' texts */
@@ -24,6 +25,7 @@ struct step_place;
 struct steps {
 	struct step **of;
 	size_t n, room;
+	size_t cancelled; /* of the n */
 	size_t bytes; /* of all texts */
 	struct step_place *index;
 	size_t used, places;

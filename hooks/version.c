@@ -46,7 +46,7 @@ int version_sum(struct saving *v, const struct change *c, const char *supplied, 
 	out[0] = '\0';
 	if (!supplied || c->verb == VERB_DELETE)
 		return 0;
-	if (!v->open) {
+	if (!v->open && !v->staged) {
 		snprintf(out, CHECKSUM_SIZE, "%s", supplied);
 		return 0;
 	}

@@ -75,6 +75,7 @@ enum {
 	TIMEOUT_AGAIN_MS = 60000,         /* and how long a create of its key takes from it what no file shows */
 	TIMEOUT_TRANSACTION_MS = 3600000, /* a transaction that is not used, unless mount.conf says otherwise */
 	POLL_FOREIGN_MS = 1000,           /* at most this often: a look for jobs that another program queued */
+	POLL_CLOCK_MS = 10000,            /* the same at the clock, while a job is due later: it may have been set */
 };
 
 /* Integer keys are 0 to KEY_MAX: an inode number holds the model and the key (fs/node.h). */

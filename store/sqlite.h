@@ -157,6 +157,8 @@ struct conn {
 	void *ended_data;
 	char *staged;          /* by model index: its name stands for a view here (sqlite_stage.c); NULL: none does */
 	int64_t staged_serial; /* the last one given to a staged row */
+	const struct model *kept_for; /* the next new row of it takes the place of one with the number and time kept */
+	struct stamp kept;
 };
 
 /* What a model's name stands for in a statement. */

@@ -172,14 +172,16 @@ static int take_key(struct txn *t, const struct model *m, int64_t *key, int64_t 
 	return raise_counter(t->conn, m, *key + *size - 1, e);
 }
 
+typedef int begin_function(struct store *s, struct txn *t, struct err *e);
+
 /* Only once the raised counter is durable. If it was raised again meanwhile the rest is lost. */
-static void keep_block(struct store *s, const struct model *m, int64_t first, int64_t size)
+static void keep_block(struct store *s, const struct model *m, int64_t first, int64_t size, begin_function *begin)
 {
 	struct key_block *b = &s->blocks[m->index];
 	struct txn t;
 	err_auto ignored = ERR_INIT;
 	int64_t next = 0;
-	if (txn_begin(s, &t, &ignored) < 0)
+	if (begin(s, &t, &ignored) < 0)
 		return;
 	if (above_all(t.conn, m, &next, &ignored) == 0 && next == first + size) {
 		b->next = first + 1;
@@ -189,11 +191,11 @@ static void keep_block(struct store *s, const struct model *m, int64_t first, in
 	txn_rollback(&t);
 }
 
-int store_reserve_key(struct store *s, const struct model *m, struct value *key, struct err *e)
+static int reserve(struct store *s, const struct model *m, struct value *key, begin_function *begin, struct err *e)
 {
 	struct txn t;
 	int64_t next = 0, size;
-	int r = txn_begin(s, &t, e);
+	int r = begin(s, &t, e);
 	if (r)
 		return r;
 	r = take_key(&t, m, &next, &size, e);
@@ -204,9 +206,19 @@ int store_reserve_key(struct store *s, const struct model *m, struct value *key,
 	if (r)
 		return r;
 	if (size)
-		keep_block(s, m, next, size);
+		keep_block(s, m, next, size, begin);
 	*key = value_integer(next);
 	return 0;
+}
+
+int store_reserve_key(struct store *s, const struct model *m, struct value *key, struct err *e)
+{
+	return reserve(s, m, key, txn_begin, e);
+}
+
+int store_try_reserve_key(struct store *s, const struct model *m, struct value *key, struct err *e)
+{
+	return reserve(s, m, key, txn_try_begin, e);
 }
 
 /* ---- the end ---- */

@@ -34,8 +34,9 @@ void stmt_stamp(struct conn *c, sqlite3_stmt *stmt, const struct model *m, struc
 		stamp->owner = owner;
 }
 
-int row_find(struct conn *c, const struct model *m, enum statement what, const struct value *key, sqlite3_stmt **out,
-	     struct err *e)
+/* 1: the statement stands on the row; 0: there is none. */
+static int look_up(struct conn *c, const struct model *m, enum statement what, const struct value *key,
+		   sqlite3_stmt **out, struct err *e)
 {
 	bool filters = conn_filters(c, m);
 	int r = conn_statement(c, m, filters ? ROW_GET : what, NULL, out, e);
@@ -45,7 +46,34 @@ int row_find(struct conn *c, const struct model *m, enum statement what, const s
 	r = stmt_step(c, *out, e);
 	if (r > 0 && filters && column_uid(*out, (int)m->nfields + 3) != c->viewer)
 		r = 0;
+	return r;
+}
+
+int row_find(struct conn *c, const struct model *m, enum statement what, const struct value *key, sqlite3_stmt **out,
+	     struct err *e)
+{
+	int r = look_up(c, m, what, key, out, e);
 	return r == 0 ? not_found(m, key, e) : r < 0 ? r : 0;
+}
+
+static int copy_row(sqlite3_stmt *stmt, const struct model *m, struct arena *a, struct value *row, struct err *e)
+{
+	for (size_t i = 0; i < m->nfields; i++) {
+		struct value v = column_value(stmt, (int)i);
+		if (value_copy(a, &v, &row[i]))
+			return err_nomem(e);
+	}
+	return 0;
+}
+
+int store_find(struct conn *c, const struct model *m, const struct value *key, struct arena *a, struct value *row,
+	       struct err *e)
+{
+	stmt_auto *stmt = NULL;
+	int r = look_up(c, m, ROW_FIELDS, key, &stmt, e);
+	if (r > 0 && copy_row(stmt, m, a, row, e) < 0)
+		return -e->code;
+	return r;
 }
 
 int store_get(struct conn *c, const struct model *m, const struct value *key, struct arena *a, struct value *row,
@@ -55,13 +83,8 @@ int store_get(struct conn *c, const struct model *m, const struct value *key, st
 	int r = row_find(c, m, stamp ? ROW_GET : row ? ROW_FIELDS : ROW_EXISTS, key, &stmt, e);
 	if (r)
 		return r;
-	for (size_t i = 0; row && i < m->nfields; i++) {
-		struct value v = column_value(stmt, (int)i);
-		if (value_copy(a, &v, &row[i]))
-			return err_nomem(e);
-	}
 	stmt_stamp(c, stmt, m, stamp);
-	return 0;
+	return row ? copy_row(stmt, m, a, row, e) : 0;
 }
 
 int store_key_of(struct conn *c, const struct model *m, int64_t serial, struct arena *a, struct value *key,

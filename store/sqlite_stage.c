@@ -131,6 +131,7 @@ int stage_discard(struct conn *c, struct err *e)
 
 int stage_begin(struct conn *c, struct err *e)
 {
+	c->kept_for = NULL;
 	int r = conn_snapshot(c, e);
 	return r ? r : conn_exec(c, "SAVEPOINT rowfs_stage", e);
 }
@@ -160,6 +161,20 @@ static int64_t now_ns(void)
 	return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
 }
 
+void stage_keep_stamp(struct conn *c, const struct model *m, const struct stamp *stamp)
+{
+	c->kept_for = m;
+	c->kept = *stamp;
+}
+
+static struct stamp first_stamp(struct conn *c, const struct model *m)
+{
+	if (c->kept_for != m)
+		return (struct stamp){.serial = FIRST_SERIAL + ++c->staged_serial};
+	c->kept_for = NULL;
+	return c->kept;
+}
+
 /* Of the row that is to be staged: the number it has or gets, and a time later than before. */
 static int new_stamp(struct conn *c, const struct model *m, const struct value *key, struct stamp *stamp, struct err *e)
 {
@@ -168,7 +183,7 @@ static int new_stamp(struct conn *c, const struct model *m, const struct value *
 	int64_t now = now_ns();
 	int r = store_get(c, m, key, &a, NULL, stamp, &why);
 	if (r == -ENOENT)
-		*stamp = (struct stamp){.serial = FIRST_SERIAL + ++c->staged_serial};
+		*stamp = first_stamp(c, m);
 	else if (r < 0)
 		return err_set(e, why.code, "%s", why.text);
 	if (model_integer_key(m) && key->integer >= 0)

@@ -289,11 +289,14 @@ static int add_savepoint(struct store *s, struct err *e)
 	return r;
 }
 
-int txn_begin(struct store *s, struct txn *t, struct err *e)
+static int check_writable(const struct store *s, struct err *e)
 {
-	if (s->read_only)
-		return err_set(e, EROFS, "the filesystem is mounted read-only");
-	turn_wait(s);
+	return s->read_only ? err_set(e, EROFS, "the filesystem is mounted read-only") : 0;
+}
+
+/* With the turn, which is passed on where it fails. */
+static int begin(struct store *s, struct txn *t, struct err *e)
+{
 	int r;
 	if (s->open) {
 		r = add_savepoint(s, e);
@@ -308,6 +311,25 @@ int txn_begin(struct store *s, struct txn *t, struct err *e)
 		*t = (struct txn){.store = s, .conn = &s->writer, .group = s->group};
 		watch_begin(s);
 	}
+	return r;
+}
+
+int txn_begin(struct store *s, struct txn *t, struct err *e)
+{
+	if (check_writable(s, e) < 0)
+		return -e->code;
+	turn_wait(s);
+	return begin(s, t, e);
+}
+
+int txn_try_begin(struct store *s, struct txn *t, struct err *e)
+{
+	if (check_writable(s, e) < 0)
+		return -e->code;
+	if (!turn_try(s))
+		return err_set(e, EDEADLK, "another save is being carried out, which may wait for who asks");
+	int r = begin(s, t, e);
+	t->alone = true;
 	return r;
 }
 
@@ -342,7 +364,13 @@ static int check_deferred(struct store *s, struct err *e)
 
 int txn_defer_references(struct txn *t, bool on, struct err *e)
 {
-	return conn_exec(t->conn, on ? "PRAGMA defer_foreign_keys=ON" : "PRAGMA defer_foreign_keys=OFF", e);
+	if (on)
+		return conn_exec(t->conn, "PRAGMA defer_foreign_keys=ON", e);
+	/* SQLite forgets with it what is unresolved. */
+	err_auto left = ERR_INIT;
+	int unresolved = check_deferred(t->store, &left);
+	int r = conn_exec(t->conn, "PRAGMA defer_foreign_keys=OFF", e);
+	return r || !unresolved ? r : err_set(e, left.code, "%s", left.text);
 }
 
 int txn_commit(struct txn *t, struct err *e)
@@ -358,6 +386,8 @@ int txn_commit(struct txn *t, struct err *e)
 	s->savepoint = false;
 	t->store = NULL;
 	keys_settle(s, true);
+	if (t->alone)
+		return end_group(s, e);
 	await_company(s);
 	if (may_grow(s) && !sqlite3_get_autocommit(s->writer.db))
 		return join_group(s, e);

@@ -150,12 +150,29 @@ int txn_delete(struct txn *t, const struct model *m, const struct value *key, st
 	return sqlite3_changes(t->conn->db) ? 0 : missing(m, key, e);
 }
 
-/* The next key is free and not used up; a file's key is a shorter text. */
+/* The next key is free and not used up; where none is left, one further down is free. */
+static int spare_number(struct conn *c, const struct model *m, struct value *key, struct err *e)
+{
+	err_auto why = ERR_INIT;
+	int r = store_next_key(c, m, key, &why);
+	if (r != -ENOSPC)
+		return r ? err_set(e, why.code, "%s", why.text) : 0;
+	for (int64_t number = KEY_MAX - 1; number > 0; number--) {
+		err_auto absent = ERR_INIT;
+		*key = value_integer(number);
+		r = store_get(c, m, key, NULL, NULL, NULL, &absent);
+		if (r)
+			return r == -ENOENT ? 0 : err_set(e, absent.code, "%s", absent.text);
+	}
+	return err_set(e, why.code, "%s", why.text);
+}
+
+/* A file's key is a shorter text. */
 static int spare_key(struct conn *c, const struct model *m, struct arena *a, struct value *key, struct err *e)
 {
 	char text[LIMIT_NAME + 1];
 	if (model_integer_key(m))
-		return store_next_key(c, m, key, e);
+		return spare_number(c, m, key, e);
 	memset(text, '-', sizeof text);
 	*key = value_text(arena_copy(a, text, sizeof text), sizeof text);
 	return key->text.data ? 0 : err_nomem(e);

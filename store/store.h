@@ -107,9 +107,9 @@ enum { VIEW_ALL = 0 };
 bool store_sees_all(const struct store *s, uid_t uid);
 /*
  * As the user sees it, for reads about one record of the model of which each may see another state: a call of
- * store_get, store_show or store_key_of sees one without a snapshot around it. Where nobody writes it is the writing
- * connection, which has the pages that were changed last and is nobody else's until store_read_end: no transaction may
- * be begun before that.
+ * store_get, store_find, store_show or store_key_of sees one without a snapshot around it. Where nobody writes it is
+ * the writing connection, which has the pages that were changed last and is nobody else's until store_read_end: no
+ * transaction may be begun before that.
  */
 struct conn *store_read_once(struct store *s, const struct model *m, uid_t viewer, struct err *e);
 
@@ -124,6 +124,9 @@ struct stamp {
 /* The row, texts in the arena, -ENOENT without one. row and stamp may be NULL. */
 int store_get(struct conn *c, const struct model *m, const struct value *key, struct arena *a, struct value *row,
 	      struct stamp *stamp, struct err *e);
+/* The row alone, where it need not be there: 1, or 0. */
+int store_find(struct conn *c, const struct model *m, const struct value *key, struct arena *a, struct value *row,
+	       struct err *e);
 /* The key that has the serial; for models without an integer key. -ENOENT. */
 int store_key_of(struct conn *c, const struct model *m, int64_t serial, struct arena *a, struct value *key,
 		 struct err *e);
@@ -202,9 +205,12 @@ struct txn {
 	struct store *store;
 	struct conn *conn; /* for reading inside */
 	uint64_t group;
+	bool alone; /* its commit is nobody else's */
 };
 
 int txn_begin(struct store *s, struct txn *t, struct err *e);
+/* The same for who may not wait for another transaction: -EDEADLK while there is one. */
+int txn_try_begin(struct store *s, struct txn *t, struct err *e);
 /* Who changes rows from now on, for changed_row; root until it is told. */
 void txn_by(struct txn *t, uid_t uid);
 /* While it is on, references are judged at txn_commit, and txn_delete forbids nothing. Off before the transaction ends.
@@ -220,6 +226,8 @@ int store_next_key(struct conn *c, const struct model *m, struct value *key, str
 int txn_take_key(struct txn *t, const struct model *m, struct value *key, struct err *e);
 /* Takes the next key for good: it is durable and never given again, whoever crashes. Cheap where many are wanted. */
 int store_reserve_key(struct store *s, const struct model *m, struct value *key, struct err *e);
+/* The same for who may not wait for another transaction: -EDEADLK while there is one. */
+int store_try_reserve_key(struct store *s, const struct model *m, struct value *key, struct err *e);
 
 /* Key in the row; constraints that store_check should have found are mapped to the same errors. Raises the key counter.
  */
@@ -325,6 +333,8 @@ int stage_begin(struct conn *c, struct err *e);
 int stage_end(struct conn *c, bool keep, struct err *e);
 /* A negative integer key is that of a record that gets its own later: such a record is in no list. */
 int stage_put(struct conn *c, const struct model *m, const struct value *row, struct err *e);
+/* The next row put that is new goes on from the stamp of the one whose place it takes. */
+void stage_keep_stamp(struct conn *c, const struct model *m, const struct stamp *stamp);
 /* The row is gone; -ENOENT. */
 int stage_remove(struct conn *c, const struct model *m, const struct value *key, struct err *e);
 /* 1 and the row as it was before it went, or 0. */

@@ -16,7 +16,8 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 
-enum { ACTORS = 3, SLOTS = 10, MODELS = 5, KEYS = 8, FIELDS_MAX = 4, NAMES = 20, PATH_SIZE = 600 };
+enum { OUTER_SLOTS = 10, TXNS = 2, INNER_SLOTS = 4, SLOTS = OUTER_SLOTS + TXNS * INNER_SLOTS };
+enum { ACTORS = 3, MODELS = 5, KEYS = 8, FIELDS_MAX = 4, NAMES = 20, PATH_SIZE = 600 };
 enum { RECORD_MAX = 1 << 20, PAYLOAD_MAX = RECORD_MAX + (1 << 17) };
 
 /* ---- text.c ---- */
@@ -101,6 +102,7 @@ struct record {
 	int64_t mtime; /* last seen */
 	bool changed;  /* since then: it must be later now */
 	int born;      /* of a text key: how often it came anew, for its number is another one then */
+	int changes;   /* counted, for the insides of transactions */
 	bool refused;  /* a text, since the last save: who removes the name now may be cleaning up, and is told EBUSY */
 };
 
@@ -133,14 +135,32 @@ struct handle {
 	int refused;
 };
 
+struct staging;
+enum txn_state { TXN_NONE, TXN_OPEN, TXN_COMMITTED };
+
+/* The mount, or the inside of a transaction. */
 struct world {
 	struct record records[MODELS][KEYS];
 	struct scratch *scratches[MODELS][NAMES]; /* by name; two names may be of one file */
-	struct handle *slots[SLOTS];
+	struct handle *slots[SLOTS];              /* each world has its own numbers */
+	int first_slot, nslots;
 	int opened;
+	struct world *root;       /* of an inside: the mount */
+	struct world *txns[TXNS]; /* of the mount: its insides */
+	enum txn_state state;     /* of an inside */
+	struct staging *staging;  /* of one that is open: what was changed in it */
+	bool lenient, late;       /* references may lead to nothing so far; what is referred to may go so far */
+	bool topped[MODELS];      /* the highest key was there: there may be none left to be reserved */
+	int64_t reserved[MODELS]; /* the last key that was */
 };
 
+void world_init(struct world *w);
 void world_release(struct world *w);
+/* The mount, or the inside of its transaction 1 to TXNS. */
+struct world *world_in(struct world *root, int txn);
+struct world *world_root(struct world *w);
+/* The row has changed, whoever did it. */
+void record_changed(struct world *w, int model, int key);
 struct scratch *world_scratch(struct world *w, int model, int name);
 struct scratch *world_add_scratch(struct world *w, int model, int name, mode_t mode);
 void scratch_hold(struct scratch *s);
@@ -170,21 +190,39 @@ int save_text(struct world *w, int model, int key, enum save_kind kind, enum exp
 int save_delete(struct world *w, int model, int key);
 int save_key(struct world *w, int model, int from, int to, bool replace);
 int save_move(struct world *w, int model, int from, int to_model, int to, bool replace);
+int save_exchange(struct world *w, int model, int a, int b);
+/* save_text of a document that is read already. */
+int save_document(struct world *w, int model, int key, enum save_kind kind, enum expect expect, const struct row *base,
+		  json_t *document, bool then);
+
+/* ---- staging.c: transactions that are prepared ---- */
+
+/* Of every save in an inside that changes something, before it is done. */
+void staging_save(struct world *w, int model, int key, enum save_kind kind, const json_t *document);
+void staging_delete(struct world *w, int model, int key);
+void staging_move(struct world *w, int model, int from, int to_model, int to, bool replace);
+void staging_mark(struct world *w, int model, int key);
+/* What was changed outside shows inside, where nothing was staged. */
+void staging_refresh(struct world *root);
+void staging_drop(struct world *w);
 
 /* ---- calls ---- */
 
 #define CALLS(X)                                                                                                       \
 	X(OPEN)                                                                                                        \
-	X(CLOSE) X(DUP_CLOSE) X(DUP) X(CHILD_CLOSE) X(WRITE) X(PWRITE) X(READ) X(PREAD) X(SEEK) X(FTRUNCATE) X(FSYNC)  \
-	    X(FSTAT) X(TRUNCATE) X(RENAME) X(LINK) X(SYMLINK) X(READLINK) X(UNLINK) X(STAT) X(LIST) X(CHMOD) X(CHOWN)  \
-		X(TIMES) X(SETXATTR) X(GETXATTR) X(REMOVEXATTR) X(MAP) X(MAP_SHARED) X(STATFS) X(ACCESS) X(MKDIR)      \
-		    X(FALLOCATE) X(SEND) X(CAT) X(SQL)
+	X(CLOSE)                                                                                                       \
+	X(DUP_CLOSE)                                                                                                   \
+	X(DUP) X(CHILD_CLOSE) X(WRITE) X(PWRITE) X(READ) X(PREAD) X(SEEK) X(FTRUNCATE) X(FSYNC) X(FSTAT) X(TRUNCATE)   \
+	    X(RENAME) X(LINK) X(SYMLINK) X(READLINK) X(UNLINK) X(STAT) X(LIST) X(CHMOD) X(CHOWN) X(TIMES) X(SETXATTR)  \
+		X(GETXATTR) X(REMOVEXATTR) X(MAP) X(MAP_SHARED) X(STATFS) X(ACCESS) X(MKDIR) X(FALLOCATE) X(SEND)      \
+		    X(CAT) X(MAKE) X(DROP) X(COMMIT) X(STATE) X(RESERVE) X(SQL)
 #define CALL_NUMBER(name) CALL_##name,
 enum call_kind { CALLS(CALL_NUMBER) CALL_KINDS };
 
 struct call {
 	enum call_kind kind;
 	int actor, slot, slot2;
+	int txn; /* in which transaction; 0: in none */
 	int model, name, model2, name2;
 	int flags; /* of open and rename; mode of access and chmod; whence */
 	int64_t offset;
@@ -192,10 +230,21 @@ struct call {
 	char *data; /* owned; of writes, symlinks, xattrs, SQL */
 };
 
-enum { WANTS_NOTHING, WANTS_BYTES, WANTS_RECORD, WANTS_UNSAVED, WANTS_SCRATCH, WANTS_GONE, WANTS_LIST };
+enum {
+	WANTS_NOTHING,
+	WANTS_BYTES,
+	WANTS_RECORD,
+	WANTS_UNSAVED,
+	WANTS_SCRATCH,
+	WANTS_GONE,
+	WANTS_LIST,
+	WANTS_KEY,
+	WANTS_ANSWER
+};
 
 struct expected {
 	bool skip;  /* makes no sense in this world: a part of the trace was cut out */
+	bool any;   /* whatever it gives is right */
 	int result; /* or a negative errno */
 	int other;  /* another errno that will do */
 	int wants;
@@ -219,6 +268,13 @@ struct end end_find(struct world *w, int model, int name);
 bool end_is_symlink(const struct end *e);
 /* 0, or why there is nothing. */
 int end_absent(const struct end *e);
+
+/* staging.c: the calls that are about transactions. */
+void expect_make(struct world *w, const struct call *c, struct expected *x);
+void expect_drop(struct world *w, const struct call *c, struct expected *x);
+void expect_commit(struct world *w, const struct call *c, struct expected *x);
+void expect_state(struct world *w, const struct call *c, struct expected *x);
+void expect_reserve(struct world *w, const struct call *c, struct expected *x);
 
 /* names.c: the calls that are about names. */
 void expect_rename(struct world *w, const struct call *c, struct expected *x);
@@ -254,7 +310,7 @@ int draft_sync(struct world *w, struct handle *h);
 int draft_truncate(struct world *w, struct handle *h, int64_t size);
 bool draft_shows(const struct handle *h); /* holds unsaved bytes */
 
-/* ---- actor.c: processes that carry calls out ---- */
+/* ---- actor.c: processes that carry calls out (actor_call.c) ---- */
 
 struct got {
 	int result;
@@ -283,6 +339,7 @@ int daemon_stop(struct daemon *d);
 
 struct generator {
 	uint64_t state;
+	int txn;                  /* in which the calls are that are made now */
 	struct text plans[SLOTS]; /* what is still to be written to a slot */
 	struct call queue[8];
 	int queued, taken;
@@ -291,7 +348,7 @@ struct generator {
 void generate(struct generator *g, struct world *w, struct call *c);
 void generator_release(struct generator *g);
 
-/* ---- compare.c ---- */
+/* ---- session.c, compare.c ---- */
 
 struct session; /* on a mount: a crew, the model */
 /* Whose mount it is: its own, or others work there at the same time, on records of their own or on the same ones. */

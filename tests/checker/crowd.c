@@ -13,11 +13,13 @@
 
 static bool is_sensible(const struct call *c, int result)
 {
-	static const int errors[] = {ENOENT, EEXIST, EBADMSG, ECANCELED,  EPERM,  EACCES, ENAMETOOLONG,
-				     EBUSY,  EBADF,  ENODATA, EOPNOTSUPP, ENODEV, EFBIG,  ELOOP};
+	static const int errors[] = {ENOENT, EEXIST,  EBADMSG,    ECANCELED, EPERM, EACCES, ENAMETOOLONG, EBUSY,
+				     EBADF,  ENODATA, EOPNOTSUPP, ENODEV,    EFBIG, ELOOP,  EROFS};
 
 	if (result >= 0)
 		return true;
+	if (result == -ENOSPC)
+		return c->kind == CALL_RESERVE; /* of keys */
 	if (result == -EINVAL)
 		return c->kind != CALL_RENAME && c->kind != CALL_OPEN && c->kind != CALL_CLOSE && c->kind != CALL_WRITE;
 	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++)

@@ -65,6 +65,7 @@ int model_number(const char *name)
 
 /* ---- names ---- */
 
+/* Behind the highest one none can be reserved: only items has it. */
 static const int64_t integer_keys[KEYS] = {1, 2, 3, 7, 12, 0, 2147483650, 281474976710655};
 static const char *const text_keys[KEYS] = {"a", "b", "a b", "x/y", ".hidden", "100%", "\xc3\xa4", "7"};
 static const char *const text_names[KEYS] = {"a", "b", "a b", "x%2Fy", "%2Ehidden", "100%25", "\xc3\xa4", "7"};
@@ -79,7 +80,7 @@ static struct {
 	int number;
 	char suffix[16]; /* of names and of text keys */
 	char keys[KEYS][40];
-	struct name names[2][NAMES];
+	struct name names[MODELS][NAMES];
 } worker;
 
 int names_worker(void)
@@ -87,28 +88,30 @@ int names_worker(void)
 	return worker.number;
 }
 
-static int64_t integer_key(int key)
+static int64_t integer_key(int model, int key)
 {
-	return integer_keys[key] == 281474976710655 ? integer_keys[key] - worker.number
-						    : integer_keys[key] + worker.number * 1000;
+	if (integer_keys[key] == 281474976710655)
+		return integer_keys[key] / (model == 0 ? 1 : 2) - worker.number;
+	return integer_keys[key] + worker.number * 1000;
 }
 
 struct datum key_of(int model, int key)
 {
 	if (models[model].key.type == INTEGER)
-		return (struct datum){INTEGER, integer_key(key), NULL};
+		return (struct datum){INTEGER, integer_key(model, key), NULL};
 	return (struct datum){STRING, 0, worker.keys[key]};
 }
 
-static void fill_name(struct name *n, bool integer, int i)
+static void fill_name(struct name *n, int model, int i)
 {
+	bool integer = models[model].key.type == INTEGER;
 	enum { SCRATCH_FIRST = KEYS, INVALID_FIRST = SCRATCH_FIRST + 7, OTHERS_FIRST = INVALID_FIRST + 3 };
 	const size_t size = sizeof(n->text);
 
 	if (i < KEYS) {
 		*n = (struct name){.kind = NAME_RECORD, .key = i};
 		if (integer)
-			snprintf(n->text, size, "%lld.json", (long long)integer_key(i));
+			snprintf(n->text, size, "%lld.json", (long long)integer_key(model, i));
 		else
 			snprintf(n->text, size, "%s%s.json", text_names[i], worker.suffix);
 	} else if (i < INVALID_FIRST) {
@@ -132,15 +135,14 @@ void names_choose(int number)
 		snprintf(worker.suffix, sizeof(worker.suffix), "%d", number);
 	for (int i = 0; i < KEYS; i++)
 		snprintf(worker.keys[i], sizeof(worker.keys[i]), "%s%s", text_keys[i], worker.suffix);
-	for (int i = 0; i < NAMES; i++) {
-		fill_name(&worker.names[0][i], false, i);
-		fill_name(&worker.names[1][i], true, i);
-	}
+	for (int i = 0; i < NAMES; i++)
+		for (int m = 0; m < MODELS; m++)
+			fill_name(&worker.names[m][i], m, i);
 }
 
 const struct name *name_of(int model, int name)
 {
-	return &worker.names[models[model].key.type == INTEGER][name];
+	return &worker.names[model][name];
 }
 
 /* ---- rows ---- */

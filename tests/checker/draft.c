@@ -17,6 +17,7 @@ static void start(struct handle *h, enum draft_mode mode)
 	h->mode = mode;
 	text_clear(&h->draft);
 	h->dirty = false;
+	h->emptied = mode == IN_ORDER;
 	h->refused = 0;
 }
 
@@ -147,7 +148,6 @@ int draft_truncate(struct world *w, struct handle *h, int64_t size)
 
 	if (size == 0) {
 		start(h, IN_ORDER);
-		h->emptied = true;
 		return 0;
 	}
 	if (size > RECORD_MAX)

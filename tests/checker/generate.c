@@ -38,7 +38,7 @@ static struct call *push(struct generator *g, enum call_kind kind)
 {
 	struct call *c = &g->queue[g->queued++];
 
-	*c = (struct call){.kind = kind, .actor = chance(g, 70) ? 0 : below(g, ACTORS)};
+	*c = (struct call){.kind = kind, .txn = g->txn, .actor = chance(g, 70) ? 0 : below(g, ACTORS)};
 	return c;
 }
 
@@ -77,19 +77,19 @@ static void any_file(struct generator *g, struct call *c)
 
 static int free_slot(const struct world *w)
 {
-	for (int i = 0; i < SLOTS; i++)
-		if (!w->slots[i])
-			return i;
+	for (int i = 0; i < w->nslots; i++)
+		if (!w->slots[w->first_slot + i])
+			return w->first_slot + i;
 	return -1;
 }
 
 static int used_slot(struct generator *g, const struct world *w)
 {
-	int first = below(g, SLOTS);
+	int first = below(g, w->nslots);
 
-	for (int i = 0; i < SLOTS; i++)
-		if (w->slots[(first + i) % SLOTS])
-			return (first + i) % SLOTS;
+	for (int i = 0; i < w->nslots; i++)
+		if (w->slots[w->first_slot + (first + i) % w->nslots])
+			return w->first_slot + (first + i) % w->nslots;
 	return -1;
 }
 
@@ -282,7 +282,7 @@ static void gen_rename(struct generator *g, struct world *w)
 	any_file(g, c);
 	c->model2 = chance(g, 70) ? c->model : below(g, MODELS);
 	c->name2 = any_name(g);
-	c->flags = chance(g, 20) ? RENAME_NOREPLACE : 0;
+	c->flags = chance(g, 20) ? RENAME_NOREPLACE : chance(g, 12) ? RENAME_EXCHANGE : 0;
 }
 
 static void gen_link(struct generator *g, struct world *w)
@@ -380,6 +380,8 @@ static void gen_list(struct generator *g, struct world *w)
 
 	(void)w;
 	c->model = below(g, MODELS);
+	if (c->kind == CALL_STATFS)
+		c->txn = 0;
 }
 
 static void gen_sql(struct generator *g, struct world *w)
@@ -387,6 +389,8 @@ static void gen_sql(struct generator *g, struct world *w)
 	static const int columns[MODELS] = {1, 1, 0, 0, 1}; /* a number, or carts.title */
 	struct call *c = push(g, CALL_SQL);
 
+	w = world_root(w);
+	c->txn = 0;
 	c->model = below(g, MODELS);
 	c->name = any_key(g);
 	c->flags = !w->records[c->model][c->name].there ? 1 : chance(g, 80) ? 0 : 2;
@@ -395,25 +399,65 @@ static void gen_sql(struct generator *g, struct world *w)
 	set_data(c, "by another", 1 + (size_t)below(g, 9));
 }
 
+static void gen_reserve(struct generator *g, struct world *w)
+{
+	struct call *c = push(g, CALL_RESERVE);
+
+	(void)w;
+	c->model = below(g, MODELS);
+}
+
+/* What is open is closed first: a new one has other files. */
+static void gen_transaction(struct generator *g, struct world *w)
+{
+	struct call *c;
+
+	if (w->state == TXN_NONE) {
+		for (int i = w->first_slot; i < w->first_slot + w->nslots; i++)
+			if (w->slots[i]) {
+				c = push(g, CALL_CLOSE);
+				c->slot = i;
+				c->actor = w->slots[i]->actor;
+			}
+		push(g, CALL_MAKE);
+		return;
+	}
+	if (chance(g, 40)) {
+		push(g, CALL_STATE);
+		return;
+	}
+	c = push(g, w->state == TXN_COMMITTED || chance(g, 5) ? CALL_DROP : CALL_COMMIT);
+	c->flags = chance(g, 5);
+}
+
 static const struct {
 	int chances;
 	void (*generate)(struct generator *g, struct world *w);
 } draws[] = {
-    {14, gen_open}, {16, gen_write},  {6, gen_pwrite}, {8, gen_read},   {4, gen_seek},   {6, gen_ftruncate},
-    {14, gen_sync}, {2, gen_dup},     {2, gen_send},   {5, gen_slot},   {8, gen_rename}, {3, gen_link},
-    {5, gen_echo},  {5, gen_replace}, {12, gen_named}, {4, gen_unlink}, {3, gen_list},   {1, gen_sql},
+    {14, gen_open},     {16, gen_write}, {6, gen_pwrite}, {8, gen_read},    {4, gen_seek},
+    {6, gen_ftruncate}, {14, gen_sync},  {2, gen_dup},    {2, gen_send},    {5, gen_slot},
+    {8, gen_rename},    {3, gen_link},   {5, gen_echo},   {5, gen_replace}, {12, gen_named},
+    {4, gen_unlink},    {3, gen_list},   {1, gen_sql},    {1, gen_reserve},
 };
 
 void generate(struct generator *g, struct world *w, struct call *c)
 {
+	struct world *at;
+
 	while (g->taken == g->queued) {
 		size_t i = 0;
-		int n = below(g, 118);
+		int n = below(g, 119);
 
 		g->taken = g->queued = 0;
+		g->txn = chance(g, 45) ? 1 + below(g, TXNS) : 0;
+		at = world_in(w, g->txn);
+		if (g->txn && (at->state != TXN_OPEN ? chance(g, 20) : chance(g, 4))) {
+			gen_transaction(g, at);
+			continue;
+		}
 		while (n >= draws[i].chances)
 			n -= draws[i++].chances;
-		draws[i].generate(g, w);
+		draws[i].generate(g, at);
 	}
 	*c = g->queue[g->taken++];
 }

@@ -114,9 +114,13 @@ static void expect_sync(struct world *w, const struct call *c, struct expected *
 static void expect_child(struct world *w, const struct call *c, struct expected *x)
 {
 	expect_sync(w, c, x);
-	for (int i = 0; i < SLOTS && !x->skip; i++)
-		if (i != c->slot && w->slots[i] && w->slots[i]->actor == c->actor)
-			sync_handle(w, w->slots[i]);
+	for (int t = 0; t <= TXNS && !x->skip; t++) {
+		struct world *each = world_in(world_root(w), t);
+		for (int i = 0; i < SLOTS; i++)
+			if (i != c->slot && each->slots[i] && each->slots[i]->actor == c->actor &&
+			    (!t || each->state == TXN_OPEN))
+				sync_handle(each, each->slots[i]);
+	}
 }
 
 static void expect_dup(struct world *w, const struct call *c, struct expected *x)
@@ -265,22 +269,21 @@ static int update_row(struct world *w, const struct call *c, struct record *r)
 	struct datum *value = &r->row.values[c->slot];
 	struct datum now = {INTEGER, c->offset, NULL};
 
-	(void)w;
 	if (models[c->model].fields[c->slot].type == STRING)
 		now = (struct datum){STRING, 0, c->data};
 	if (datum_equal(value, &now))
 		return -1;
 	datum_set(value, &now);
-	r->changed = true;
+	record_changed(w, c->model, c->name);
 	return 0;
 }
 
 /* The columns that have no default in the table are null, or c->offset where they must not be. */
-static int insert_row(const struct call *c, struct record *r)
+static int insert_row(struct world *w, const struct call *c, struct record *r)
 {
 	const struct model *m = &models[c->model];
 
-	r->there = r->changed = true;
+	r->there = true;
 	r->mtime = 0;
 	for (size_t i = 0; i < m->nfields; i++) {
 		struct datum value = m->fields[i].fallback;
@@ -288,6 +291,7 @@ static int insert_row(const struct call *c, struct record *r)
 			value = (struct datum){INTEGER, c->offset, NULL};
 		datum_set(&r->row.values[i], &value);
 	}
+	record_changed(w, c->model, c->name);
 	return 0;
 }
 
@@ -300,7 +304,7 @@ static void expect_sql(struct world *w, const struct call *c, struct expected *x
 	if (x->skip)
 		return;
 	if (c->flags == 1)
-		rc = insert_row(c, r);
+		rc = insert_row(w, c, r);
 	else if (c->flags == 0)
 		rc = update_row(w, c, r);
 	else
@@ -321,10 +325,48 @@ static void (*const expectations[CALL_KINDS])(struct world *, const struct call 
     [CALL_SETXATTR] = expect_setxattr,   [CALL_GETXATTR] = expect_getxattr,   [CALL_REMOVEXATTR] = expect_getxattr,
     [CALL_MAP] = expect_whole,           [CALL_CAT] = expect_whole,           [CALL_MAP_SHARED] = expect_map_shared,
     [CALL_STATFS] = expect_statfs,       [CALL_ACCESS] = expect_access,       [CALL_SQL] = expect_sql,
+    [CALL_MAKE] = expect_make,           [CALL_DROP] = expect_drop,           [CALL_COMMIT] = expect_commit,
+    [CALL_STATE] = expect_state,         [CALL_RESERVE] = expect_reserve,
 };
+
+/* What was open when its transaction ended. */
+static void expect_any_close(struct world *w, const struct call *c, struct expected *x)
+{
+	const struct handle *h = call_handle(w, c, x);
+
+	if (!h)
+		return;
+	x->any = true;
+	w->records[h->model][h->key].refused = w->records[h->model][h->key].refused || !h->scratch;
+	handle_drop(w, c->slot);
+}
+
+/* It shows what is stored, and nothing changes it. */
+static void expect_committed(struct world *w, const struct call *c, struct expected *x)
+{
+	static const bool looks[CALL_KINDS] = {[CALL_STAT] = true, [CALL_LIST] = true,     [CALL_CAT] = true,
+					       [CALL_MAP] = true,  [CALL_READLINK] = true, [CALL_GETXATTR] = true};
+
+	if (c->kind == CALL_CLOSE)
+		expect_any_close(w, c, x);
+	else if (looks[c->kind])
+		expectations[c->kind](w, c, x);
+	else
+		x->skip = true;
+}
 
 void model_expect(struct world *w, const struct call *c, struct expected *x)
 {
+	struct world *at = world_in(w, c->txn);
+
 	*x = (struct expected){0};
-	expectations[c->kind](w, c, x);
+	if (c->txn && at->state == TXN_NONE && c->kind == CALL_CLOSE)
+		expect_any_close(at, c, x);
+	else if (c->txn && at->state == TXN_COMMITTED && c->kind != CALL_DROP && c->kind != CALL_STATE)
+		expect_committed(at, c, x);
+	else if (c->txn && at->state == TXN_NONE && c->kind != CALL_MAKE)
+		x->skip = true;
+	else
+		expectations[c->kind](at, c, x);
+	staging_refresh(w);
 }

@@ -99,10 +99,59 @@ static int move(struct world *w, struct end *from, struct end *to, bool replace)
 	return from->is == IS_RECORD ? copy(w, from, to) : rename_scratch(w, from, to);
 }
 
+static int exchange_texts(struct world *w, struct end *file, struct end *record)
+{
+	struct text before = {0};
+	int rc;
+
+	world_show(w, record->model, record->n->key, &before);
+	rc = save_text(w, record->model, record->n->key, PUT, EXISTING, NULL, &file->scratch->data);
+	if (rc == 0) {
+		text_copy(&file->scratch->data, &before);
+		file->scratch->times_set = false;
+	}
+	text_release(&before);
+	return rc;
+}
+
+static int exchange(struct world *w, struct end *from, struct end *to)
+{
+	if (from->is == IS_NOTHING || to->is == IS_NOTHING || from->is == IS_UNSAVED || to->is == IS_UNSAVED)
+		return -ENOENT;
+	if (from->is == IS_RECORD && to->is == IS_RECORD)
+		return from->model == to->model ? save_exchange(w, from->model, from->n->key, to->n->key) : -EOPNOTSUPP;
+	if (from->scratch == to->scratch)
+		return 0;
+	if (from->is == IS_SCRATCH && to->is == IS_SCRATCH) {
+		w->scratches[from->model][from->name] = to->scratch;
+		w->scratches[to->model][to->name] = from->scratch;
+		return 0;
+	}
+	return from->is == IS_SCRATCH ? exchange_texts(w, from, to) : exchange_texts(w, to, from);
+}
+
+static void expect_exchange(struct world *w, const struct call *c, struct expected *x)
+{
+	struct end from = end_find(w, c->model, c->name), to = end_find(w, c->model2, c->name2);
+
+	x->skip = end_is_symlink(&from) || end_is_symlink(&to);
+	if (x->skip)
+		return;
+	x->result = end_absent(&from) ? end_absent(&from) : end_absent(&to);
+	if (x->result < 0)
+		x->other = end_absent(&to);
+	else if (c->model != c->model2 || c->name != c->name2)
+		x->result = exchange(w, &from, &to);
+}
+
 void expect_rename(struct world *w, const struct call *c, struct expected *x)
 {
 	struct end from = end_find(w, c->model, c->name), to = end_find(w, c->model2, c->name2);
 
+	if (c->flags & RENAME_EXCHANGE) {
+		expect_exchange(w, c, x);
+		return;
+	}
 	x->result = end_absent(&from);
 	if (to.n->kind == NAME_LONG && x->result == -ENOENT)
 		x->other = -ENAMETOOLONG;
@@ -157,7 +206,9 @@ void expect_unlink(struct world *w, const struct call *c, struct expected *x)
 {
 	struct end e = end_find(w, c->model, c->name);
 
-	x->skip = e.is == IS_RECORD && w->records[c->model][e.n->key].refused;
+	for (int t = 0; t <= TXNS; t++)
+		x->skip =
+		    x->skip || (e.is == IS_RECORD && world_in(world_root(w), t)->records[c->model][e.n->key].refused);
 	if (x->skip)
 		return;
 	x->result = end_absent(&e);

@@ -154,12 +154,12 @@ static int check_row(struct world *w, int model, int key, const struct row *old,
 		const struct datum *value = &row->values[i];
 		if (value->kind == NOTHING || (old && datum_equal(value, &old->values[i])))
 			continue;
-		if (m->fields[i].references && refers_to_nothing(w, &m->fields[i], value))
+		if (m->fields[i].references && !w->lenient && refers_to_nothing(w, &m->fields[i], value))
 			rc = worse(rc, -EBADMSG);
 		if (m->fields[i].unique && is_taken(w, model, key, i, value))
 			rc = worse(rc, -EEXIST);
 	}
-	for (size_t i = 0; i < m->nfields && rc == 0 && m->not_negative; i++)
+	for (size_t i = 0; i < m->nfields && rc == 0 && m->not_negative && !w->staging; i++)
 		if (strcmp(m->fields[i].name, m->not_negative) == 0 && row->values[i].integer < 0)
 			return -ECANCELED;
 	return rc;
@@ -181,24 +181,29 @@ static int make_row(struct world *w, int model, int key, enum save_kind kind, en
 	return rc < 0 || (old && row_equal(old, row)) ? rc : check_row(w, model, key, old, row);
 }
 
-static void put_row(struct record *r, const struct row *row)
+static void put_row(struct world *w, int model, int key, const struct row *row)
 {
-	if (r->there && row_equal(&r->row, row))
-		return;
+	struct record *r = &w->records[model][key];
+
 	if (!r->there)
 		r->mtime = 0;
-	r->there = r->changed = true;
+	r->there = true;
 	row_set(&r->row, row);
+	record_changed(w, model, key);
 }
 
-static int save_document(struct world *w, int model, int key, enum save_kind kind, enum expect expect,
-			 const struct row *base, json_t *document, bool then)
+int save_document(struct world *w, int model, int key, enum save_kind kind, enum expect expect, const struct row *base,
+		  json_t *document, bool then)
 {
 	struct row row = {0};
+	const struct record *r = &w->records[model][key];
 	int rc = make_row(w, model, key, kind, expect, base, document, &row);
 
-	if (rc == 0 && then)
-		put_row(&w->records[model][key], &row);
+	if (rc == 0 && then && !(r->there && row_equal(&r->row, &row))) {
+		if (w->staging)
+			staging_save(w, model, key, kind, document);
+		put_row(w, model, key, &row);
+	}
 	row_clear(&row);
 	return rc;
 }
@@ -236,14 +241,17 @@ static void forget(struct world *w, int model, int key)
 	r->there = false;
 	row_clear(&r->row);
 	anew(model, r);
+	record_changed(w, model, key);
 }
 
 int save_delete(struct world *w, int model, int key)
 {
 	if (!w->records[model][key].there)
 		return -ENOENT;
-	if (world_referred(w, model, key))
+	if (!w->late && world_referred(w, model, key))
 		return -EBUSY;
+	if (w->staging)
+		staging_delete(w, model, key);
 	forget(w, model, key);
 	return 0;
 }
@@ -257,7 +265,7 @@ static void follow(struct world *w, int model, const struct datum *from, const s
 		struct record *r = &w->records[child][k];
 		if (r->there && datum_equal(&r->row.values[0], from)) {
 			datum_set(&r->row.values[0], to);
-			r->changed = true;
+			record_changed(w, child, k);
 		}
 	}
 }
@@ -269,14 +277,17 @@ int save_key(struct world *w, int model, int from, int to, bool replace)
 
 	if (target->there && !replace)
 		return -EEXIST;
-	if (target->there && world_referred(w, model, to))
+	if (target->there && !w->late && world_referred(w, model, to))
 		return -EBUSY;
+	if (w->staging)
+		staging_move(w, model, from, model, to, replace);
 	if (!target->there) {
 		target->mtime = 0;
 		anew(model, target);
 	}
-	target->there = target->changed = true;
+	target->there = true;
 	row_set(&target->row, &source->row);
+	record_changed(w, model, to);
 	forget(w, model, from);
 	follow(w, model, &old_key, &new_key);
 	return 0;
@@ -297,16 +308,61 @@ static json_t *document_of(int model, const struct row *row)
 	return document;
 }
 
+/* Done, and no step of its own. */
+static void put_document(struct world *w, int model, int key, json_t *document)
+{
+	struct row row = {0};
+	const struct record *r = &w->records[model][key];
+
+	make_row(w, model, key, PUT, ANY, NULL, document, &row);
+	if (!(r->there && row_equal(&r->row, &row)))
+		put_row(w, model, key, &row);
+	row_clear(&row);
+}
+
 int save_move(struct world *w, int model, int from, int to_model, int to, bool replace)
 {
 	json_t *document = document_of(model, &w->records[model][from].row);
-	bool stays = world_referred(w, model, from);
-	int rc = save_document(w, to_model, to, PUT, replace ? ANY : NEW, NULL, document, !stays);
+	bool stays = !w->late && world_referred(w, model, from);
+	int rc = save_document(w, to_model, to, PUT, replace ? ANY : NEW, NULL, document, false);
 
-	json_decref(document);
 	if (rc == 0 && stays)
-		return -EBUSY;
-	if (rc == 0)
+		rc = -EBUSY;
+	if (rc == 0 && w->staging)
+		staging_move(w, model, from, to_model, to, replace);
+	if (rc == 0) {
+		put_document(w, to_model, to, document);
 		forget(w, model, from);
+	}
+	json_decref(document);
 	return rc;
+}
+
+static void exchange_references(struct world *w, int model, const struct datum *a, const struct datum *b)
+{
+	int child = models[model].child ? model_number(models[model].child) : -1;
+
+	for (int k = 0; k < KEYS && child >= 0; k++) {
+		struct record *r = &w->records[child][k];
+		bool to_a = r->there && datum_equal(&r->row.values[0], a);
+		if (!to_a && !(r->there && datum_equal(&r->row.values[0], b)))
+			continue;
+		datum_set(&r->row.values[0], to_a ? b : a);
+		record_changed(w, child, k);
+	}
+}
+
+int save_exchange(struct world *w, int model, int a, int b)
+{
+	struct datum key_a = key_of(model, a), key_b = key_of(model, b);
+	struct row row = w->records[model][a].row;
+
+	if (w->staging)
+		return -EOPNOTSUPP;
+	w->records[model][a].row = w->records[model][b].row;
+	w->records[model][b].row = row;
+	record_changed(w, model, a);
+	record_changed(w, model, b);
+	exchange_references(w, model, &key_a, &key_b);
+	return 0;
 }

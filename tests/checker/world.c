@@ -6,8 +6,46 @@
 
 #include "checker.h"
 
+void world_init(struct world *w)
+{
+	*w = (struct world){.nslots = OUTER_SLOTS};
+	for (int i = 0; i < TXNS; i++) {
+		w->txns[i] = calloc(1, sizeof(*w));
+		if (!w->txns[i])
+			abort();
+		w->txns[i]->root = w;
+		w->txns[i]->first_slot = OUTER_SLOTS + i * INNER_SLOTS;
+		w->txns[i]->nslots = INNER_SLOTS;
+		w->txns[i]->lenient = true;
+	}
+}
+
+struct world *world_in(struct world *root, int txn)
+{
+	return txn ? root->txns[txn - 1] : root;
+}
+
+struct world *world_root(struct world *w)
+{
+	return w->root ? w->root : w;
+}
+
+void record_changed(struct world *w, int model, int key)
+{
+	w->records[model][key].changed = true;
+	w->records[model][key].changes++;
+	w->topped[model] = w->topped[model] || key == KEYS - 1;
+	if (w->staging)
+		staging_mark(w, model, key);
+}
+
 void world_release(struct world *w)
 {
+	for (int i = 0; i < TXNS && w->txns[i]; i++) {
+		staging_drop(w->txns[i]);
+		world_release(w->txns[i]);
+		free(w->txns[i]);
+	}
 	for (int i = 0; i < SLOTS; i++)
 		handle_drop(w, i);
 	for (int m = 0; m < MODELS; m++)
@@ -120,17 +158,24 @@ void world_remove_unsaved(struct world *w, int model, int key)
 
 /* ---- records ---- */
 
+static void show_character(struct text *out, unsigned char c)
+{
+	static const char special[] = "\"\\\b\f\n\r\t", letters[] = "\"\\bfnrt";
+	const char *at = strchr(special, c);
+
+	if (at)
+		text_printf(out, "\\%c", letters[at - special]);
+	else if (c < 0x20 || c == 0x7f)
+		text_printf(out, "\\u%04x", c);
+	else
+		text_add(out, &c, 1);
+}
+
 static void show_string(struct text *out, const char *string)
 {
 	text_str(out, "\"");
-	for (const char *c = string; *c; c++) {
-		if (*c == '"' || *c == '\\')
-			text_printf(out, "\\%c", *c);
-		else if (*c == '\n')
-			text_str(out, "\\n");
-		else
-			text_add(out, c, 1);
-	}
+	for (const char *c = string; *c; c++)
+		show_character(out, (unsigned char)*c);
 	text_str(out, "\"");
 }
 

@@ -93,7 +93,7 @@ test_the_environment_is_that_of_the_save() {
 	program hooks/env <<'END'
 #!/bin/sh
 env | grep -v '^ROWFS_EVENT=' | sort > "env.$1.tmp"
-sed 's/"event":"[a-z_]*"/"event":""/' > "input.$1"
+sed 's/"event":"[a-z_]*"/"event":""/; s/"txn":"[^"]*",//' > "input.$1"
 mv "env.$1.tmp" "env.$1"
 END
 	conf <<'END'
@@ -241,6 +241,7 @@ test_no_save_that_was_acknowledged_is_forgotten_by_a_crash() {
 	is "$(sort -u saved | comm -23 - <(sort -u log))" ''
 	is "$(cat saved log | sort -u | wc -l)" "$(sql 'select count(*) from items')"
 }
+# A program between two saves, as one runs behind each: who writes without it is a thousand programs ahead at the crash.
 write_until_it_fails() {
 	local i
 	trap - ERR EXIT
@@ -248,6 +249,7 @@ write_until_it_fails() {
 	for ((i = $1; i < $1 + 999; i++)); do
 		{ echo '{"name": "a"}' >"mnt/items/$i.json"; } 2>/dev/null || return 0
 		echo "$i" >>saved
+		sleep 0.01
 	done
 	return 0
 }

@@ -186,6 +186,24 @@ test_a_record_over_1_mib_is_efbig() {
 	is "$(sql 'select count(*) from things')" 0
 }
 
+test_the_write_that_crosses_1_mib_is_the_one_that_is_efbig() {
+	local most=1048576
+	is "$(errno open mnt/things/1.json wct : write '{' : blanks $((most - 1)) : write ' ' : fsync | cut -d, -f1,2)" 'write: EFBIG, fsync: EFBIG'
+	is "$(errno open mnt/things/1.json wca : write '{' : blanks $((most - 1)) : write ' ' | cut -d, -f1)" 'write: EFBIG'
+	is "$(errno open mnt/things/1.json wc : pwrite 5 x : pwrite $((most - 1)) x : pwrite $most x | cut -d, -f1)" 'pwrite: EFBIG'
+	is "$(errno open mnt/things/1.json wc : ftruncate $most : ftruncate $((most + 1)) | cut -d, -f1)" 'ftruncate: EFBIG'
+	is "$(sql 'select count(*) from things')" 0
+}
+
+test_a_merge_that_makes_a_record_over_1_mib_is_efbig() {
+	python3 -c 'print("{\"text\": \"" + "a" * 600000 + "\"}")' >text
+	python3 -c 'print("{\"extra\": \"" + "b" * 600000 + "\"}")' >extra
+	cp text mnt/things/1.json
+	fails sh -c 'cat extra >>mnt/things/1.json'
+	has "$(last_error .errno)" EFBIG
+	is "$(value mnt/things/1.json '.extra')" null
+}
+
 test_a_far_offset_is_efbig_without_memory() {
 	is "$(errno open mnt/things/1.json wct : pwrite 1000000000000000 x | cut -d, -f1)" 'pwrite: EFBIG'
 }

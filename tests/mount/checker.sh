@@ -1,5 +1,5 @@
 #!/bin/bash
-# Random operations against a model of the contract in memory: a short run; `make soak-checker` is the long one.
+# Random operations, also in transactions, against a model of the contract in memory: a short run; `make soak-checker` is the long one.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
 

@@ -149,4 +149,12 @@ test_a_handled_exchange_is_refused() {
 	is "$(sql 'select slug, body from notes order by slug')" $'x|1\ny|2'
 }
 
+test_two_records_are_exchanged_where_no_key_is_left() {
+	saves mnt/orders/1.json '{"item_id": 1}'
+	saves mnt/orders/281474976710655.json '{"item_id": 2}'
+	saves mnt/orders/281474976710654.json '{}'
+	is "$(errno exchange mnt/orders/1.json mnt/orders/281474976710655.json)" ok
+	is "$(sql 'select id, item_id from orders order by id')" $'1|2\n281474976710654|\n281474976710655|1'
+}
+
 run "$@"

@@ -110,4 +110,137 @@ END
 	is "$(ls mnt/tracks)" $'1.json\n9.json'
 }
 
+# ---- pipe ----
+
+# pipes EVENT...: one program of lines for the events does hooks/each with every event, its path in $txn.
+pipes() {
+	conf <<END
+store sqlite:shop.db
+model tracks {
+	fields {
+		id   integer key
+		sold integer default 0 read-only
+	}
+	on pre_save check "sold < 100" "sold out"
+}
+model lines {
+	fields {
+		id       integer key
+		track_id integer required references tracks
+		quantity integer default 1
+	}
+	$(printf 'on %s pipe hooks/counter\n' "$@")
+}
+END
+	program hooks/counter <<'END'
+#!/bin/bash
+while read -r line; do
+	txn=$(jq -r .txn <<<"$line") quantity=$(jq .new.quantity <<<"$line")
+	echo "$txn" >>paths
+	. hooks/each
+done
+END
+	remount
+}
+
+# shellcheck disable=SC2016 # the program's
+sells='jq ".sold += $quantity" "$txn/tracks/1.json" >"$txn/tracks/x.tmp" && mv "$txn/tracks/x.tmp" "$txn/tracks/1.json"'
+
+test_a_pipe_program_finds_the_transaction_of_each_event_in_the_event() {
+	pipes post_save
+	program hooks/each <<<"$sells; jq -c .quantity \$txn/lines/*.json | tail -n 1 >>seen; echo '{\"version\":1}'"
+	saves mnt/lines/1.json '{"track_id": 1, "quantity": 3}'
+	saves mnt/lines/2.json '{"track_id": 1, "quantity": 4}'
+	is "$(value mnt/tracks/1.json .sold)" 7
+	is "$(cat seen)" $'3\n4'
+	is "$(sort -u paths | wc -l)" 2
+	fails ls "$(tail -n 1 paths)"
+}
+
+test_before_the_transaction_a_pipe_program_has_one_too() {
+	pipes pre_save
+	program hooks/each <<<"$sells; id=\$(cat \$txn/tracks/.new); echo {} >\$txn/tracks/\$id.json; echo '{\"version\":1}'"
+	saves mnt/lines/1.json '{"track_id": 1, "quantity": 3}'
+	is "$(value mnt/tracks/1.json .sold)" 3
+	is "$(ls mnt/tracks)" $'1.json\n2.json'
+}
+
+test_a_refusal_of_what_a_pipe_program_changes_refuses_the_save() {
+	pipes post_save
+	program hooks/each <<<"$sells; echo '{\"version\":1}'"
+	is "$(save mnt/lines/1.json '{"track_id": 1, "quantity": 100}')" 'write: ECANCELED, close: ECANCELED'
+	has "$(last_error)" 'hooks/counter: tracks/1.json: sold out'
+	is "$(ls mnt/lines)" ''
+}
+
+test_what_a_pipe_program_changes_goes_with_its_refusal() {
+	pipes post_save
+	program hooks/each <<<"$sells; echo '{\"version\":1,\"message\":\"no\"}'"
+	is "$(save mnt/lines/1.json '{"track_id": 1}')" 'write: ECANCELED, close: ECANCELED'
+	is "$(last_error)" no
+	is "$(value mnt/tracks/1.json .sold)" 0
+}
+
+test_a_pipe_program_can_do_nothing_in_the_directory_of_an_earlier_event() {
+	pipes post_save
+	program hooks/each <<'END'
+if [ -n "$before" ]; then
+	cat "$before/tracks/1.json"
+	echo '{"sold": 9}' >"$before/tracks/1.json"
+	echo '{"sold": 8}' >&7
+	exec 7>&-
+else
+	exec 7>>"$txn/tracks/1.json"
+fi 2>>refused >>read
+before=$txn
+echo '{"version":1}'
+END
+	saves mnt/lines/1.json '{"track_id": 1}'
+	saves mnt/lines/2.json '{"track_id": 1}'
+	is "$(grep -c 'No such file' refused)" 3
+	is "$(cat read)" ''
+	is "$(value mnt/tracks/1.json .sold)" 0
+}
+
+# The save that asks it in its transaction waits for its turn; what the program asks for would wait for that transaction.
+test_a_pipe_program_that_needs_the_transaction_of_who_waits_for_it_is_asked_again_in_its_own() {
+	mkfifo go
+	pipes pre_save
+	sed -i '/^model tracks/a\	on post_save run hooks/here\n\ton post_save pipe hooks/counter' mount.conf
+	program hooks/here <<<$'#!/bin/sh\n: >here'
+	program hooks/each <<'END'
+case $line in *'"pre_save"'*)
+	[ -e asked ] || { : >asked; cat go >/dev/null; }
+	cat "$txn/tracks/.new" >>keys 2>>refused
+esac
+echo '{"version":1}'
+END
+	remount
+	save mnt/lines/1.json '{"track_id": 1}' >early &
+	local pids=($!)
+	eventually test -e asked
+	save mnt/tracks/2.json '{}' >inside &
+	pids+=($!)
+	eventually test -e here
+	echo >go
+	wait "${pids[@]}"
+	is "$(cat early inside)" $'ok\nok'
+	has "$(cat refused)" 'deadlock'
+	is "$(cat keys)" 3
+}
+
+test_the_directory_belongs_to_the_user_whom_the_program_runs_as() {
+	[ "$(id -u)" = 0 ] || skip 'only root runs programs as somebody else'
+	pipes post_save
+	sed -i 's|pipe hooks/counter|& { as nobody }\n\ton post_save run hooks/run { as nobody }|' mount.conf
+	program hooks/each <<<"echo '{\"sold\": 2}' >>\"\$txn/tracks/1.json\"; echo '{\"version\":1}'"
+	program hooks/run <<<$'#!/bin/sh\nstat -c %U:%a "$ROWFS_TXN" >owner; echo \'{"sold": 3}\' >>"$ROWFS_TXN/tracks/1.json"'
+	chmod 777 .
+	unmount
+	mount_rowfs mount.conf -o allow_other
+	saves mnt/lines/1.json '{"track_id": 1}'
+	is "$(cat owner)" nobody:700
+	is "$(value mnt/tracks/1.json .sold)" 3
+}
+
 run "$@"

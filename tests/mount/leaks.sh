@@ -1,5 +1,5 @@
 #!/bin/bash
-# Many saves with hooks leave no process, descriptor or memory behind. SAVES=500 of each kind; `make soak` does 10,000.
+# Many saves with hooks, and many jobs, leave no process, descriptor or memory behind. SAVES=500 of each kind; `make soak` does 10,000.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
 
@@ -77,6 +77,45 @@ while read -r line; do
 done
 END
 	saves_with 'on pre_save pipe hooks/mortal'
+}
+
+# jobs_done N: so many, of which some fail and some leave a process in the background.
+jobs_done() {
+	local i
+	jobs=$((jobs + $1))
+	for ((i = 0; i < $1; i++)); do echo '{}' >mnt/jobs/.new; done
+	PATIENCE=100 eventually all_ended
+}
+all_ended() { [ "$(sql "select count(*) from jobs where status in ('done', 'failed')")" = "$jobs" ]; }
+
+# Side by side they need more connections to the database than one save, at some time.
+few_more() { [ "$(children)" = "$children" ] && [ "$(descriptors)" -le $((descriptors + 12)) ]; }
+
+test_jobs_leave_nothing_behind() { # 2 times the limit
+	jobs=0
+	allow_log 'jobs/'
+	program hooks/job <<'END'
+#!/bin/sh
+sleep 60 &
+echo "$ROWFS_KEY" >&2
+case $ROWFS_KEY in *7) exit 1 ;; esac
+END
+	conf <<'END'
+store sqlite:shop.db
+durability off
+queue jobs { run hooks/job; workers 4 }
+END
+	mount_rowfs
+	jobs_done 100
+	descriptors=$(descriptors)
+	children=$(children)
+	memory=$(memory)
+	jobs_done $((SAVES / 2))
+	eventually few_more
+	case $BUILD in */asan | */tsan) return ;; esac
+	echo "$((SAVES / 2)) jobs: $memory KiB, then $(memory) KiB; $descriptors descriptors, then $(descriptors); $children" \
+		"processes, then $(children)" >>"${FIGURES:-/dev/null}"
+	[ $(($(memory) - memory)) -lt 2048 ] || fail "grew from $memory KiB to $(memory) KiB"
 }
 
 run "$@"

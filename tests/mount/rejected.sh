@@ -86,4 +86,23 @@ test_a_user_sees_only_his_own() {
 	fails setpriv --reuid 65534 --regid 65534 --clear-groups cat mnt/items/.rejected/1.json
 }
 
+test_what_a_tool_removed_before_it_was_refused_stands_beside_the_refused_text() {
+	local before
+	saves mnt/items/1.json '{"name": "old"}'
+	before=$(cat mnt/items/1.json)
+	mkdir in
+	echo '{"name": 5}' >in/1.json
+	tar -C in -cf in.tar 1.json
+	for tool in 'install -m 644 in/1.json mnt/items/1.json' 'tar -C mnt/items -xf in.tar' \
+		'cp --remove-destination in/1.json mnt/items/1.json'; do
+		# shellcheck disable=SC2086
+		fails $tool
+		is "$(ls mnt/items)" '' "$tool"
+		is "$(cat mnt/items/.deleted/1.json)" "$before"
+		is "$(cat mnt/items/.rejected/1.json)" '{"name": 5}'
+		mv mnt/items/.deleted/1.json mnt/items/1.json
+		is "$(cat mnt/items/1.json)" "$before"
+	done
+}
+
 run "$@"

@@ -134,4 +134,25 @@ test_locks_hold_between_processes() {
 	done
 }
 
+test_record_locks_hold_between_processes_on_records_and_scratch_files() {
+	saves mnt/items/1.json '{}'
+	echo x >mnt/items/file
+	cat >lock.py <<'END'
+import fcntl, os, subprocess, sys
+path, other = sys.argv[1], sys.argv[2:]
+with open(path, "r+") as f:
+    if other: # tried by another process while this one has the first ten bytes
+        fcntl.lockf(f, fcntl.LOCK_EX | fcntl.LOCK_NB, int(other[1]), int(other[0]))
+    else:
+        fcntl.lockf(f, fcntl.LOCK_EX, 10, 0)
+        tries = [subprocess.run([sys.executable, sys.argv[0], path, *at], stderr=subprocess.DEVNULL).returncode
+                 for at in (("5", "1"), ("10", "5"))]
+        fcntl.lockf(f, fcntl.LOCK_UN)
+        tries.append(subprocess.run([sys.executable, sys.argv[0], path, "5", "1"]).returncode)
+        print(*tries)
+END
+	is "$(python3 lock.py mnt/items/1.json)" '1 0 0'
+	is "$(python3 lock.py mnt/items/file)" '1 0 0'
+}
+
 run "$@"

@@ -215,4 +215,12 @@ END
 	is "$(python3 look.py)" "7 7 7 7 $(wc -c <mnt/items/1.json)"
 }
 
+test_df_counts_records() {
+	local before
+	before=$(df --output=iused mnt | tail -n 1)
+	saves mnt/items/71.json '{}'
+	saves mnt/items/72.json '{}'
+	is "$(($(df --output=iused mnt | tail -n 1) - before))" 2
+}
+
 run "$@"

@@ -276,4 +276,75 @@ test_a_process_that_is_killed_leaves_nothing_half() {
 	is "$(ls mnt/users)" 1.json
 }
 
+test_a_reference_to_nothing_is_found_under_a_new_key_too() {
+	saves mnt/.txn/t/orders/1.json '{"user_id": 4}'
+	mv mnt/.txn/t/orders/1.json mnt/.txn/t/orders/2.json
+	is "$(commit)" 'write: EBADMSG'
+	is "$(value mnt/.txn/t/answer.json '.[0].error.problems[0].pointer')" /user_id
+	is "$(sql 'select count(*) from orders')" 0
+}
+
+test_a_descriptor_that_reads_and_writes_saves_again() {
+	saves mnt/.txn/t/users/1.json '{"name": "Ann"}'
+	is "$(errno open mnt/.txn/t/users/1.json b : ftruncate 0 : write '{"name": "Bob"}' : ftruncate 0 : pwrite 0 '{"name": "Cid"}' : close)" ok
+	is "$(value mnt/.txn/t/users/1.json .name)" Cid
+}
+
+test_ctl_tells_how_many_changes_wait() {
+	saves mnt/.txn/t/orders/1.json '{"user_id": 4}'
+	saves mnt/.txn/t/orders/2.json '{"user_id": 4}'
+	rm mnt/.txn/t/orders/1.json
+	is "$(cat mnt/.txn/t/ctl)" 'open 1'
+}
+
+test_a_move_finds_at_its_end_what_it_found_when_it_was_made() {
+	local i
+	for i in 1 2 3; do saves mnt/users/$i.json '{"name": "Ann"}'; done
+	mkdir mnt/.txn/u
+	mv mnt/.txn/t/users/1.json mnt/.txn/t/users/2.json
+	mv mnt/.txn/u/users/3.json mnt/.txn/u/users/9.json
+	saves mnt/users/2.json '{"name": "Eve"}'
+	saves mnt/users/9.json '{"name": "Eve"}'
+	is "$(commit)" 'write: EBUSY'
+	is "$(save mnt/.txn/u/ctl commit)" 'write: EEXIST'
+	saves mnt/.txn/t/users/5.json '{"name": "Bob"}' # of several changes
+	is "$(commit)" 'write: EBUSY'
+	has "$(last_error)" '^users/1.json: '
+	is "$(jq -r .name mnt/users/*.json | xargs)" 'Ann Eve Ann Eve'
+}
+
+test_what_another_change_has_moved_can_be_moved_itself() {
+	saves mnt/users/1.json '{"name": "Ann"}'
+	saves mnt/orders/1.json '{"user_id": 1}'
+	mv mnt/.txn/t/users/1.json mnt/.txn/t/users/2.json
+	mv mnt/.txn/t/orders/1.json mnt/.txn/t/orders/3.json
+	is "$(commit)" ok
+	is "$(value mnt/orders/3.json .user_id)" 2
+}
+
+test_a_move_onto_an_equal_record_of_another_model_removes_what_was_moved() {
+	unmount
+	cat >>mount.conf <<'END'
+model marks { fields { name string key
+	note string } }
+END
+	mount_rowfs
+	mkdir mnt/.txn/t
+	saves mnt/tags/a.json '{"note": "x"}'
+	saves mnt/marks/a.json '{"note": "x"}'
+	mv mnt/.txn/t/tags/a.json mnt/.txn/t/marks/a.json
+	is "$(cat mnt/.txn/t/ctl)" 'open 1'
+	is "$(commit)" ok
+	is "$(sql 'select count(*) from tags')" 0
+}
+
+test_a_record_renamed_over_another_has_its_inode_number() {
+	saves mnt/tags/a.json '{"note": "a"}'
+	saves mnt/tags/b.json '{"note": "b"}'
+	local before
+	before=$(stat -c %i mnt/.txn/t/tags/b.json)
+	mv mnt/.txn/t/tags/a.json mnt/.txn/t/tags/b.json
+	is "$(stat -c %i mnt/.txn/t/tags/b.json)" "$before"
+}
+
 run "$@"

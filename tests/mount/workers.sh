@@ -174,6 +174,16 @@ test_touch_renews_the_lease_and_one_that_ran_out_frees_the_job() {
 	patches EBUSY mnt/few/1.json '{"status": "done", "attempts": 1}'
 }
 
+renewed() { [ "$(value mnt/ours/1.json .lease_until)" != "$1" ]; }
+test_the_lease_of_a_program_is_renewed_while_it_runs() {
+	saves mnt/ours/1.json '{"what": "a"}'
+	eventually job_is mnt/ours/1.json running
+	PATIENCE=40 eventually renewed "$(value mnt/ours/1.json .lease_until)"
+	is "$(value mnt/ours/1.json '[.status, .attempts]')" '["running",1]'
+	touch go
+	eventually job_is mnt/ours/1.json 'done'
+}
+
 test_another_users_touch_renews_nothing() {
 	saves mnt/few/1.json '{}'
 	patches ok mnt/few/1.json "$claim"
@@ -316,6 +326,13 @@ test_status_and_metrics_show_queues() {
 	has "$(cat mnt/.info/status)" '^  1 ended in the last minute$'
 	has "$(cat mnt/.info/metrics.prom)" '^rowfs_jobs\{queue="mails",status="queued"\} 2$'
 	has "$(cat mnt/.info/metrics.prom)" '^rowfs_jobs_ended_last_minute\{queue="few",status="failed"\} 1$'
+	echo 1 >mnt/mails/.info/paused
+	has "$(cat mnt/.info/metrics.prom)" '^rowfs_queue_paused\{queue="mails"\} 1$'
+	has "$(cat mnt/.info/metrics.prom)" '^rowfs_queue_paused\{queue="few"\} 0$'
+	has "$(cat mnt/.info/metrics.prom)" '^rowfs_queue_oldest_seconds\{queue="mails"\} 0*[1-9.][0-9.]*$'
+	has "$(cat mnt/.info/status)" 'the oldest waits for [0-9.]+ s, paused$'
+	rm mnt/mails/1.json
+	has "$(cat mnt/.info/status)" 'the next is due in [0-9.]+ s, paused$'
 	is "$(grep -vcE '^(# (HELP|TYPE) [a-z_]+ .*|[a-z_]+\{[a-z]+="[a-z]+"(,[a-z]+="[a-z]+")?\} [0-9.]+)$' mnt/.info/metrics.prom)" 0
 }
 

@@ -229,6 +229,22 @@ START_TEST(a_crash_gives_no_key_twice)
 }
 END_TEST
 
+START_TEST(who_may_not_wait_gets_no_key_while_a_transaction_is_open)
+{
+	struct value key;
+	struct err why = ERR_INIT;
+	struct txn t = begin();
+	ck_assert_int_eq(store_try_reserve_key(store, orders, &key, &why), -EDEADLK);
+	err_release(&why);
+	txn_rollback(&t);
+	ck_assert_int_eq(store_try_reserve_key(store, orders, &key, &error), 0);
+	ck_assert_int_eq(key.integer, 1);
+	ck_assert_int_eq(store_try_reserve_key(store, orders, &key, &error), 0);
+	ck_assert_int_eq(key.integer, 2);
+	ck_assert_int_eq(create(false), 3);
+}
+END_TEST
+
 START_TEST(a_snapshot_sees_the_next_key_of_a_block)
 {
 	struct value key;
@@ -310,6 +326,7 @@ int main(void)
 	tcase_add_test(tests, keys_given_by_other_programs_are_skipped);
 	tcase_add_test(tests, what_is_left_comes_back_at_a_proper_end);
 	tcase_add_test(tests, a_crash_gives_no_key_twice);
+	tcase_add_test(tests, who_may_not_wait_gets_no_key_while_a_transaction_is_open);
 	tcase_add_test(tests, a_snapshot_sees_the_next_key_of_a_block);
 	tcase_add_test(tests, blocks_end_with_the_last_key);
 	tcase_add_test(tests, threads_never_get_the_same_key);

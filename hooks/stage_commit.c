@@ -1,0 +1,198 @@
+/*
+ * stage_commit.c - the end of a transaction that is being prepared: its requests in one save, or, of a program's, as
+ * further saves of the one that waits for it.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "../store/json.h"
+#include "cause.h"
+#include "report.h"
+#include "stage_parts.h"
+
+static const char *const methods[] = {
+    [REQUEST_PUT] = "put",   [REQUEST_MERGE] = "patch",     [REQUEST_DELETE] = "delete",
+    [REQUEST_MOVE] = "move", [REQUEST_RESTORE] = "restore", [REQUEST_EXCHANGE] = "exchange",
+};
+static const char *const done[] = {
+    [VERB_CREATE] = "created", [VERB_REPLACE] = "replaced", [VERB_PATCH] = "patched", [VERB_DELETE] = "deleted"};
+
+struct commit {
+	struct step **steps;
+	struct request *requests;
+	struct outcome *outcomes;
+	struct report report;
+	const char *const *methods;
+	size_t n;
+	struct arena arena;
+};
+
+/* Those that are not cancelled. */
+static int collect(struct stage *g, struct commit *c, struct err *e)
+{
+	size_t n = g->steps.n;
+	c->methods = g->methods;
+	c->steps = arena_alloc(&c->arena, (n + 1) * sizeof(struct step *));
+	c->requests = arena_alloc(&c->arena, (n + 1) * sizeof *c->requests);
+	c->outcomes = arena_alloc(&c->arena, (n + 1) * sizeof *c->outcomes);
+	c->report.answers = arena_alloc(&c->arena, (n + 1) * sizeof *c->report.answers);
+	if (!c->steps || !c->requests || !c->outcomes || !c->report.answers)
+		return err_nomem(e);
+	for (size_t i = 0; i < n; i++) {
+		if (g->steps.of[i]->cancelled)
+			continue;
+		c->steps[c->n] = g->steps.of[i];
+		c->requests[c->n++] = steps_request(g->steps.of[i], g->trusted);
+	}
+	return 0;
+}
+
+static const char *status_of(const struct commit *c, size_t i, bool committed)
+{
+	if (!committed)
+		return i == c->report.failed ? "failed" : i < c->report.failed ? "not committed" : "skipped";
+	if (c->requests[i].kind == REQUEST_MOVE)
+		return "moved";
+	return c->outcomes[i].changed ? done[c->outcomes[i].verb] : "unchanged";
+}
+
+static void write_change(struct buf *b, struct commit *c, size_t i, const struct err *why)
+{
+	const struct step *step = c->steps[i];
+	bool committed = why->code == 0;
+	struct report_line line = {
+	    .method = c->methods ? c->methods[i] : methods[step->kind],
+	    .status = status_of(c, i, committed),
+	    .model = step->new_model ? step->new_model : step->model,
+	    .key = step->new_key.kind == VALUE_NULL ? &step->key : &step->new_key,
+	    .answer = &c->report.answers[i],
+	    .error = !committed && i == c->report.failed ? why : NULL,
+	};
+	line.path = record_path(&c->arena, line.model, line.key);
+	report_add(b, &line);
+}
+
+static void write_report(struct buf *b, struct commit *c, const struct err *why)
+{
+	report_open(b);
+	for (size_t i = 0; i < c->n; i++)
+		write_change(b, c, i, why);
+	report_close(b);
+}
+
+/* The sentence names the record, which the error of ctl does not. */
+static int refuse(struct commit *c, struct err *why, struct err *e)
+{
+	struct step *step = c->report.failed < c->n ? c->steps[c->report.failed] : NULL;
+	if (step && *why->current)
+		memcpy(step->current, why->current, sizeof step->current);
+	if (!step)
+		return err_set(e, why->code, "%s", why->text);
+	return err_set(e, why->code, "%s: %s", record_path(&c->arena, step->model, &step->key), why->text);
+}
+
+/* With the lock. What was staged is stored now, or is as it was. */
+static void settle(struct stage *g, bool committed)
+{
+	if (committed || g->aborted)
+		stage_drop(g);
+	g->state = g->aborted ? GONE : committed ? COMMITTED : OPEN;
+}
+
+int stage_commit(struct stage *g, const struct actor *actor, size_t room, struct buf *answer, struct err *e)
+{
+	struct commit c = {.report.room = room};
+	err_auto why = ERR_INIT;
+	pthread_mutex_lock(&g->lock);
+	int result = stage_may_change(g, e);
+	if (result == 0)
+		result = collect(g, &c, e);
+	if (result == 0)
+		g->state = COMMITTING;
+	pthread_mutex_unlock(&g->lock);
+	if (result == 0) {
+		result = c.n ? save_all(g->saver, actor, c.requests, c.n, c.outcomes, &c.report, &c.arena, &why) : 0;
+		write_report(answer, &c, &why);
+		pthread_mutex_lock(&g->lock);
+		if (result < 0)
+			refuse(&c, &why, e);
+		settle(g, result == 0);
+		pthread_mutex_unlock(&g->lock);
+	}
+	for (size_t i = 0; i < c.n; i++)
+		buf_release(&c.report.answers[i]);
+	arena_release(&c.arena);
+	return result;
+}
+
+/* ---- what a program has staged ---- */
+
+static int cause_delete(struct saving *v, struct change *by, const struct step *step, const char *origin, struct err *e)
+{
+	struct value *row;
+	bool early = !v->conn;
+	if (early && !(v->conn = store_read_begin(v->saver->store, e)))
+		return -e->code;
+	int result = saving_read(v, step->model, &step->new_key, &row, e);
+	if (early) {
+		store_read_end(v->conn);
+		v->conn = NULL;
+	}
+	if (result < 0 || !row)
+		return result;
+	struct change *c = change_new(v, step->model, REQUEST_DELETE, &step->new_key, e);
+	if (!c)
+		return -e->code;
+	c->origin = origin;
+	return cause(v, by, c, e);
+}
+
+static int copy_key(struct saving *v, const struct value *from, struct value *to, struct err *e)
+{
+	return value_copy(&v->arena, from, to) < 0 ? err_nomem(e) : 0;
+}
+
+static int cause_step(struct saving *v, struct change *by, const struct step *step, const char *hook, struct err *e)
+{
+	json_t *document = NULL;
+	bool moves = step->kind == REQUEST_MOVE;
+	struct change *c = change_new(v, step->model, moves ? REQUEST_PUT : step->kind, NULL, e);
+	const char *origin = arena_printf(&v->arena, "%s: %s", hook, record_path(&v->arena, step->model, &step->key));
+	if (!c || !origin)
+		return err_nomem(e);
+	if (copy_key(v, &step->key, &c->key, e) < 0 || copy_key(v, &step->new_key, &c->new_key, e) < 0)
+		return -e->code;
+	if (step->text && (json_read(step->text, step->len, &document, e) < 0 || saving_keep(v, document, e) < 0))
+		return -e->code;
+	if (moves && cause_delete(v, by, step, origin, e) < 0)
+		return -e->code;
+	c->document = document;
+	c->origin = origin;
+	c->checksum = *step->checksum ? arena_copy(&v->arena, step->checksum, strlen(step->checksum)) : NULL;
+	return cause(v, by, c, e);
+}
+
+/* Several may refer to each other in any order. */
+static int be_lenient(struct saving *v, size_t n, struct err *e)
+{
+	if (n < 2 || v->lenient)
+		return 0;
+	v->lenient = true;
+	return v->open ? txn_defer_references(&v->txn, true, e) : 0;
+}
+
+int stage_take(struct stage *g, bool keep, struct saving *v, struct change *by, const char *hook, struct err *e)
+{
+	int result = 0;
+	pthread_mutex_lock(&g->lock);
+	g->state = GONE;
+	stage_drop_rows(g);
+	if (keep)
+		result = be_lenient(v, g->steps.n, e);
+	for (size_t i = 0; keep && i < g->steps.n && result == 0; i++)
+		if (!g->steps.of[i]->cancelled)
+			result = cause_step(v, by, g->steps.of[i], hook, e);
+	steps_release(&g->steps);
+	pthread_mutex_unlock(&g->lock);
+	return result;
+}
