@@ -52,7 +52,7 @@ DEPS_TEST = check mandoc attr util-linux procps vim rsync python3 perl \
 	    patch unzip xxd zip zsh
 DEPS_CI   = clang shellcheck
 
-.PHONY: all help deps deps-test deps-ci run stop test test-asan test-tsan tools-table programs bench checker soak soak-checker fuzz fuzz-programs lint install uninstall clean
+.PHONY: all help deps deps-test deps-ci run stop test test-asan test-tsan valgrind tools-table programs bench checker soak soak-checker soak-operations fuzz fuzz-programs lint install uninstall clean
 .DELETE_ON_ERROR:
 
 all: $(BUILD)/rowfs
@@ -62,11 +62,13 @@ help:
 	@echo 'run        install what is missing, build, mount mount.conf on ./mnt and take a short tour'
 	@echo 'stop       unmount ./mnt'
 	@echo 'test       unit tests and mount tests (test-asan, test-tsan: instrumented)'
+	@echo 'valgrind   the daemon under valgrind, through saves, hooks, jobs and transactions'
 	@echo 'bench      measure against raw SQLite and ext4; BENCHFLAGS are its options'
 	@echo 'checker    random operations against a model in memory: OPS=$(OPS), SEED=$(SEED), CHECKERFLAGS'
 	@echo 'tools-table write tests/tools/TABLE.md anew: what some 200 invocations of programs do to records'
-	@echo 'soak       10,000 saves with hooks, 200 crashes with jobs at random points and 200 at named phases, every call failing in turn, 200 power cuts, then the mount tests over and over, ROUNDS=10 times'
+	@echo 'soak       10,000 saves with hooks, 500 crashes with jobs at random points and 200 at named phases, every call failing in turn, 200 power cuts, then the mount tests over and over, ROUNDS=10 times'
 	@echo 'soak-checker  the checker, 1,000,000 operations over 20 seeds, and 600,000 of six at once'
+	@echo 'soak-operations  1,000,000 operations on one mount, with the memory and descriptors of its daemon'
 	@echo 'fuzz       random texts for every parser, FUZZ_SECONDS=$(FUZZ_SECONDS) each; FUZZ_ONLY="conf name" chooses'
 	@echo 'lint       man pages and shell scripts'
 	@echo 'install    PREFIX=$(PREFIX), DESTDIR; uninstall takes it away'
@@ -187,7 +189,13 @@ test-asan: deps-test
 # Races can only be where there are threads: the store's group commit, the job runner, the mount under many clients.
 test-tsan: deps-test
 	@$(MAKE) --no-print-directory SANITIZE=thread programs
-	@BUILD=build/tsan tests/run -j $(JOBS) $(or $(TESTS),unit/.*threads unit/.*store unit/.*job unit/.*save unit/.*coprocess concurrent checker/four checker/a_crowd)
+	@BUILD=build/tsan tests/run -j $(JOBS) $(or $(TESTS),unit/.*threads unit/.*store unit/.*job unit/.*save unit/.*coprocess concurrent linear/saves linear/they checker/four checker/a_crowd)
+
+# The daemon under valgrind, through a load of everything.
+valgrind: deps-test
+	@tests/deps valgrind
+	@$(MAKE) --no-print-directory programs
+	@VALGRIND=1 BUILD=$(BUILD) tests/run mount/valgrind
 
 # What real programs do to records, written anew; the tests compare with it.
 tools-table: deps-test
@@ -208,6 +216,10 @@ checker: deps
 	@$(MAKE) --no-print-directory $(BUILD)/rowfs $(BUILD)/checker
 	$(BUILD)/checker --program $(BUILD)/rowfs --directory $(BUILD) --ops $(OPS) --seed $(SEED) $(CHECKERFLAGS)
 
+# The first line shows what the daemon holds after a tenth of the operations, the last one after all of them.
+soak-operations:
+	@$(MAKE) --no-print-directory checker OPS=1000000 CHECKERFLAGS=--figures
+
 soak-checker:
 	@$(MAKE) --no-print-directory checker OPS=50000 CHECKERFLAGS='--seeds 20'
 	@$(MAKE) --no-print-directory checker OPS=50000 CHECKERFLAGS='--workers 6'
@@ -226,7 +238,8 @@ soak: deps-test
 	@rm -f $(FIGURES)
 	@FIGURES=$(FIGURES) BUILD=$(BUILD) SAVES=10000 LIMIT=3600 tests/run -j $(JOBS) mount/leaks
 	@FIGURES=$(FIGURES) BUILD=$(BUILD) STEP=1 ROWFS_STEP=1 ROUNDS=200 LIMIT=7200 tests/run -j $(JOBS) unit/memory mount/faults mount/power
-	@BUILD=$(BUILD) FIGURES=$(FIGURES) CRASHES=200 PATIENCE=300 LIMIT=3600 tests/run -j $(JOBS) mount/crash_jobs
+	@BUILD=$(BUILD) FIGURES=$(FIGURES) CRASHES=500 PATIENCE=300 LIMIT=3600 tests/run -j $(JOBS) mount/crash_jobs
+	@FIGURES=$(FIGURES) BUILD=$(BUILD) LINEAR=5000 LIMIT=3600 tests/run -j $(JOBS) mount/linear
 	@cat $(FIGURES)
 	@for round in $$(seq $(ROUNDS)); do BUILD=$(BUILD) tests/run -q -j $(JOBS) mount/ scenarios/ || exit 1; done
 

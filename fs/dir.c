@@ -42,10 +42,21 @@ int dir_may(const struct mount *m, fuse_req_t req, uint64_t ino, int wanted)
 	return mount_may(req, &st, wanted);
 }
 
-/* Names that rowfs makes never change while it is mounted; what any other name stands for is asked each time. */
-void dir_reply_entry(struct mount *m, fuse_req_t req, const struct stat *st, bool made)
+/*
+ * Names that rowfs makes never change while it is mounted; what any other name stands for is asked each time. The
+ * kernel lets everybody through a name that it knows, so those in a directory that is not everybody's are asked for,
+ * too.
+ */
+static bool may_be_kept(const struct mount *m, fuse_ino_t parent, const struct entry *entry)
 {
-	struct fuse_entry_param entry = {.attr = *st, .entry_timeout = made ? watched_timeout(m, st->st_ino) : 0};
+	struct node node = node_decode(parent);
+
+	return entry->kind == ENTRY_MADE && !m->transaction && (mount_made_mode(m, &node) & 0111) == 0111;
+}
+
+void dir_reply_entry(struct mount *m, fuse_req_t req, const struct stat *st, bool kept)
+{
+	struct fuse_entry_param entry = {.attr = *st, .entry_timeout = kept ? watched_timeout(m, st->st_ino) : 0};
 	int rc = transaction_remember(m, st->st_ino);
 
 	if (rc < 0) {
@@ -99,7 +110,7 @@ void dir_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	if (node_is_inside(entry.st.st_ino))
 		reply_inside(m, req, &who, name);
 	else
-		dir_reply_entry(m, req, &entry.st, entry.kind == ENTRY_MADE);
+		dir_reply_entry(m, req, &entry.st, may_be_kept(m, parent, &entry));
 }
 
 /* ---- listings ---- */

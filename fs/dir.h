@@ -36,7 +36,7 @@ int dir_find(struct mount *m, uint64_t parent, const char *name, const struct ac
 
 /* 0 or -EACCES: whether the caller may read, write or search the directory. */
 int dir_may(const struct mount *m, fuse_req_t req, uint64_t ino, int wanted);
-void dir_reply_entry(struct mount *m, fuse_req_t req, const struct stat *st, bool made);
+void dir_reply_entry(struct mount *m, fuse_req_t req, const struct stat *st, bool kept);
 
 /*
  * A listing under way. An offset says where to go on: 0 and up to LISTING_FIRST are the dots', the others each

@@ -49,10 +49,11 @@ static void load_answer(struct mount *m, struct handle *h, const struct outcome 
 
 	buf_reset(&h->text);
 	h->answer_offset = -1;
-	if (answer_print(m, h->model, outcome, h->opener.uid, &h->text, &e) == 0)
-		return;
-	buf_reset(&h->text);
-	buf_str(&h->text, "null\n");
+	if (answer_print(m, h->model, outcome, h->opener.uid, &h->text, &e) < 0) {
+		buf_reset(&h->text);
+		buf_str(&h->text, "null\n");
+	}
+	usage_settle(m->usages, usage_payer(h), &h->bytes, usage_size(h));
 }
 
 static int after_save(struct mount *m, struct handle *h, const struct outcome *outcome, struct err *e)
@@ -86,14 +87,12 @@ static bool is_gone(struct mount *m, const struct handle *h)
 /* What became of the requests is read from the descriptor, also when one was refused. */
 static int run_composite(struct mount *m, struct handle *h, const struct actor *actor, struct err *e)
 {
-	err_auto ignored = ERR_INIT;
-
 	buf_release(&h->text);
 	h->answer_offset = -1;
-	int rc =
-	    composite_run(m->saver, actor, buf_text(&h->draft.text), h->draft.text.len, usage_left(m, h), &h->text, e);
+	size_t room = usage_room(m->usages, usage_payer(h), &h->bytes, usage_size(h), LIMIT_STAGED_BYTES);
+	int rc = composite_run(m->saver, actor, buf_text(&h->draft.text), h->draft.text.len, room, &h->text, e);
 
-	usage_count(m, h, 0, &ignored);
+	usage_settle(m->usages, usage_payer(h), &h->bytes, usage_size(h));
 	if (rc < 0) {
 		draft_refused(&h->draft, err_clamp(e->code));
 		return rc;

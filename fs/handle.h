@@ -33,7 +33,7 @@ struct handle {
 	struct export *export;
 	struct event_reader *events;
 	pthread_mutex_t lock;
-	bool counted; /* among the opener's (usage.h), with so many bytes; its lock */
+	bool counted; /* among the opener's (usage.h), with so many bytes */
 	size_t bytes;
 	struct draft draft;       /* where open for writing */
 	struct buf text;          /* what reads see, pinned at the open; a draft's reads see the draft */

@@ -46,10 +46,8 @@ int64_t mount_next_serial(struct mount *m)
 int mount_save(struct mount *m, const struct actor *actor, const struct request *request, struct outcome *outcome,
 	       struct arena *a, struct err *e)
 {
-	if (m->stage && transaction_room(m, request->len, e) < 0)
-		return -e->code;
 	if (m->stage)
-		return stage_save(m->stage, actor, request, outcome, a, e);
+		return transaction_save(m, actor, request, outcome, a, e);
 	return save(m->saver, actor, request, 1, outcome, a, e);
 }
 
@@ -85,10 +83,11 @@ struct actor mount_actor(fuse_req_t req)
 
 int mount_may(fuse_req_t req, const struct stat *st, int wanted)
 {
+	const struct mount *m = fuse_req_userdata(req);
 	uid_t uid = fuse_req_ctx(req)->uid;
 	unsigned granted;
 
-	if (uid == 0)
+	if (uid == 0 || uid == m->uid)
 		return (wanted & X_OK) && S_ISREG(st->st_mode) && !(st->st_mode & 0111) ? -EACCES : 0;
 	if (uid == st->st_uid)
 		granted = st->st_mode >> 6;
@@ -183,7 +182,7 @@ bool mount_cleans_up(struct mount *m, const struct actor *actor, const struct mo
 	char path[MOUNT_PATH];
 
 	mount_path(m, model, name, path);
-	return journal_cleans_up(m->journal, actor->pid, path);
+	return journal_cleans_up(m->journal, actor->uid, actor->pid, path);
 }
 
 /* ---- attributes ---- */

@@ -29,12 +29,12 @@ struct stage;
 struct transaction;
 struct transactions;
 struct forgets;
-struct usages;
 struct by_table;
 struct by_place;
 struct import;
 struct events;
 struct waits;
+struct usages;
 struct repeater;
 struct watched;
 
@@ -76,7 +76,6 @@ struct mount {
 	struct handle *handles; /* records open for writing, and names that were never saved */
 	struct handle *others;  /* all else that is open */
 	struct scratch *scratches;
-	size_t _Atomic scratch_bytes; /* of all of them */
 	struct scratch_name *scratch_names;
 	struct rejected *rejected;
 	struct answers *answers;

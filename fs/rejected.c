@@ -3,6 +3,8 @@
  */
 #include "rejected.h"
 
+#include "usage.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,16 +15,17 @@ struct rejected {
 	uid_t uid;
 	const struct model *model;
 	struct timespec time;
-	size_t len;
+	size_t len, held; /* as usage.h counts it */
 	char *text;
 	char name[];
 };
 
-static void drop_at(struct rejected **at)
+static void drop_at(struct mount *m, struct rejected **at)
 {
 	struct rejected *r = *at;
 
 	*at = r->next;
+	usage_settle(m->usages, r->uid, &r->held, 0);
 	free(r->text);
 	free(r);
 }
@@ -39,15 +42,15 @@ static struct rejected **find_at(struct mount *m, uid_t uid, const struct model 
 /* Drops what is beyond the user's limits, from the newest on. */
 static void keep_limits(struct mount *m, uid_t uid)
 {
-	size_t n = 0, bytes = 0, room = m->transaction ? LIMIT_STAGED_REJECTED : LIMIT_SCRATCH_BYTES;
+	size_t n = 0, bytes = 0;
 
 	for (struct rejected **at = &m->rejected; *at;) {
 		if ((*at)->uid == uid) {
 			n++;
 			bytes += (*at)->len;
 		}
-		if ((*at)->uid == uid && (n > LIMIT_ERRORS || bytes > room))
-			drop_at(at);
+		if ((*at)->uid == uid && (n > LIMIT_ERRORS || bytes > LIMIT_SCRATCH_BYTES))
+			drop_at(m, at);
 		else
 			at = &(*at)->next;
 	}
@@ -74,6 +77,31 @@ static struct rejected *new_rejected(uid_t uid, const struct model *model, const
 	return r;
 }
 
+/* The user's oldest; NULL: none. */
+static struct rejected **oldest_of(struct mount *m, uid_t uid)
+{
+	struct rejected **oldest = NULL;
+
+	for (struct rejected **at = &m->rejected; *at; at = &(*at)->next)
+		if ((*at)->uid == uid)
+			oldest = at;
+	return oldest;
+}
+
+/* Older ones make room. Where there is none the text is not kept. */
+static bool make_room(struct mount *m, struct rejected *r)
+{
+	struct rejected **oldest;
+	err_auto ignored = ERR_INIT;
+
+	while (usage_hold(m->usages, r->uid, &r->held, sizeof(*r) + r->len, &ignored) < 0) {
+		if (!(oldest = oldest_of(m, r->uid)))
+			return false;
+		drop_at(m, oldest);
+	}
+	return true;
+}
+
 void rejected_keep(struct mount *m, uid_t uid, const struct model *model, const char *name, const char *text,
 		   size_t len)
 {
@@ -85,12 +113,19 @@ void rejected_keep(struct mount *m, uid_t uid, const struct model *model, const 
 	pthread_mutex_lock(&m->lock);
 	at = find_at(m, uid, model, name);
 	if (*at)
-		drop_at(at);
-	r->ino = node_memory(NODE_REFUSED, m->next_memory++);
-	r->next = m->rejected;
-	m->rejected = r;
-	keep_limits(m, uid);
+		drop_at(m, at);
+	bool kept = make_room(m, r);
+	if (kept) {
+		r->ino = node_memory(NODE_REFUSED, m->next_memory++);
+		r->next = m->rejected;
+		m->rejected = r;
+		keep_limits(m, uid);
+	}
 	pthread_mutex_unlock(&m->lock);
+	if (!kept) {
+		free(r->text);
+		free(r);
+	}
 }
 
 void rejected_drop(struct mount *m, uid_t uid, const struct model *model, const char *name)
@@ -98,7 +133,7 @@ void rejected_drop(struct mount *m, uid_t uid, const struct model *model, const 
 	pthread_mutex_lock(&m->lock);
 	struct rejected **at = find_at(m, uid, model, name);
 	if (*at)
-		drop_at(at);
+		drop_at(m, at);
 	pthread_mutex_unlock(&m->lock);
 }
 
@@ -157,7 +192,7 @@ int rejected_remove(struct mount *m, const struct node *node, const struct actor
 	struct rejected **at = at_serial(m, node->serial);
 	bool found = *at != NULL;
 	if (found)
-		drop_at(at);
+		drop_at(m, at);
 	pthread_mutex_unlock(&m->lock);
 	return found ? 0 : -ENOENT;
 }
@@ -199,5 +234,5 @@ int rejected_list(struct listing *l, const struct node *dir, off_t off, struct e
 void rejected_release_all(struct mount *m)
 {
 	while (m->rejected)
-		drop_at(&m->rejected);
+		drop_at(m, &m->rejected);
 }

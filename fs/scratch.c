@@ -6,6 +6,8 @@
  */
 #include "scratch.h"
 
+#include "usage.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,9 +38,19 @@ static struct scratch *by_name(struct mount *m, const struct model *model, const
 	return n ? n->scratch : NULL;
 }
 
+int scratch_hold(struct mount *m, struct scratch *s, size_t more, struct err *e)
+{
+	return usage_hold(m->usages, s->payer, &s->held, sizeof(*s) + s->data.len + scratch_xattrs_size(s) + more, e);
+}
+
+void scratch_settle(struct mount *m, struct scratch *s)
+{
+	usage_settle(m->usages, s->payer, &s->held, sizeof(*s) + s->data.len + scratch_xattrs_size(s));
+}
+
 static void free_scratch(struct mount *m, struct scratch *s)
 {
-	m->scratch_bytes -= s->data.len;
+	usage_settle(m->usages, s->payer, &s->held, 0);
 	scratch_release_xattrs(s);
 	buf_release(&s->data);
 	free(s->error);
@@ -91,8 +103,6 @@ static void take_name(struct mount *m, struct scratch_name **at)
 /* -ENOSPC when the user would have more files or bytes than a user may. */
 static int within_limits(struct mount *m, uid_t uid, size_t files, size_t bytes, struct err *e)
 {
-	if (bytes > 0 && transaction_room(m, bytes, e) < 0)
-		return -e->code;
 	for (const struct scratch_name *n = m->scratch_names; n; n = n->next)
 		files += n->scratch->st.st_uid == uid;
 	for (const struct scratch *s = m->scratches; s; s = s->next)
@@ -121,6 +131,7 @@ static struct scratch *add(struct mount *m, const struct model *model, const cha
 	if (!s)
 		return NULL;
 	s->ino = node_memory(NODE_MEMORY, m->next_memory++);
+	s->payer = uid;
 	s->st = (struct stat){.st_mode = mode, .st_uid = uid, .st_gid = gid, .st_blksize = 4096};
 	if (add_name(m, s, model, name, uid) < 0) {
 		free(s);
@@ -186,14 +197,16 @@ static int copy_locked(struct mount *m, const struct model *model, const char *n
 	if (rc < 0)
 		return rc;
 	made->st.st_mtim = like->st_mtim;
-	buf_add(&made->data, buf_text(text), text->len);
-	m->scratch_bytes += made->data.len;
+	rc = scratch_hold(m, made, text->len, e);
+	if (rc == 0)
+		buf_add(&made->data, buf_text(text), text->len);
 	made->opens--;
 	fill_stat(made, st);
-	if (!buf_failed(&made->data))
-		return 0;
-	take_name(m, find_at(m, model, name, who->uid));
-	return err_nomem(e);
+	if (rc == 0 && buf_failed(&made->data))
+		rc = err_nomem(e);
+	if (rc < 0)
+		take_name(m, find_at(m, model, name, who->uid));
+	return rc;
 }
 
 int scratch_copy(struct mount *m, const struct model *model, const char *name, const struct stat *like,
@@ -363,11 +376,12 @@ static int resize_locked(struct mount *m, struct scratch *s, int64_t size, struc
 		return err_set(e, EFBIG, "A scratch file holds at most %d bytes", LIMIT_SCRATCH_BYTES);
 	if ((size_t)size > s->data.len)
 		rc = within_limits(m, s->st.st_uid, 0, (size_t)size - s->data.len, e);
+	if (rc == 0 && (size_t)size > s->data.len)
+		rc = scratch_hold(m, s, (size_t)size - s->data.len, e);
 	if (rc < 0)
 		return rc;
-	m->scratch_bytes -= s->data.len;
 	buf_resize(&s->data, (size_t)size);
-	m->scratch_bytes += s->data.len;
+	scratch_settle(m, s);
 	if (!buf_failed(&s->data))
 		return 0;
 	s->data.failed = false;

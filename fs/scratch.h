@@ -31,6 +31,8 @@ struct scratch {
 	struct scratch *next;
 	uint64_t ino;
 	unsigned opens;
+	uid_t payer; /* who made it: it is counted as his (usage.h) */
+	size_t held;
 	struct stat st;  /* without ino and size; st_nlink: names */
 	struct buf data; /* of a symlink: its target */
 	struct xattr *xattrs;
@@ -79,6 +81,11 @@ int scratch_getxattr(struct mount *m, struct scratch *s, const char *name, struc
 int scratch_listxattr(struct mount *m, struct scratch *s, struct buf *out);
 /* When the file goes. With mount.lock. */
 void scratch_release_xattrs(struct scratch *s);
+size_t scratch_xattrs_size(const struct scratch *s);
+/* With mount.lock: counts what it holds for who made it, with `more` bytes that are about to come (usage.h); and when
+ * they have. */
+int scratch_hold(struct mount *m, struct scratch *s, size_t more, struct err *e);
+void scratch_settle(struct mount *m, struct scratch *s);
 
 /* The next name in the model's directory above *serial, which is set: copied into name, with attributes. False: none.
  */

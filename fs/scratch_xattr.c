@@ -52,7 +52,7 @@ static struct xattr *new_xattr(const char *name, const char *value, size_t len)
 	return x;
 }
 
-static size_t xattrs_size(const struct scratch *s)
+size_t scratch_xattrs_size(const struct scratch *s)
 {
 	size_t size = 0;
 
@@ -61,20 +61,24 @@ static size_t xattrs_size(const struct scratch *s)
 	return size;
 }
 
-static int setxattr_locked(struct scratch *s, struct xattr *x, int flags)
+static int setxattr_locked(struct mount *m, struct scratch *s, struct xattr *x, int flags)
 {
 	struct xattr **at = find_xattr(s, x->name);
+	err_auto full = ERR_INIT;
 
 	if (*at && (flags & XATTR_CREATE))
 		return -EEXIST;
 	if (!*at && (flags & XATTR_REPLACE))
 		return -ENODATA;
-	if (xattrs_size(s) + strlen(x->name) + x->len > LIMIT_XATTR)
+	if (scratch_xattrs_size(s) + strlen(x->name) + x->len > LIMIT_XATTR)
 		return -ENOSPC;
+	if (scratch_hold(m, s, strlen(x->name) + x->len, &full) < 0)
+		return -full.code;
 	if (*at)
 		remove_xattr(at);
 	x->next = s->xattrs;
 	s->xattrs = x;
+	scratch_settle(m, s);
 	return 0;
 }
 
@@ -86,7 +90,7 @@ int scratch_setxattr(struct mount *m, struct scratch *s, const char *name, const
 	if (!x)
 		return -ENOMEM;
 	pthread_mutex_lock(&m->lock);
-	rc = setxattr_locked(s, x, flags);
+	rc = setxattr_locked(m, s, x, flags);
 	pthread_mutex_unlock(&m->lock);
 	if (rc < 0)
 		remove_xattr(&x);
@@ -100,6 +104,7 @@ int scratch_removexattr(struct mount *m, struct scratch *s, const char *name)
 	int rc = *at ? 0 : -ENODATA;
 	if (*at)
 		remove_xattr(at);
+	scratch_settle(m, s);
 	pthread_mutex_unlock(&m->lock);
 	return rc;
 }

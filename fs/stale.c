@@ -27,8 +27,11 @@ extern char **environ;
 static bool is_dead(const char *path)
 {
 	struct stat st;
+	int rc = stat(path, &st);
 
-	return stat(path, &st) < 0 && errno == ENOTCONN;
+	if (rc < 0 && errno == ECONNABORTED) /* it died while it was asked */
+		rc = stat(path, &st);
+	return rc < 0 && errno == ENOTCONN;
 }
 
 /* The path as the kernel lists it: realpath(3) looks at the last component, which is dead. */

@@ -12,6 +12,7 @@
 #include "../hooks/stage.h"
 #include "transaction_parts.h"
 #include "view.h"
+#include "usage.h"
 
 #define SHOWN ".hook-" /* and a number that nobody guesses */
 
@@ -199,7 +200,23 @@ void transactions_show(struct mount *m)
 	saver_show_in(m->saver, &showcase);
 }
 
+/* ---- what is prepared ---- */
+
+int transaction_save(struct mount *m, const struct actor *actor, const struct request *request, struct outcome *outcome,
+		     struct arena *a, struct err *e)
+{
+	struct transaction *t = m->transaction;
+	int rc = usage_hold(m->usages, t->uid, &t->held, transaction_size(t) + 2 * request->len, e);
+
+	if (rc == 0)
+		rc = stage_save(m->stage, actor, request, outcome, a, e);
+	usage_settle(m->usages, t->uid, &t->held, transaction_size(t));
+	return rc;
+}
+
 /* ---- NAME/ctl and NAME/answer.json ---- */
+
+enum { REPORT_LINE = 512 };
 
 static int commit(struct mount *m, const struct actor *who, struct err *e)
 {
@@ -207,9 +224,11 @@ static int commit(struct mount *m, const struct actor *who, struct err *e)
 	buf_auto answer = BUF_INIT;
 	char path[sizeof(t->path) + 8];
 	const struct actor owner = {.uid = t->uid, .gid = t->gid, .pid = who->pid};
+	size_t lines = stage_size(m->stage) * REPORT_LINE, staged = stage_held(m->stage);
+	size_t room = usage_room(m->usages, t->uid, &t->held, staged + lines, LIMIT_STAGED_BYTES);
 
 	transaction_work(t, true);
-	int rc = stage_commit(m->stage, who->uid == t->uid ? who : &owner, transaction_left(m), &answer, e);
+	int rc = stage_commit(m->stage, who->uid == t->uid ? who : &owner, room, &answer, e);
 	transaction_work(t, false);
 
 	pthread_mutex_lock(&m->lock);
@@ -217,9 +236,9 @@ static int commit(struct mount *m, const struct actor *who, struct err *e)
 		buf_release(&t->answer);
 		t->answer = answer;
 		answer = (struct buf)BUF_INIT;
-		t->answer_bytes = t->answer.len;
 	}
 	pthread_mutex_unlock(&m->lock);
+	usage_settle(m->usages, t->uid, &t->held, transaction_size(t));
 	snprintf(path, sizeof(path), "%sctl", t->path);
 	if (rc < 0)
 		journal_add(m->journal, who->uid, who->pid, path, e);

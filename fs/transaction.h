@@ -41,8 +41,9 @@ int transaction_show_control(struct mount *m, const struct node *node, const str
 			     struct buf *out, struct err *e);
 int transaction_show_answer(struct mount *m, const struct node *node, const struct actor *who, struct stat *st,
 			    struct buf *out, struct err *e);
-/* -ENOSPC where its user's transactions would take more memory than they may (LIMIT_STAGED_BYTES). */
-int transaction_room(const struct mount *m, size_t more, struct err *e);
+/* mount_save() into the transaction of which m is the inside; also -ENOSPC (usage.h). */
+int transaction_save(struct mount *m, const struct actor *actor, const struct request *request, struct outcome *outcome,
+		     struct arena *a, struct err *e);
 /* "" or ".txn/NAME/", for messages. */
 const char *transaction_path(const struct mount *m);
 /* Nobody can use it any more. */

@@ -16,6 +16,7 @@
 #include "rejected.h"
 #include "scratch.h"
 #include "transaction_parts.h"
+#include "usage.h"
 
 int64_t transaction_now_ms(void)
 {
@@ -98,6 +99,14 @@ void transaction_append(struct transactions *all, struct transaction *t)
 	*at = t;
 }
 
+size_t transaction_size(struct transaction *t)
+{
+	pthread_mutex_lock(&t->inside.lock);
+	size_t answer = t->answer.cap;
+	pthread_mutex_unlock(&t->inside.lock);
+	return stage_held(t->inside.stage) + answer;
+}
+
 void transaction_free(struct transaction *t)
 {
 	handle_close_all(&t->inside);
@@ -105,6 +114,7 @@ void transaction_free(struct transaction *t)
 	rejected_release_all(&t->inside);
 	answered_release_all(&t->inside);
 	stage_free(t->inside.stage);
+	usage_settle(t->inside.usages, t->uid, &t->held, 0);
 	pthread_mutex_destroy(&t->inside.lock);
 	buf_release(&t->answer);
 	free(t);
@@ -174,7 +184,6 @@ static void empty(struct transaction *t)
 	rejected_release_all(&t->inside);
 	answered_release_all(&t->inside);
 	buf_release(&t->answer);
-	t->answer_bytes = 0;
 	pthread_mutex_unlock(&t->inside.lock);
 }
 
@@ -192,6 +201,7 @@ static void empty_ended(struct transactions *all)
 		t->numbers++; /* stays meanwhile */
 		pthread_mutex_unlock(&all->lock);
 		empty(t);
+		usage_settle(t->inside.usages, t->uid, &t->held, transaction_size(t));
 		pthread_mutex_lock(&all->lock);
 		t->numbers--;
 		t = all->first;
@@ -208,34 +218,6 @@ void transactions_sweep(struct mount *m)
 	struct transaction *taken = transactions_take_ended(all);
 	pthread_mutex_unlock(&all->lock);
 	transactions_free_taken(taken);
-}
-
-/* ---- how much memory a user's take ---- */
-
-static size_t bytes_of(const struct transaction *t)
-{
-	return stage_bytes(t->inside.stage) + t->answer_bytes + t->inside.scratch_bytes;
-}
-
-size_t transaction_left(const struct mount *m)
-{
-	struct transactions *all = m->transactions;
-	size_t used = 0;
-
-	pthread_mutex_lock(&all->lock);
-	for (const struct transaction *t = all->first; t; t = t->next)
-		if (!t->shown && t->uid == m->transaction->uid)
-			used += bytes_of(t);
-	pthread_mutex_unlock(&all->lock);
-	return used < LIMIT_STAGED_BYTES ? LIMIT_STAGED_BYTES - used : 0;
-}
-
-int transaction_room(const struct mount *m, size_t more, struct err *e)
-{
-	if (!m->transaction || m->transaction->shown || more <= transaction_left(m))
-		return 0;
-	return err_set(e, ENOSPC, "The transactions that you prepare hold %d MiB; commit or rmdir some of .txn",
-		       LIMIT_STAGED_BYTES >> 20);
 }
 
 /* ---- the thread that waits ---- */

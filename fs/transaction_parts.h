@@ -15,11 +15,11 @@ struct transaction {
 	struct timespec made;
 	int64_t used_ms; /* monotonic */
 	bool ended, emptied;
-	unsigned working;  /* commits that run: it is not unused */
-	bool shown;        /* to a hook's program: found by its name alone, and not listed */
-	size_t numbers;    /* that the kernel knows */
-	struct buf answer; /* of the last commit; guarded by the inside's lock */
-	size_t _Atomic answer_bytes;
+	unsigned working;          /* commits that run: it is not unused */
+	bool shown;                /* to a hook's program: found by its name alone, and not listed */
+	size_t numbers;            /* that the kernel knows */
+	size_t held;               /* of its user's memory (usage.h) */
+	struct buf answer;         /* of the last commit; guarded by the inside's lock */
 	char path[LIMIT_NAME + 8]; /* ".txn/NAME/" */
 	char name[];
 };
@@ -49,8 +49,6 @@ void transaction_free(struct transaction *t);
 void transaction_end(struct mount *m, struct transaction *t);
 /* With the lock: there is one more to be waited for. The thread that does is started with the first. -EAGAIN. */
 int transactions_wait(struct mount *m, struct err *e);
-/* Bytes that its user's transactions may still take. */
-size_t transaction_left(const struct mount *m);
 /* A commit begins, and ends. */
 void transaction_work(struct transaction *t, bool begins);
 /* With the lock: it ends, and the kernel is told to forget it. */
@@ -68,5 +66,8 @@ int numbers_start(struct transactions *all, struct err *e);
 void numbers_release(struct transactions *all);
 /* With the lock: the kernel is about to know the number of the transaction. */
 int number_remember(struct transactions *all, struct transaction *t, uint64_t ino);
+
+/* What it holds in memory. */
+size_t transaction_size(struct transaction *t);
 
 #endif

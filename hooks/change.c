@@ -291,9 +291,10 @@ int change_edit(struct saving *v, struct change *c, json_t *document, enum verb 
 
 /* ---- rows ---- */
 
-/* Says who refers to the record; what the store said, where nobody is found. */
-static int say_referred(struct saving *v, const struct change *c, struct err *why, struct err *e)
+/* Says who refers to the record, as far as the actor sees them; `otherwise` where he sees none. */
+static int say_referred(struct saving *v, const struct change *c, const char *otherwise, struct err *e)
 {
+	err_auto ignored = ERR_INIT;
 	struct reference_iter at = {0, 0};
 	const struct model *child;
 	const struct field *by;
@@ -302,7 +303,7 @@ static int say_referred(struct saving *v, const struct change *c, struct err *wh
 		struct value *keys;
 		size_t n = 0;
 		uid_t before = store_view_as(v->conn, access_viewer(v, c));
-		int result = store_children(v->conn, child, by, &c->key, &v->arena, &keys, &n, why);
+		int result = store_children(v->conn, child, by, &c->key, &v->arena, &keys, &n, &ignored);
 		store_view_as(v->conn, before);
 		if (result < 0 || n == 0)
 			continue;
@@ -310,7 +311,17 @@ static int say_referred(struct saving *v, const struct change *c, struct err *wh
 			return err_set(e, EBUSY, "%s is referred to by %s", path, record_path(&v->arena, child, keys));
 		return err_set(e, EBUSY, "%s is referred to by %zu %s", path, n, child->name);
 	}
-	return err_set(e, EBUSY, "%s", why->text);
+	return err_set(e, EBUSY, "%s", otherwise);
+}
+
+/* As the store says it. */
+static const char *say_how_many(struct saving *v, const struct change *c, const struct model *child,
+				const struct field *by, size_t n)
+{
+	const char *path = record_path(&v->arena, c->model, &c->key);
+	const char *text =
+	    arena_printf(&v->arena, "%s can't be deleted: %zu of %s refer to it by %s", path, n, child->name, by->name);
+	return text ? text : path;
 }
 
 int change_check_free(struct saving *v, const struct change *c, struct err *e)
@@ -326,8 +337,7 @@ int change_check_free(struct saving *v, const struct change *c, struct err *e)
 		if (store_children(v->conn, child, by, &c->key, &v->arena, &keys, &n, e) < 0)
 			return -e->code;
 		if (n > 0)
-			return err_set(e, EBUSY, "%s is referred to by %s", record_path(&v->arena, c->model, &c->key),
-				       record_path(&v->arena, child, keys));
+			return say_referred(v, c, say_how_many(v, c, child, by, n), e);
 	}
 	return 0;
 }
@@ -337,7 +347,7 @@ static int apply_delete(struct saving *v, struct change *c, struct err *e)
 	err_auto why = ERR_INIT;
 	int result = txn_delete(&v->txn, c->model, &c->key, &why);
 	if (result == -EBUSY)
-		return say_referred(v, c, &why, e);
+		return say_referred(v, c, why.text, e);
 	return result < 0 ? err_set(e, -result, "%s", why.text) : 0;
 }
 

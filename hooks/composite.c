@@ -211,6 +211,16 @@ static int set_variables(struct composite *c, struct part *p, size_t i, struct e
 	return 0;
 }
 
+/* Those of the report, should a later request be refused. */
+static void keep_answers(struct composite *c, size_t i)
+{
+	size_t kept = 0;
+	for (size_t k = 0; k <= i; k++)
+		kept += c->parts[k].answer.len;
+	if (kept > c->room)
+		buf_release(&c->parts[i].answer);
+}
+
 static int stage_part(struct composite *c, size_t i, struct err *e)
 {
 	struct part *p = &c->parts[i];
@@ -232,7 +242,10 @@ static int stage_part(struct composite *c, size_t i, struct err *e)
 		return why.nproblems ? err_graft(e, &why, pointer_to(c, i, "body")) : (err_take(e, &why), -e->code);
 	p->key = outcome.key;
 	p->staged = true;
-	return show(c, p, e) < 0 || set_variables(c, p, i, e) < 0 ? -e->code : 0;
+	if (show(c, p, e) < 0 || set_variables(c, p, i, e) < 0)
+		return -e->code;
+	keep_answers(c, i);
+	return 0;
 }
 
 /* ---- all of them ---- */

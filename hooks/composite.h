@@ -13,8 +13,8 @@
 #include "save.h"
 
 /*
- * *answer gets what became of each request (report.h), with at most `room` bytes of what they answer; nothing where the
- * document itself is wrong.
+ * *answer gets what became of each request (report.h), with the answers for which `room` bytes are enough; nothing
+ * where the document itself is wrong.
  */
 int composite_run(struct saver *s, const struct actor *actor, const char *text, size_t len, size_t room,
 		  struct buf *answer, struct err *e);

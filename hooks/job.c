@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "../store/limits.h"
@@ -71,6 +72,34 @@ static void look_elsewhere(struct runner *r)
 	all_dirty(r);
 }
 
+/*
+ * Times of jobs are of the clock, and the sleep until them is not: when the clock is set, or the machine has slept, all
+ * is due anew. The kernel tells so of a timer that can be cancelled; what is read from it is an error then.
+ */
+static void watch_clock(struct runner *r)
+{
+	enum { YEARS = 10 * 366 * 86400 };
+	struct itimerspec late = {0};
+	clock_gettime(CLOCK_REALTIME, &late.it_value);
+	late.it_value.tv_sec += YEARS;
+	if (r->clock_fd < 0)
+		r->clock_fd = timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (r->clock_fd >= 0)
+		timerfd_settime(r->clock_fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &late, NULL);
+}
+
+static void look_at_clock(struct runner *r)
+{
+	enum { JUMP_MS = 500 };
+	struct timespec now;
+	clock_gettime(CLOCK_REALTIME, &now);
+	long long ahead = now.tv_sec * 1000LL + now.tv_nsec / 1000000 - monotonic_ms();
+	if (llabs(ahead - r->clock_ms) < JUMP_MS)
+		return;
+	r->clock_ms = ahead;
+	all_dirty(r);
+}
+
 static long long next_due(const struct runner *r)
 {
 	long long due = NEVER;
@@ -82,13 +111,17 @@ static long long next_due(const struct runner *r)
 static void sleep_until_work(struct runner *r)
 {
 	long long now = monotonic_ms(), due = next_due(r);
-	struct pollfd fds[] = {{r->wake_fd, POLLIN, 0}, {r->watch_ms == NEVER ? r->watch_fd : -1, POLLIN, 0}};
+	struct pollfd fds[] = {
+	    {r->wake_fd, POLLIN, 0}, {r->watch_ms == NEVER ? r->watch_fd : -1, POLLIN, 0}, {r->clock_fd, POLLIN, 0}};
 	due = r->watch_ms < due ? r->watch_ms : due;
 	long long wait = due == NEVER ? -1 : due <= now ? 0 : due - now;
-	poll(fds, 2, wait > INT_MAX ? INT_MAX : (int)wait);
+	poll(fds, 3, wait > INT_MAX ? INT_MAX : (int)wait);
 	eventfd_t ignored;
 	if (fds[0].revents)
 		eventfd_read(r->wake_fd, &ignored);
+	if (fds[2].revents)
+		watch_clock(r);
+	look_at_clock(r);
 	if (fds[1].revents || monotonic_ms() >= r->watch_ms)
 		look_elsewhere(r);
 }
@@ -135,6 +168,8 @@ static void runner_free(struct runner *r)
 	guard_stop(&r->guard);
 	if (r->wake_fd >= 0)
 		close(r->wake_fd);
+	if (r->clock_fd >= 0)
+		close(r->clock_fd);
 	pthread_cond_destroy(&r->changed);
 	pthread_mutex_destroy(&r->lock);
 	pthread_mutex_destroy(&r->logs.lock);
@@ -159,6 +194,8 @@ static struct runner *runner_new(struct saver *s)
 	r->observer = (struct observer){.changed = slots_job_changed, .data = r};
 	r->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	r->watch_fd = queue_watch_fd(s->store);
+	r->clock_fd = -1;
+	watch_clock(r);
 	return r;
 }
 

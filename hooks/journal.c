@@ -1,8 +1,9 @@
 /*
- * journal.c - a ring of the last LIMIT_ERRORS refusals, each kept as the line that .errors shows.
+ * journal.c - the last refusals of each user, each kept as the line that .errors shows.
  *
- * The line is made once, outside the lock; the lock only guards the ring. An entry whose path was saved since keeps its
- * line and loses its claim to be the path's last error.
+ * A list of users, each with his entries, oldest first: nobody pushes out another's. Beyond LIMIT_ERRORS_TOTAL the one
+ * who holds most loses his oldest. The line is made once, outside the lock; the lock only guards the lists. An entry
+ * whose path was saved since keeps its line and loses its claim to be the path's last error.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -18,20 +19,30 @@
 #include "journal.h"
 
 struct entry {
-	uid_t uid;
-	pid_t writer;  /* whose text was refused, 0 if it was something else or the writer has cleaned up since */
-	int64_t added; /* ms of CLOCK_MONOTONIC */
+	struct entry *next;
+	uint64_t number; /* in the order in which they came */
+	pid_t writer;    /* whose text was refused, 0 if it was something else or the writer has cleaned up since */
+	int64_t added;   /* ms of CLOCK_MONOTONIC */
 	bool settled;
 	char *path; /* one allocation with what follows */
 	char *sentence;
 	char *line;
-	size_t line_len;
+	size_t line_len, size;
+};
+
+/* A user who has entries. */
+struct holder {
+	struct holder *next;
+	uid_t uid;
+	struct entry *first, *last, *at;
+	size_t n, size;
 };
 
 struct journal {
 	pthread_mutex_t lock;
-	struct entry entries[LIMIT_ERRORS];
-	size_t next; /* counts all that were ever added */
+	struct holder *users;
+	uint64_t number;
+	size_t size;
 };
 
 int journal_new(struct journal **out)
@@ -44,12 +55,26 @@ int journal_new(struct journal **out)
 	return 0;
 }
 
+static void free_entries(struct entry *entry)
+{
+	while (entry) {
+		struct entry *next = entry->next;
+		free(entry->path);
+		free(entry);
+		entry = next;
+	}
+}
+
 void journal_free(struct journal *j)
 {
 	if (!j)
 		return;
-	for (size_t i = 0; i < LIMIT_ERRORS; i++)
-		free(j->entries[i].path);
+	while (j->users) {
+		struct holder *next = j->users->next;
+		free_entries(j->users->first);
+		free(j->users);
+		j->users = next;
+	}
 	pthread_mutex_destroy(&j->lock);
 	free(j);
 }
@@ -70,10 +95,14 @@ static void add_text(struct buf *b, const char *name, const char *text)
 	b->failed |= buf_failed(&valid);
 }
 
+/* A name may be as long as a document; who reads the line looks for the place. */
 static void add_problem(struct buf *b, const struct problem *p)
 {
+	size_t len = strlen(p->pointer), cut = len < LIMIT_POINTER ? len : LIMIT_POINTER;
+	while (cut < len && cut > 0 && ((unsigned char)p->pointer[cut] & 0xc0) == 0x80)
+		cut--;
 	buf_str(b, "{\"pointer\":");
-	json_write_string(b, p->pointer, strlen(p->pointer));
+	json_write_string(b, p->pointer, cut);
 	buf_printf(b, ",\"line\":%d,\"column\":%d", p->line, p->column);
 	add_text(b, "message", p->text);
 	buf_char(b, '}');
@@ -115,100 +144,180 @@ static int64_t monotonic_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-static bool make_entry(struct entry *out, const char *path, const char *sentence, const struct buf *line)
+static struct entry *make_entry(const char *path, const char *sentence, const struct buf *line)
 {
 	size_t path_size = strlen(path) + 1, sentence_size = strlen(sentence) + 1;
-	char *memory = malloc(path_size + sentence_size + line->len);
-	if (!memory)
-		return false;
-	out->path = memory;
-	out->sentence = memory + path_size;
-	out->line = memory + path_size + sentence_size;
-	out->line_len = line->len;
-	memcpy(out->path, path, path_size);
-	memcpy(out->sentence, sentence, sentence_size);
-	memcpy(out->line, line->data, line->len);
-	return true;
+	struct entry *entry = calloc(1, sizeof *entry);
+	char *memory = entry ? malloc(path_size + sentence_size + line->len) : NULL;
+	if (!memory) {
+		free(entry);
+		return NULL;
+	}
+	entry->path = memory;
+	entry->sentence = memory + path_size;
+	entry->line = memory + path_size + sentence_size;
+	entry->line_len = line->len;
+	entry->size = sizeof *entry + path_size + sentence_size + line->len;
+	entry->added = monotonic_ms();
+	memcpy(entry->path, path, path_size);
+	memcpy(entry->sentence, sentence, sentence_size);
+	memcpy(entry->line, line->data, line->len);
+	return entry;
 }
 
-static void add(struct journal *j, struct entry made, pid_t pid, const char *path, const struct err *e)
+/* ---- the lists; with the lock ---- */
+
+static struct holder *user_of(struct journal *j, uid_t uid, bool make)
+{
+	struct holder *u = j->users;
+	while (u && u->uid != uid)
+		u = u->next;
+	if (u || !make || !(u = calloc(1, sizeof *u)))
+		return u;
+	u->uid = uid;
+	u->next = j->users;
+	return j->users = u;
+}
+
+/* The oldest entry of the user, and the user with his last one. */
+static struct entry *take_first(struct journal *j, struct holder *u)
+{
+	struct entry *entry = u->first;
+	u->first = entry->next;
+	u->n--;
+	u->size -= entry->size;
+	j->size -= entry->size;
+	entry->next = NULL;
+	if (u->first)
+		return entry;
+	struct holder **at = &j->users;
+	while (*at != u)
+		at = &(*at)->next;
+	*at = u->next;
+	free(u);
+	return entry;
+}
+
+/* Who has too much; NULL: nobody. */
+static struct holder *over_limit(struct journal *j, struct holder *u)
+{
+	struct holder *most = u;
+	if (u->n > LIMIT_ERRORS || u->size > LIMIT_ERRORS_BYTES)
+		return u;
+	for (struct holder *each = j->users; each; each = each->next)
+		if (each->size > most->size)
+			most = each;
+	return j->size > LIMIT_ERRORS_TOTAL ? most : NULL;
+}
+
+/* Returns what has no room any more. */
+static struct entry *append(struct journal *j, struct holder *u, struct entry *entry)
+{
+	struct entry *dropped = NULL;
+	entry->number = ++j->number;
+	*(u->first ? &u->last->next : &u->first) = entry;
+	u->last = entry;
+	u->n++;
+	u->size += entry->size;
+	j->size += entry->size;
+	for (struct holder *over; u->first != entry && (over = over_limit(j, u));) {
+		struct entry *oldest = take_first(j, over);
+		oldest->next = dropped;
+		dropped = oldest;
+	}
+	return dropped;
+}
+
+static void add(struct journal *j, uid_t uid, pid_t pid, pid_t writer, const char *path, const struct err *e)
 {
 	buf_auto line = BUF_INIT;
-	made.added = monotonic_ms();
-	write_line(&line, made.uid, pid, path, e);
-	if (buf_failed(&line) || !make_entry(&made, path, e->text, &line))
+	write_line(&line, uid, pid, path, e);
+	struct entry *entry = buf_failed(&line) ? NULL : make_entry(path, e->text, &line);
+	if (!entry)
 		return;
+	entry->writer = writer;
 	pthread_mutex_lock(&j->lock);
-	struct entry *at = &j->entries[j->next++ % LIMIT_ERRORS];
-	char *dropped = at->path;
-	*at = made;
+	struct holder *u = user_of(j, uid, true);
+	struct entry *dropped = u ? append(j, u, entry) : entry;
 	pthread_mutex_unlock(&j->lock);
-	free(dropped);
+	free_entries(dropped);
 }
 
 void journal_add(struct journal *j, uid_t uid, pid_t pid, const char *path, const struct err *e)
 {
-	add(j, (struct entry){.uid = uid}, pid, path, e);
+	add(j, uid, pid, 0, path, e);
 }
 
 void journal_add_text(struct journal *j, uid_t uid, pid_t pid, const char *path, const struct err *e)
 {
-	add(j, (struct entry){.uid = uid, .writer = pid}, pid, path, e);
+	add(j, uid, pid, pid, path, e);
 }
 
 /* ---- reading ---- */
 
-static bool may_see(const struct entry *entry, uid_t uid)
+static bool may_see(const struct holder *u, uid_t uid)
 {
-	return entry->path && (uid == 0 || entry->uid == uid);
+	return uid == 0 || u->uid == uid;
+}
+
+/* With the lock. The oldest entry that the user has not seen yet. */
+static const struct entry *next_entry(struct journal *j, uid_t uid)
+{
+	struct holder *oldest = NULL;
+	for (struct holder *u = j->users; u; u = u->next)
+		if (may_see(u, uid) && u->at && (!oldest || u->at->number < oldest->at->number))
+			oldest = u;
+	const struct entry *entry = oldest ? oldest->at : NULL;
+	if (oldest)
+		oldest->at = oldest->at->next;
+	return entry;
 }
 
 void journal_print(struct journal *j, uid_t uid, struct buf *out)
 {
+	const struct entry *entry;
 	pthread_mutex_lock(&j->lock);
-	for (size_t i = 0; i < LIMIT_ERRORS; i++) {
-		const struct entry *entry = &j->entries[(j->next + i) % LIMIT_ERRORS];
-		if (may_see(entry, uid))
-			buf_add(out, entry->line, entry->line_len);
-	}
+	for (struct holder *u = j->users; u; u = u->next)
+		u->at = u->first;
+	while ((entry = next_entry(j, uid)))
+		buf_add(out, entry->line, entry->line_len);
 	pthread_mutex_unlock(&j->lock);
 }
 
 int journal_last(struct journal *j, uid_t uid, const char *path, struct buf *out)
 {
-	int result = -ENODATA;
+	const struct entry *last = NULL;
 	pthread_mutex_lock(&j->lock);
-	for (size_t i = 1; i <= LIMIT_ERRORS && result < 0; i++) {
-		const struct entry *entry = &j->entries[(j->next - i) % LIMIT_ERRORS];
-		if (!may_see(entry, uid) || entry->settled || strcmp(entry->path, path) != 0)
-			continue;
-		buf_str(out, entry->sentence);
-		result = 0;
-	}
+	for (struct holder *u = j->users; u; u = u->next)
+		for (struct entry *entry = may_see(u, uid) ? u->first : NULL; entry; entry = entry->next)
+			if (!entry->settled && (!last || entry->number > last->number) &&
+			    strcmp(entry->path, path) == 0)
+				last = entry;
+	if (last)
+		buf_str(out, last->sentence);
 	pthread_mutex_unlock(&j->lock);
-	return result;
+	return last ? 0 : -ENODATA;
 }
 
 void journal_settle(struct journal *j, const char *path)
 {
 	pthread_mutex_lock(&j->lock);
-	for (size_t i = 0; i < LIMIT_ERRORS && i < j->next; i++) /* mostly none: each save comes here */
-		if (!j->entries[i].settled && strcmp(j->entries[i].path, path) == 0)
-			j->entries[i].settled = true;
+	for (struct holder *u = j->users; u; u = u->next) /* mostly none: each save comes here */
+		for (struct entry *entry = u->first; entry; entry = entry->next)
+			if (!entry->settled && strcmp(entry->path, path) == 0)
+				entry->settled = true;
 	pthread_mutex_unlock(&j->lock);
 }
 
-bool journal_cleans_up(struct journal *j, pid_t pid, const char *path)
+bool journal_cleans_up(struct journal *j, uid_t uid, pid_t pid, const char *path)
 {
 	struct entry *newest = NULL;
 	pthread_mutex_lock(&j->lock);
-	for (size_t i = 1; i <= LIMIT_ERRORS && !newest; i++) {
-		struct entry *entry = &j->entries[(j->next - i) % LIMIT_ERRORS];
-		if (entry->path && strcmp(entry->path, path) == 0)
+	struct holder *u = user_of(j, uid, false);
+	for (struct entry *entry = u ? u->first : NULL; entry; entry = entry->next)
+		if (entry->writer == pid && strcmp(entry->path, path) == 0)
 			newest = entry;
-	}
-	bool cleans_up =
-	    newest && newest->writer == pid && !newest->settled && monotonic_ms() - newest->added < TIMEOUT_CLEANUP_MS;
+	bool cleans_up = newest && !newest->settled && monotonic_ms() - newest->added < TIMEOUT_CLEANUP_MS;
 	if (cleans_up)
 		newest->writer = 0;
 	pthread_mutex_unlock(&j->lock);

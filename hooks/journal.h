@@ -1,5 +1,5 @@
 /*
- * journal.h - what .errors shows: the last LIMIT_ERRORS refusals and failures, in memory, newest last.
+ * journal.h - what .errors shows: the last LIMIT_ERRORS refusals and failures of each user, in memory, newest last.
  * Thread-safe; its lock is a leaf.
  */
 #ifndef ROWFS_JOURNAL_H
@@ -34,6 +34,6 @@ void journal_settle(struct journal *j, const char *path);
  * Whether the thread that now removes the path was refused a text for it within TIMEOUT_CLEANUP_MS, and nothing was
  * saved there since: then it takes away what it believes to have half written. True once for each refusal.
  */
-bool journal_cleans_up(struct journal *j, pid_t pid, const char *path);
+bool journal_cleans_up(struct journal *j, uid_t uid, pid_t pid, const char *path);
 
 #endif

@@ -38,7 +38,7 @@ int __clone(int (*function)(void *), void *stack, int flags, void *argument, ...
 
 enum { STACK_SIZE = 64 << 10, REAP_POLL_MS = 2 };
 
-/* What the child needs; it writes `error`. */
+/* What the child needs; it writes `error` and `told`. */
 struct start {
 	const struct program *program;
 	const char *path;
@@ -46,6 +46,7 @@ struct start {
 	struct confinement confinement;
 	sigset_t no_signals;
 	int error;
+	bool told; /* that it has started */
 	struct launched *launched;
 };
 
@@ -119,6 +120,7 @@ __attribute__((no_sanitize("address", "thread", "undefined"))) static int child_
 	setsid();
 	if (p->started)
 		p->started(p->data, getpid());
+	s->told = true;
 	if (confine_writing(&s->confinement) == 0 && place_streams(s->child_end) == 0 &&
 	    confine_use(&s->confinement) == 0 && become(p->user) == 0 && (!p->directory || chdir(p->directory) == 0)) {
 		reset_signals(&s->no_signals);
@@ -190,6 +192,8 @@ static int start_child(struct start *s)
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	l->pid = clone(child_main, stack + STACK_SIZE, CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, s, &l->pidfd);
 	int result = l->pid < 0 ? -errno : 0;
+	if (result == 0 && !s->told && s->program->started) /* valgrind makes a fork of it: memory is not shared then */
+		s->program->started(s->program->data, l->pid);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	free(stack);
 	if (result == 0 && s->error) {

@@ -25,6 +25,7 @@ int order_fill_outcomes(struct order *o, struct err *e)
 void order_report_answers(struct order *o, size_t n)
 {
 	size_t room = o->report ? o->report->room : 0;
+	uid_t before = o->v.conn ? store_view_as(o->v.conn, o->v.actor->uid) : VIEW_ALL;
 	for (size_t i = 0; o->report && i < n && o->results[i]; i++) {
 		err_auto ignored = ERR_INIT;
 		struct outcome outcome = {.verb = o->results[i]->verb};
@@ -36,6 +37,8 @@ void order_report_answers(struct order *o, size_t n)
 			buf_reset(answer);
 		room -= answer->len < room ? answer->len : room;
 	}
+	if (o->v.conn)
+		store_view_as(o->v.conn, before);
 }
 
 size_t order_failed_request(const struct order *o)

@@ -45,8 +45,10 @@ struct runner {
 	pthread_mutex_t lock;
 	pthread_cond_t changed; /* a slot has ended */
 	struct slot *slots;
-	bool stopping; /* start no more */
-	int wake_fd;   /* an eventfd: queues are dirty, or stopping is set */
+	bool stopping;      /* start no more */
+	int wake_fd;        /* an eventfd: queues are dirty, or stopping is set */
+	int clock_fd;       /* a timerfd, readable when the clock was set; -1: only a look tells */
+	long long clock_ms; /* what the clock was ahead of CLOCK_MONOTONIC at the last look */
 	int watch_fd;
 	long long watch_ms; /* look then whether another program has changed anything; NEVER: when watch_fd tells */
 	pthread_t dispatcher;

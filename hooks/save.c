@@ -12,6 +12,7 @@
 
 #include "../store/json.h"
 #include "../store/phase.h"
+#include "access.h"
 #include "after.h"
 #include "answer.h"
 #include "event.h"
@@ -162,7 +163,12 @@ static int check_reference(struct saving *v, size_t at, struct err *e)
 		return -e->code;
 	if (gone)
 		return row ? 0 : change_check_free(v, c, e);
-	return row ? store_check(v->conn, c->model, c->old, row, e) : 0;
+	if (!row)
+		return 0;
+	uid_t before = store_view_as(v->conn, access_viewer(v, c));
+	int result = store_check(v->conn, c->model, c->old, row, e);
+	store_view_as(v->conn, before);
+	return result;
 }
 
 static int check_references(struct order *o, struct err *e)

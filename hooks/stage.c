@@ -60,12 +60,20 @@ void stage_drop_rows(struct stage *g)
 	g->conn = NULL;
 }
 
+enum { STEP_BYTES = 512 }; /* a step and its row without their text */
+
+/* With the lock. A text stands in its step and in the rows that it makes. */
+static void tell_held(struct stage *g)
+{
+	g->held = 2 * g->steps.bytes + g->steps.n * STEP_BYTES;
+}
+
 void stage_drop(struct stage *g)
 {
 	g->state = GONE;
 	stage_drop_rows(g);
 	steps_release(&g->steps);
-	g->bytes = 0;
+	tell_held(g);
 }
 
 void stage_abort(struct stage *g)
@@ -152,17 +160,17 @@ bool stage_committed(struct stage *g)
 	return committed;
 }
 
+size_t stage_held(const struct stage *g)
+{
+	return g->held;
+}
+
 size_t stage_size(struct stage *g)
 {
 	pthread_mutex_lock(&g->lock);
 	size_t n = g->steps.n - g->steps.cancelled;
 	pthread_mutex_unlock(&g->lock);
 	return n;
-}
-
-size_t stage_bytes(const struct stage *g)
-{
-	return g->bytes;
 }
 
 /* ---- staging ---- */
@@ -176,7 +184,7 @@ int stage_may_change(const struct stage *g, struct err *e)
 	return g->state == GONE ? err_set(e, ENOENT, "the transaction has ended") : 0;
 }
 
-/* What the record is before its first step; "" where there is none. */
+/* What the record is before its first step, as the actor sees it; "" where there is none. */
 static int stored_checksum(struct stage *g, const struct actor *actor, const struct model *m, const struct value *key,
 			   char out[CHECKSUM_SIZE], struct err *e)
 {
@@ -376,7 +384,7 @@ int stage_save(struct stage *g, const struct actor *actor, const struct request 
 {
 	pthread_mutex_lock(&g->lock);
 	int result = stage_locked(g, actor, request, outcome, a, e);
-	g->bytes = g->steps.bytes;
+	tell_held(g);
 	rest(g);
 	pthread_mutex_unlock(&g->lock);
 	phase("staged");

@@ -46,7 +46,7 @@ int stage_reserve_key(struct stage *g, const struct model *m, struct value *key,
 
 /*
  * One save() of all that is staged. Refused, it stays as it is and can be corrected. *answer gets a document about what
- * became of each request (report.h), with at most `room` bytes of what they answer.
+ * became of each request (report.h), with the answers for which `room` bytes are enough.
  */
 int stage_commit(struct stage *g, const struct actor *actor, size_t room, struct buf *answer, struct err *e);
 bool stage_committed(struct stage *g);
@@ -59,7 +59,7 @@ struct change;
 int stage_take(struct stage *g, bool keep, struct saving *v, struct change *by, const char *hook, struct err *e);
 /* How many requests it has. */
 size_t stage_size(struct stage *g);
-/* The memory that they take, about; without the lock. */
-size_t stage_bytes(const struct stage *g);
+/* About how many bytes of memory; takes no lock. */
+size_t stage_held(const struct stage *g);
 
 #endif

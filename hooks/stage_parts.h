@@ -21,7 +21,7 @@ struct stage {
 	enum stage_state state;
 	bool aborted; /* while it is being committed */
 	struct steps steps;
-	size_t _Atomic bytes; /* of the steps, for who has not the lock */
+	_Atomic size_t held; /* read without it */
 };
 
 /* With the lock: all that is staged goes. */

@@ -21,7 +21,10 @@ enum {
 	LIMIT_SCRATCH_BYTES = 64 << 20,  /* scratch files of one user, together */
 	LIMIT_SCRATCH_FILES = 1000,      /* scratch files of one user */
 	LIMIT_XATTR = 64 << 10,          /* extended attributes of one scratch file */
-	LIMIT_ERRORS = 256,              /* entries kept in .errors */
+	LIMIT_ERRORS = 256,              /* entries kept in .errors of one user */
+	LIMIT_ERRORS_BYTES = 4 << 20,    /* their text */
+	LIMIT_ERRORS_TOTAL = 64 << 20,   /* the text of all users' */
+	LIMIT_POINTER = 4096,            /* bytes of the pointer to a problem there */
 	LIMIT_ANSWERS = 256,             /* answers kept of one user */
 	LIMIT_PROBLEMS = 100,            /* problems told of one document */
 	LIMIT_HOOK_OUTPUT = 1 << 20,     /* standard output of a hook or job */
@@ -50,12 +53,11 @@ enum {
 	LIMIT_REPEATED = 100000,         /* changes of jobs that inotify is still to be told of */
 	LIMIT_PRUNED = 100,              /* ended jobs removed with one commit */
 	LIMIT_OPEN_FILES = 10000,        /* files that one user has open */
-	LIMIT_OPEN_BYTES = 256 << 20,    /* their texts, as read and unsaved */
-	LIMIT_OPEN_TOTAL = 1 << 30,      /* those of all users */
+	LIMIT_HELD_BYTES = 256 << 20,    /* memory of one user: open and refused texts, scratch files, transactions */
+	LIMIT_HELD_TOTAL = 1 << 30,      /* that of all users */
 	LIMIT_TRANSACTIONS = 32,         /* that a user prepares at once */
 	LIMIT_TXN_NUMBERS = 1 << 20,     /* names that the kernel knows inside of them, together */
-	LIMIT_STAGED_BYTES = 128 << 20,  /* in all of them: texts, 256 bytes more a change, answers, scratch files */
-	LIMIT_STAGED_REJECTED = 4 << 20, /* refused texts kept inside of one */
+	LIMIT_STAGED_BYTES = 64 << 20,   /* texts in one of them, 256 bytes more a change; what its commit answers */
 	LIMIT_COMPOSITE = 100,           /* requests in one document for .txn/.run */
 
 	TIMEOUT_BUSY_MS = 5000,     /* database locked by another program */

@@ -46,7 +46,7 @@ static void write_tables(struct buf *b, const struct store *s, const struct mode
 
 void stage_hand_out(struct conn *c, uid_t viewer, void (*ended)(void *data), void *data)
 {
-	c->viewer = viewer;
+	store_view_as(c, viewer);
 	c->ended = ended;
 	c->ended_data = data;
 }

@@ -1,13 +1,14 @@
 /*
- * main.c - checker [--ops N] [--seed N] [--seeds N] [--workers N [--crowd]] [--program FILE] [--directory DIR]
- * [--verbose] [--whole]
+ * main.c - checker [--ops N] [--seed N] [--seeds N] [--workers N [--crowd]] [--figures] [--program FILE]
+ * [--directory DIR] [--verbose] [--whole]
  *
  * Runs N operations for each of the seeds, counted from the first. A difference ends it: the trace is run again and
  * again with parts left out until nothing more can go (unless --whole), and what is left is printed. Exit status 1
  * then. The same seed gives the same operations. With several workers, each works on its own records of one mount at
  * the same time as the others, or with --crowd all on the same ones; what differs then is told but not cut down, for it
- * may not come again.
+ * may not come again. With --figures what the daemon holds is printed ten times.
  */
+#include <dirent.h>
 #include <getopt.h>
 #include <limits.h>
 #include <stdio.h>
@@ -25,7 +26,7 @@ struct options {
 	uint64_t seed;
 	int seeds, workers;
 	long ops;
-	bool verbose, whole, crowd;
+	bool verbose, whole, crowd, figures;
 };
 
 struct trace {
@@ -70,7 +71,42 @@ static bool unmount(struct daemon *d, struct text *why)
 	return false;
 }
 
-static bool run_calls(struct session *s, const struct options *o, uint64_t seed, struct trace *trace, struct text *why)
+static long memory_kib(pid_t pid)
+{
+	char path[64], line[256];
+	long kib = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	FILE *status = fopen(path, "re");
+	while (status && fgets(line, sizeof(line), status) && sscanf(line, "VmRSS: %ld", &kib) != 1)
+		;
+	if (status)
+		fclose(status);
+	return kib;
+}
+
+static int descriptors(pid_t pid)
+{
+	char path[64];
+	int n = -2; /* the dots */
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+	DIR *all = opendir(path);
+	while (all && readdir(all))
+		n++;
+	if (all)
+		closedir(all);
+	return n;
+}
+
+static void tell_figures(const struct daemon *d, long calls)
+{
+	printf("after %ld operations: %ld KiB, %d descriptors\n", calls, memory_kib(d->pid), descriptors(d->pid));
+	fflush(stdout);
+}
+
+static bool run_calls(struct session *s, const struct daemon *d, const struct options *o, uint64_t seed,
+		      struct trace *trace, struct text *why)
 {
 	struct generator g = {.state = seed * 0x2545f4914f6cdd1du + 1};
 	bool right = true;
@@ -82,7 +118,11 @@ static bool run_calls(struct session *s, const struct options *o, uint64_t seed,
 		right = session_call(s, &c, why);
 		if (right && (i % AUDIT_EVERY == 0 || i == o->ops))
 			right = session_audit(s, why);
+		if (o->figures && i % (o->ops / 10 + 1) == 0)
+			tell_figures(d, i);
 	}
+	if (o->figures)
+		tell_figures(d, o->ops);
 	generator_release(&g);
 	return right;
 }
@@ -94,7 +134,7 @@ static bool run_session(const struct daemon *d, const struct options *o, uint64_
 
 	if (!s)
 		return false;
-	bool right = run_calls(s, o, seed, trace, why);
+	bool right = run_calls(s, d, o, seed, trace, why);
 	*calls += session_calls(s);
 	return session_end(s, why) && right;
 }
@@ -285,11 +325,17 @@ static void set_path(char whole[PATH_MAX], const char *path)
 static void parse(struct options *o, int argc, char **argv)
 {
 	static const struct option names[] = {
-	    {"ops", required_argument, NULL, 'n'},       {"seed", required_argument, NULL, 's'},
-	    {"seeds", required_argument, NULL, 'S'},     {"program", required_argument, NULL, 'p'},
-	    {"directory", required_argument, NULL, 'd'}, {"verbose", no_argument, NULL, 'v'},
-	    {"crowd", no_argument, NULL, 'c'},           {"workers", required_argument, NULL, 'W'},
-	    {"whole", no_argument, NULL, 'w'},           {NULL, 0, NULL, 0},
+	    {"ops", required_argument, NULL, 'n'},
+	    {"seed", required_argument, NULL, 's'},
+	    {"seeds", required_argument, NULL, 'S'},
+	    {"program", required_argument, NULL, 'p'},
+	    {"directory", required_argument, NULL, 'd'},
+	    {"verbose", no_argument, NULL, 'v'},
+	    {"crowd", no_argument, NULL, 'c'},
+	    {"workers", required_argument, NULL, 'W'},
+	    {"whole", no_argument, NULL, 'w'},
+	    {"figures", no_argument, NULL, 'm'},
+	    {NULL, 0, NULL, 0},
 	};
 	const char *program = "build/rowfs", *directory = "build";
 	int option;
@@ -322,6 +368,9 @@ static void parse(struct options *o, int argc, char **argv)
 			break;
 		case 'w':
 			o->whole = true;
+			break;
+		case 'm':
+			o->figures = true;
 			break;
 		default:
 			exit(2);

@@ -105,6 +105,17 @@ test_what_the_rfc_leaves_open_is_decided() {
 	grep ' | ok | ' "$top/tests/documents/either" | sed 's/ | ok | / | /' | accepted 8
 }
 
+# What is short on the way in may be long as a file: a control character has six bytes there, each element a line.
+test_what_grows_beyond_the_limit_as_a_file_is_refused() {
+	local text
+	for text in "$(printf '{"s":"%s"}' "$(repeat 200000 '\x7f')")" "$(printf '{"v":[%s1]}' "$(repeat 300000 '1,')")"; do
+		printf %s "$text" >text
+		fails cp text mnt/docs/1.json
+		is "$(last_error .errno)" EFBIG
+		is "$(ls mnt/docs)" ''
+	done
+}
+
 test_a_record_of_the_limit_is_saved_and_read_back() {
 	large 1048000 >text
 	cat text >mnt/docs/1.json

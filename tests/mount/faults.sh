@@ -56,6 +56,7 @@ END
 	next=1
 	turn
 	fault faults off >seen
+	eventually drop_transactions
 	verify
 	descriptors=$(descriptors)
 }
@@ -97,9 +98,33 @@ look() {
 	is "$(jq -r .name text)" "${names[$1]}"
 }
 
+# Two records in a transaction: both or none.
+transact() {
+	local key text
+	timeout 60 mkdir "mnt/.txn/t$1" 2>>refused || return 0
+	for key in "$1" $(($1 + 1)); do
+		text="{\"name\": \"t$key\", \"code\": \"$key\", \"lines\": [{\"qty\": 1}]}"
+		case $(timeout 60 errno open "mnt/.txn/t$1/orders/$key.json" wct : write "$text" : close) in
+		open:* | *write:*) return 0 ;;
+		esac
+	done
+	case $(timeout 60 errno open "mnt/.txn/t$1/ctl" w : write commit) in
+	open:* | *write:*) return 0 ;;
+	esac
+	names[$1]=t$1
+	names[$(($1 + 1))]=t$(($1 + 1))
+}
+
+# The close tells.
+import() {
+	local line="{\"id\": $1, \"name\": \"i$1\", \"lines\": [{\"qty\": 1}]}"
+	[ "$(timeout 60 errno open mnt/orders/.import w : write "$line"$'\n' : close)" = ok ] || return 0
+	names[$1]=i$1
+}
+
 turn() {
 	local k=$next
-	next=$((next + 3))
+	next=$((next + 6))
 	store $k "a$k"
 	store $((k + 1)) "b$k"
 	[ -z "${names[$k]:-}" ] || store $k "c$k"
@@ -107,6 +132,14 @@ turn() {
 	[ -z "${names[$k]:-}" ] || look $k
 	[ -z "${names[$k]:-}" ] || rename $k $((k + 2))
 	[ -z "${names[$((k + 1))]:-}" ] || take $((k + 1))
+	transact $((k + 3))
+	import $((k + 5))
+}
+
+# Those of the turn, which could not go then.
+drop_transactions() {
+	find mnt/.txn -mindepth 1 -maxdepth 1 -exec rmdir {} +
+	[ -z "$(ls mnt/.txn)" ]
 }
 
 # ---- what must hold ----
@@ -142,6 +175,7 @@ every() {
 		seen=$(fault faults off)
 		gone "$daemon" && fail "the daemon ended when $1 $n failed"
 		PATIENCE=40 eventually answers
+		eventually drop_transactions
 		names[1000]=x
 		verify
 		[ "$seen" -ge "$n" ] || break
@@ -157,23 +191,23 @@ every() {
 	echo "$1 $2 $4: up to the ${n}th of $seen calls" >>"${FIGURES:-/dev/null}"
 }
 
-test_a_read_that_fails_once() { every read EIO 9 once; }
-test_reads_that_fail_from_then_on() { every read EIO 9 always; }
-test_a_write_that_fails_once() { every write EIO 9 once; }
-test_writes_that_fail_from_then_on() { every write EIO 9 always; }
-test_a_full_disk_once() { every write ENOSPC 9 once; }
-test_a_full_disk_from_then_on() { every write ENOSPC 9 always; }
+test_a_read_that_fails_once() { every read EIO 31 once; }
+test_reads_that_fail_from_then_on() { every read EIO 31 always; }
+test_a_write_that_fails_once() { every write EIO 13 once; }
+test_writes_that_fail_from_then_on() { every write EIO 13 always; }
+test_a_full_disk_once() { every write ENOSPC 13 once; }
+test_a_full_disk_from_then_on() { every write ENOSPC 13 always; }
 test_an_fsync_that_fails_once() { every sync EIO 3 once; }
 test_fsyncs_that_fail_from_then_on() { every sync EIO 3 always; }
 test_a_truncation_that_fails() { every truncate EIO 1 once; }
-test_an_open_that_fails_once() { every open EMFILE 9 once; }
-test_opens_that_fail_from_then_on() { every open EMFILE 9 always; }
-test_a_lock_that_fails_once() { every lock EIO 31 once; }
+test_an_open_that_fails_once() { every open EMFILE 17 once; }
+test_opens_that_fail_from_then_on() { every open EMFILE 17 always; }
+test_a_lock_that_fails_once() { every lock EIO 61 once; }
 test_a_thread_that_cannot_start() { every thread EAGAIN 2 once; }
 test_threads_that_cannot_start_from_then_on() { every thread EAGAIN 5 always; }
 test_a_process_that_cannot_start() { every process EAGAIN 3 once; }
 test_processes_that_cannot_start_from_then_on() { every process EAGAIN 3 always; }
-test_an_allocation_that_fails_once() { every malloc ENOMEM 401 once; }
-test_allocations_that_fail_from_then_on() { every malloc ENOMEM 401 always; }
+test_an_allocation_that_fails_once() { every malloc ENOMEM 1201 once; }
+test_allocations_that_fail_from_then_on() { every malloc ENOMEM 1201 always; }
 
 run "$@"

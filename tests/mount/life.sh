@@ -84,7 +84,7 @@ test_a_mount_waits_for_the_jobs_of_the_one_that_is_unmounted() {
 	touch busy
 	saves mnt/jobs/1.json '{}'
 	eventually test -s worked
-	fusermount3 -u mnt
+	eventually fusermount3 -u mnt # what repeats changes for inotify may be there
 	rowfs mount.conf mnt -f >>daemon.log 2>&1 </dev/null &
 	daemon=$!
 	eventually grep -q "waiting for the programs of process $first, which had .*shop.db mounted" daemon.log
@@ -246,6 +246,93 @@ test_a_daemon_that_is_stopped_and_continued_goes_on_where_it_was() {
 	wait $writer
 	is "$(cat answer)" ok
 	is "$(value mnt/items/1.json .name)" a
+}
+
+test_an_unmount_drops_what_transactions_prepare_and_waits_for_no_one() {
+	mkdir mnt/.txn/t
+	saves mnt/.txn/t/items/1.json '{"name": "a"}'
+	exec 5>mnt/.txn/t/items/2.json
+	printf '{"name": ' >&5
+	has "$(fusermount3 -u mnt 2>&1)" '[Bb]usy'
+	exec 5>&- || true
+	(cd mnt/.txn/t/items && has "$(fusermount3 -u "$WORK/mnt" 2>&1)" '[Bb]usy')
+	remount
+	is "$(ls mnt/.txn mnt/items)" $'mnt/.txn:\n\nmnt/items:'
+	is "$(sql 'pragma integrity_check')" ok
+}
+
+test_a_lazy_unmount_ends_a_transaction_that_a_descriptor_still_has() {
+	local pid=$daemon
+	mkdir mnt/.txn/t
+	exec 5>mnt/.txn/t/ctl
+	saves mnt/.txn/t/items/1.json '{"name": "a"}'
+	fusermount3 -uz mnt
+	echo commit >&5
+	exec 5>&-
+	daemon=
+	eventually gone "$pid"
+	is "$(sql 'select name from items')" a
+}
+
+test_a_signal_while_a_transaction_commits_waits_for_it_and_leaves_no_half() {
+	unmount
+	sed -i 's|^model items {|&\n\ton pre_save run hooks/work|' mount.conf
+	mount_rowfs
+	touch busy
+	mkdir mnt/.txn/t
+	saves mnt/.txn/t/items/1.json '{"name": "a"}'
+	saves mnt/.txn/t/items/2.json '{"name": "b"}'
+	errno open mnt/.txn/t/ctl w : write commit >answer &
+	eventually test -s worked
+	kill -TERM "$daemon"
+	rm busy
+	wait $! || true
+	eventually gone "$daemon"
+	wait "$daemon" || fail "ended with $?"
+	daemon=
+	has "$(sql 'select count(*) from items')" '^[02]$'
+	if [ "$(cat answer)" = ok ]; then is "$(sql 'select count(*) from items')" 2; fi
+	is "$(sql 'pragma integrity_check')" ok
+}
+
+test_a_daemon_that_is_stopped_while_a_job_runs_goes_on_with_it() {
+	touch busy
+	saves mnt/jobs/1.json '{}'
+	eventually test -s worked
+	kill -STOP "$daemon"
+	rm busy
+	eventually grep -q ended worked
+	kill -CONT "$daemon"
+	eventually job_is mnt/jobs/1.json 'done'
+	is "$(value mnt/jobs/1.json .attempts)" 1
+	is "$(cat worked)" $'begun\nended'
+}
+
+# The disk with the log is full, and then whoever read it has gone.
+test_a_log_that_cannot_be_written_changes_nothing() {
+	unmount
+	mkfifo log
+	cat log >taken &
+	local reader=$! pid
+	rowfs mount.conf mnt -f >log 2>&1 </dev/null &
+	pid=$!
+	within 30 mountpoint -q mnt
+	kill $reader
+	wait $reader || true
+	saves mnt/items/1.json '{"name": "a"}'
+	is "$(save mnt/items/1.json '{"name": 1}')" 'write: EBADMSG, close: EBADMSG'
+	saves mnt/jobs/1.json '{}'
+	eventually job_is mnt/jobs/1.json 'done'
+	fusermount3 -u mnt
+	wait $pid
+	rowfs mount.conf mnt -f >/dev/full 2>&1 </dev/null &
+	pid=$!
+	within 30 mountpoint -q mnt
+	is "$(save mnt/items/1.json '{"name": 1}')" 'write: EBADMSG, close: EBADMSG'
+	saves mnt/items/1.json '{"name": "b"}'
+	fusermount3 -u mnt
+	wait $pid
+	is "$(sql 'select name from items')" b
 }
 
 run "$@"

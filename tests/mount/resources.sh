@@ -115,7 +115,7 @@ for fd in held:
     os.close(fd)
 END
 	has "$(cat held)" '^26[0-9] No space left on device'
-	has "$(cat mnt/.errors)" 'The files that you have open hold 256 MiB of text; close some'
+	has "$(cat mnt/.errors)" 'What you have open, in scratch files and in transactions holds 256 MiB; close or remove some'
 	saves mnt/items/1.json '{"name": "a"}'
 	is "$(ls mnt/items)" 1.json
 }
@@ -135,6 +135,81 @@ except OSError as e:
 END
 	is "$(cat held)" '10000 No space left on device'
 	is "$(value mnt/items/1.json .name)" a
+}
+
+test_what_a_user_prepares_in_transactions_is_bounded() { # 3 times the limit
+	mount_rowfs
+	python3 - >held <<'END'
+import os
+n = 0
+try:
+    for t in range(30):
+        os.mkdir("mnt/.txn/t%d" % t)
+        for key in range(1, 21):
+            fd = os.open("mnt/.txn/t%d/items/%d.json" % (t, key), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            os.write(fd, b'{"name": "' + b"x" * 1000000 + b'"}')
+            os.close(fd)
+            n += 1
+except OSError as e:
+    print(n, e.strerror)
+END
+	has "$(cat held)" '^1[0-3][0-9] No space left on device'
+	has "$(last_error)" 'holds 256 MiB'
+	rmdir mnt/.txn/*
+	saves mnt/items/1.json '{"name": "a"}'
+	mkdir mnt/.txn/t
+	saves mnt/.txn/t/items/1.json '{"name": "b"}'
+	is "$(errno open mnt/.txn/t/ctl w : write commit)" ok
+	is "$(value mnt/items/1.json .name)" b
+}
+
+test_scratch_files_in_transactions_count_too() { # 3 times the limit
+	mount_rowfs
+	python3 - >held <<'END'
+import os
+mib = b"x" * (1 << 20)
+n = 0
+try:
+    for t in range(30):
+        os.mkdir("mnt/.txn/t%d" % t)
+        for s in range(20):
+            with open("mnt/.txn/t%d/items/scratch%d" % (t, s), "wb", buffering=0) as f:
+                f.write(mib)
+            n += 1
+except OSError as e:
+    print(n, e.strerror)
+END
+	has "$(cat held)" '^25[0-9] No space left on device'
+	rmdir mnt/.txn/*
+	saves mnt/items/1.json '{"name": "a"}'
+	is "$(save mnt/items/2.json '{"name": 1}')" 'write: EBADMSG, close: EBADMSG'
+	is "$(ls mnt/items/.rejected)" 2.json
+}
+
+# Each answers 40 MB: the later ones have no room for that, and are committed as well.
+test_commits_go_on_where_there_is_no_room_for_their_answers() { # 3 times the limit
+	sed -i '0,/name string/ s//&\n\t\tn integer/' mount.conf
+	mount_rowfs
+	python3 - <<'END'
+import os
+def write(path, text, flags=os.O_CREAT | os.O_TRUNC):
+    fd = os.open(path, os.O_WRONLY | flags)
+    os.write(fd, text)
+    os.close(fd)
+for key in range(1, 41):
+    write("mnt/items/%d.json" % key, b'{"name": "' + b"x" * 1000000 + b'"}')
+for t in range(1, 8):
+    os.mkdir("mnt/.txn/%d" % t)
+    for key in range(1, 41):
+        write("mnt/.txn/%d/items/%d.json" % (t, key), b'{"n": %d}' % t, os.O_APPEND)
+    write("mnt/.txn/%d/ctl" % t, b"commit")
+END
+	is "$(shop 'select sum(n) from items')" 280
+	is "$(jq -r '.[39].status' mnt/.txn/7/answer.json)" patched
+	is "$(jq '.[0] | has("answer")' mnt/.txn/1/answer.json)" true
+	is "$(jq '.[39] | has("answer")' mnt/.txn/7/answer.json)" false
+	rmdir mnt/.txn/*
+	saves mnt/items/1000.json '{"name": "a"}'
 }
 
 # ---- time ----
@@ -183,6 +258,23 @@ test_a_job_runs_when_the_clock_has_jumped() {
 		eventually job_is mnt/jobs/$n.json 'done'
 		n=$((n + 1))
 	done
+}
+
+test_a_claim_ends_when_the_clock_has_passed_its_lease_and_not_before() {
+	sed -i 's|^queue jobs|queue manual {\n\ttimeout 1h\n\tattempts 5\n}\n&|' mount.conf
+	with_clock
+	saves mnt/manual/1.json '{}'
+	echo '{"status": "running"}' >>mnt/manual/1.json
+	fault clock clock -100000
+	saves mnt/jobs/1.json '{}'
+	eventually job_is mnt/jobs/1.json 'done'
+	is "$(value mnt/manual/1.json .status)" running
+	fault clock clock 7200
+	saves mnt/jobs/2.json '{}'
+	eventually job_is mnt/manual/1.json queued
+	fault clock clock 100000
+	echo '{"status": "running"}' >>mnt/manual/1.json
+	is "$(value mnt/manual/1.json '[.status, .attempts]')" '["running",2]'
 }
 
 # ---- signals and ends ----

@@ -336,7 +336,7 @@ END
 }
 
 test_what_all_transactions_of_a_user_hold_is_bounded() {
-	mkdir mnt/.txn/u
+	mkdir mnt/.txn/u mnt/.txn/v
 	cat >fill.py <<'END'
 import sys
 text = '{"note": "%s"}' % ("x" * 1000000)
@@ -348,8 +348,9 @@ def fill(directory, name, n):
     return n
 END
 	is "$(python3 -c 'from fill import fill; print(fill("t", "%d.json", 60), fill("t", "%d.tmp", 20), fill("u", "%d.json", 60))')" \
-		'60 20 54 No space left on device'
-	has "$(last_error)" 'transactions that you prepare hold 128 MiB'
+		'60 20 60'
+	has "$(python3 -c 'from fill import fill; print(fill("v", "%d.json", 60))')" 'No space left on device'
+	has "$(last_error)" 'in transactions holds 256 MiB'
 	saves mnt/tags/a.json '{}'
 	rmdir mnt/.txn/t
 	is "$(python3 -c 'from fill import fill; print(fill("u", "%d.json", 60))')" 60
