@@ -98,7 +98,7 @@ created() { [ "$(grep -c CREATE events)" = "$1" ]; }
 
 # Looking whether anybody watches must not take the watch away, nor what a program has open or stands in.
 test_a_watcher_that_has_waited_long_sees_what_comes() {
-	local i here
+	local i
 	touch go
 	watches mnt/jobs
 	exec 3<mnt/jobs
