@@ -204,6 +204,7 @@ tools-table: deps-test
 	mv $(BUILD)/TABLE.md tests/tools/TABLE.md
 
 bench: deps
+	@tests/deps python3
 	@$(MAKE) --no-print-directory all build/bench build/tool/answer build/plugin/price.so
 	build/bench $(BENCHFLAGS)
 	tests/bench/jobs build/rowfs
