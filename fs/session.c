@@ -347,6 +347,7 @@ static void keep_memory_small(void)
 {
 	mallopt(M_ARENA_MAX, 2);
 	mallopt(M_TRIM_THRESHOLD, 256 << 10);
+	mallopt(M_TOP_PAD, 1 << 20); /* a heap grows by a system call; the pages come when they are touched */
 }
 
 static bool asks_group(const struct schema *s)
