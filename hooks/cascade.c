@@ -11,24 +11,10 @@
 #include "change.h"
 #include "tree.h"
 
-static size_t hash_key(const struct model *m, const struct value *key)
-{
-	uint64_t hash = 14695981039346656037U ^ m->index;
-	const unsigned char *bytes = (const unsigned char *)&key->integer;
-	size_t len = sizeof key->integer;
-	if (key->kind == VALUE_TEXT) {
-		bytes = (const unsigned char *)key->text.data;
-		len = key->text.len;
-	}
-	for (size_t i = 0; i < len; i++)
-		hash = (hash ^ bytes[i]) * 1099511628211U;
-	return (size_t)(hash ^ hash >> 32);
-}
-
 /* The place where the record's change stands, or NULL to be filled in. */
 static struct change **index_place(struct saving *v, const struct model *m, const struct value *key)
 {
-	size_t at = hash_key(m, key) & (v->index_room - 1);
+	size_t at = value_hash(key, m->index) & (v->index_room - 1);
 	while (v->index[at] && !(v->index[at]->model == m && value_equal(&v->index[at]->key, key)))
 		at = (at + 1) & (v->index_room - 1);
 	return &v->index[at];

@@ -50,23 +50,9 @@ int steps_room(const struct steps *s, size_t bytes, struct err *e)
 
 /* ---- the index ---- */
 
-static size_t hash(const struct model *m, const struct value *key)
-{
-	uint64_t h = 14695981039346656037U ^ m->index;
-	const unsigned char *bytes = (const unsigned char *)&key->integer;
-	size_t len = sizeof key->integer;
-	if (key->kind == VALUE_TEXT) {
-		bytes = (const unsigned char *)key->text.data;
-		len = key->text.len;
-	}
-	for (size_t i = 0; i < len; i++)
-		h = (h ^ bytes[i]) * 1099511628211U;
-	return (size_t)(h ^ h >> 32);
-}
-
 static struct step_place *place_of(const struct steps *s, const struct model *m, const struct value *key)
 {
-	size_t at = hash(m, key) & (s->places - 1);
+	size_t at = value_hash(key, m->index) & (s->places - 1);
 	while (s->index[at].step && !(s->index[at].model == m && value_equal(s->index[at].key, key)))
 		at = (at + 1) & (s->places - 1);
 	return &s->index[at];

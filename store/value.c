@@ -234,6 +234,20 @@ bool value_equal(const struct value *a, const struct value *b)
 	return false;
 }
 
+size_t value_hash(const struct value *key, uint64_t seed)
+{
+	uint64_t hash = 14695981039346656037U ^ seed;
+	const unsigned char *bytes = (const unsigned char *)&key->integer;
+	size_t len = sizeof key->integer;
+	if (key->kind == VALUE_TEXT) {
+		bytes = (const unsigned char *)key->text.data;
+		len = key->text.len;
+	}
+	for (size_t i = 0; i < len; i++)
+		hash = (hash ^ bytes[i]) * 1099511628211U;
+	return (size_t)(hash ^ hash >> 32);
+}
+
 int value_copy(struct arena *a, const struct value *from, struct value *to)
 {
 	if (from->kind == VALUE_TEXT) {

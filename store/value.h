@@ -77,6 +77,8 @@ static inline bool value_is_provisional(const struct value *v)
 }
 
 bool value_equal(const struct value *a, const struct value *b);
+/* Of a key, an integer or a text, among those of `seed`: a model, for example (FNV-1a, its halves folded). */
+size_t value_hash(const struct value *key, uint64_t seed);
 /* A copy whose text lies in the arena. -ENOMEM. */
 int value_copy(struct arena *a, const struct value *from, struct value *to);
 
