@@ -203,7 +203,7 @@ static int do_chmod(struct actor *a, const struct call *c, struct got *got)
 static int do_chown(struct actor *a, const struct call *c, struct got *got)
 {
 	(void)c, (void)got;
-	return outcome(lchown(a->path, 0, 0));
+	return outcome(lchown(a->path, geteuid(), getegid()));
 }
 
 static int do_times(struct actor *a, const struct call *c, struct got *got)

@@ -175,7 +175,7 @@ test_chmod_chown_and_touch_succeed_and_change_nothing() {
 	saves mnt/items/1.json '{}'
 	before=$(stat -c '%a %u %g %y' mnt/items/1.json)
 	chmod 600 mnt/items/1.json
-	chown 1:1 mnt/items/1.json
+	[ "$(id -u)" != 0 ] || chown 1:1 mnt/items/1.json
 	touch -d 2001-01-01 mnt/items/1.json
 	is "$(stat -c '%a %u %g %y' mnt/items/1.json)" "$before"
 }
