@@ -125,8 +125,9 @@ int answer_write(struct conn *c, const struct model *m, const struct outcome *ou
 struct report {
 	size_t room;   /* for all answers; those that find none are left out */
 	size_t failed; /* the request that was refused; n: no single one was */
-	struct buf
-	    *answers; /* n: what each answers, or would have answered before another one was refused; empty: none */
+	/* What each answers, or would have answered before another one was refused, one behind the other. */
+	struct buf answers;
+	size_t *ends; /* n: where in answers its own ends, which begins where that of the one before it ends; empty: none */
 };
 int save_all(struct saver *s, const struct actor *actor, const struct request *requests, size_t n,
 	     struct outcome *outcomes, struct report *report, struct arena *a, struct err *e);
