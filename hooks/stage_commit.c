@@ -60,14 +60,14 @@ static const char *status_of(const struct commit *c, size_t i, bool committed)
 
 static void write_change(struct buf *b, struct commit *c, size_t i, struct buf *path, const struct err *why)
 {
-	const struct step *step = c->steps[i];
+	const struct request *r = &c->requests[i]; /* the step is out of the processor's reach by now */
 	bool committed = why->code == 0;
 	size_t answer = i ? c->report.ends[i - 1] : 0;
 	struct report_line line = {
-	    .method = c->methods ? c->methods[i] : methods[step->kind],
+	    .method = c->methods ? c->methods[i] : methods[r->kind],
 	    .status = status_of(c, i, committed),
-	    .model = step->new_model ? step->new_model : step->model,
-	    .key = step->new_key.kind == VALUE_NULL ? &step->key : &step->new_key,
+	    .model = r->new_model ? r->new_model : r->model,
+	    .key = r->new_key.kind == VALUE_NULL ? &r->key : &r->new_key,
 	    .answer = buf_text(&c->report.answers) + answer,
 	    .answer_len = c->report.ends[i] - answer,
 	    .error = !committed && i == c->report.failed ? why : NULL,

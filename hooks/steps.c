@@ -25,7 +25,6 @@ struct step_place {
 static void free_step(struct step *step)
 {
 	free(step->text);
-	free(step->memory);
 	free(step);
 }
 
@@ -128,15 +127,13 @@ static int set_text(struct steps *s, struct step *step, const char *text, size_t
 
 static struct step *new_step(struct steps *s, const struct request *r, struct err *e)
 {
-	size_t size = text_size(&r->key) + text_size(&r->new_key);
-	struct step *step = calloc(1, sizeof *step);
-	char *at = step ? step->memory = malloc(size + 1) : NULL;
-	if (!at || (r->text && set_text(s, step, r->text, r->len, e) < 0)) {
-		if (step)
-			free_step(step);
+	struct step *step = calloc(1, sizeof *step + text_size(&r->key) + text_size(&r->new_key));
+	if (!step || (r->text && set_text(s, step, r->text, r->len, e) < 0)) {
+		free(step);
 		err_nomem(e);
 		return NULL;
 	}
+	char *at = step->keys;
 	step->kind = r->kind;
 	step->model = r->model;
 	step->new_model = r->new_model;

@@ -18,7 +18,7 @@ struct step {
 	char current[CHECKSUM_SIZE];  /* that either had when a commit was refused for it; "": none was */
 	bool of_target;               /* current is */
 	bool cancelled;
-	char *memory; /* of the keys' texts */
+	char keys[]; /* their texts */
 };
 
 struct step_place;

@@ -177,6 +177,7 @@ struct table {
 	unsigned number;                               /* sqlite_model.c */
 	int key_column;                                /* place of the key among the columns that are stored */
 	bool indexed[LIMIT_FIELDS + 1 + QUEUE_FIELDS]; /* by field: an index of the table begins with it */
+	_Atomic int64_t deleted_ms;                    /* nothing that is kept of its records was deleted later */
 };
 
 /* A statement that returns a key and a number, and is taken out of the cache so that several may walk one model. */
