@@ -67,13 +67,11 @@ bool row_equal(const struct model *m, const struct value *a, const struct value 
 
 int saving_read(struct saving *v, const struct model *m, const struct value *key, struct value **row, struct err *e)
 {
-	struct value *found = row_new(v, m, NULL);
+	struct value found[m->nfields];
 	*row = NULL;
-	if (!found)
-		return err_nomem(e);
 	int result = store_find(v->conn, m, key, &v->arena, found, e);
-	if (result > 0)
-		*row = found;
+	if (result > 0 && !(*row = row_new(v, m, found)))
+		return err_nomem(e);
 	return result < 0 ? result : 0;
 }
 
