@@ -127,7 +127,8 @@ struct report {
 	size_t failed; /* the request that was refused; n: no single one was */
 	/* What each answers, or would have answered before another one was refused, one behind the other. */
 	struct buf answers;
-	size_t *ends; /* n: where in answers its own ends, which begins where that of the one before it ends; empty: none */
+	/* n: where in answers its own ends; it begins where that of the one before it ends. Nothing between: none. */
+	size_t *ends;
 };
 int save_all(struct saver *s, const struct actor *actor, const struct request *requests, size_t n,
 	     struct outcome *outcomes, struct report *report, struct arena *a, struct err *e);

@@ -13,7 +13,7 @@ struct step {
 	enum expect expect;
 	const char *text; /* NULL without one */
 	size_t len;
-	char *rewritten; /* the text, where it is not the first one; the first one stays in the arena */
+	char *rewritten;              /* the text, where it is not the first one; the first one stays in the arena */
 	char checksum[CHECKSUM_SIZE]; /* that its record had before its first step; "": any */
 	char target[CHECKSUM_SIZE];   /* of MOVE: that of what it replaces */
 	char current[CHECKSUM_SIZE];  /* that either had when a commit was refused for it; "": none was */
@@ -26,7 +26,8 @@ struct step_place;
 struct steps {
 	struct step **of;
 	size_t n, room;
-	struct arena arena; /* the steps lie in it one behind the other, each with its text: a commit walks through it */
+	struct arena
+	    arena;        /* the steps lie in it one behind the other, each with its text: a commit walks through it */
 	size_t cancelled; /* of the n */
 	bool outdated;    /* some have a current checksum */
 	size_t bytes;     /* of all texts */
