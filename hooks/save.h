@@ -77,7 +77,8 @@ struct outcome {
 	struct value key;
 	enum verb verb;
 	bool changed;                 /* false: the content was equal, nothing happened */
-	char checksum[CHECKSUM_SIZE]; /* of the record as it is now, where the request had one; "" for a delete */
+	char checksum[CHECKSUM_SIZE]; /* of the record as it is now, where the request had one; "" for a delete, and
+					 with a report */
 	const struct answer *answer;  /* that mount.conf declares for it; NULL: the record itself answers */
 	struct value answer_key;      /* of the row that answers; VALUE_NULL: the save has made none */
 };
