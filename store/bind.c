@@ -486,10 +486,9 @@ int record_bind(const struct bind *b, const json_t *document, struct value *row,
 		return err_problem(e, EBADMSG, b->pointer ? b->pointer : "", "must be an object");
 	bool given[b->model->nfields];
 	x.given = given;
-	for (size_t i = 0; i < b->model->nfields; i++) {
+	memset(given, 0, sizeof given);
+	for (size_t i = 0; i < b->model->nfields; i++)
 		row[i] = value_null();
-		given[i] = false;
-	}
 	if (b->by) {
 		row[b->by->index] = b->parent;
 		x.given[b->by->index] = true;
