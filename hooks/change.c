@@ -67,24 +67,28 @@ bool row_equal(const struct model *m, const struct value *a, const struct value 
 
 int saving_read(struct saving *v, const struct model *m, const struct value *key, struct value **row, struct err *e)
 {
-	struct value *found = row_new(v, m, NULL);
+	struct value found[m->nfields];
 	*row = NULL;
-	if (!found)
-		return err_nomem(e);
 	int result = store_find(v->conn, m, key, &v->arena, found, e);
-	if (result > 0)
-		*row = found;
+	if (result > 0 && !(*row = row_new(v, m, found)))
+		return err_nomem(e);
 	return result < 0 ? result : 0;
+}
+
+void record_print_path(struct buf *b, const struct model *m, const struct value *key)
+{
+	buf_str(b, m->name);
+	size_t end = b->len;
+	buf_char(b, '/');
+	if (key->kind == VALUE_NULL || record_name(m, key, b) < 0 || buf_failed(b))
+		buf_take_back(b, end);
 }
 
 const char *record_path(struct arena *a, const struct model *m, const struct value *key)
 {
 	buf_auto path = BUF_INIT;
-	buf_str(&path, m->name);
-	buf_char(&path, '/');
-	if (key->kind == VALUE_NULL || record_name(m, key, &path) < 0 || buf_failed(&path))
-		return m->name;
-	const char *copy = arena_copy(a, path.data, path.len);
+	record_print_path(&path, m, key);
+	const char *copy = path.len ? arena_copy(a, path.data, path.len) : NULL;
 	return copy ? copy : m->name;
 }
 

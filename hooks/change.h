@@ -210,7 +210,8 @@ static inline const struct value *change_key(const struct change *c)
 {
 	return c->row ? &c->row[c->model->key->index] : &c->key;
 }
-/* "orders/7.json" in the arena, for messages; "orders" without a key. */
+/* "orders/7.json", for messages; "orders" without a key. And in the arena. */
+void record_print_path(struct buf *b, const struct model *m, const struct value *key);
 const char *record_path(struct arena *a, const struct model *m, const struct value *key);
 
 #endif

@@ -256,7 +256,7 @@ static void report(struct composite *c, size_t failed, const struct err *why, st
 	report_open(answer);
 	for (size_t i = 0; i < c->n; i++) {
 		const struct part *p = &c->parts[i];
-		bool shown = i < failed && answer->len + p->answer.len < c->room;
+		bool shown = i < failed && !buf_failed(&p->answer) && answer->len + p->answer.len < c->room;
 		struct report_line line = {
 		    .path = p->path ? p->path : json_string_value(json_object_get(p->json, "path")),
 		    .method = p->method->name,
@@ -265,7 +265,8 @@ static void report(struct composite *c, size_t failed, const struct err *why, st
 					    : "skipped",
 		    .model = p->staged ? p->model : NULL,
 		    .key = &p->key,
-		    .answer = shown ? &p->answer : NULL,
+		    .answer = p->answer.data,
+		    .answer_len = shown ? p->answer.len : 0,
 		    .error = i == failed ? why : NULL,
 		};
 		if (p->staged)

@@ -83,9 +83,10 @@ static struct value *row_of(struct saving *v, const struct model *m, const struc
 	return row;
 }
 
-static int64_t age_ms(const struct saving *v, const struct deleted *d)
+/* What was deleted before it is not taken up again by a create. */
+static int64_t horizon_ms(const struct saving *v)
 {
-	return v->now.tv_sec * INT64_C(1000) + v->now.tv_nsec / 1000000 - d->time_ms;
+	return v->now.tv_sec * INT64_C(1000) + v->now.tv_nsec / 1000000 - TIMEOUT_AGAIN_MS;
 }
 
 /* Of .new the document may tell it; the next key is nobody's. */
@@ -107,8 +108,10 @@ int deleted_recall(struct saving *v, struct change *c, struct err *e)
 		return 0;
 	if (v->staged && staged_recall(v, c, &key, e) != 0)
 		return -e->code;
+	if (!store_deleted_since(v->saver->store, c->model, horizon_ms(v)))
+		return 0;
 	int result = store_get_deleted(v->conn, c->model, &key, 0, &v->arena, &d, e);
-	if (result <= 0 || d.uid != v->actor->uid || age_ms(v, &d) > TIMEOUT_AGAIN_MS)
+	if (result <= 0 || d.uid != v->actor->uid || d.time_ms < horizon_ms(v))
 		return result < 0 ? result : 0;
 	json_t *document = document_of(v, c->model, &d, e);
 	c->deleted = document ? row_of(v, c->model, &d, document, e) : NULL;

@@ -13,7 +13,7 @@ int order_fill_outcomes(struct order *o, struct err *e)
 		const struct change *c = o->results[i];
 		o->outcomes[i].verb = c->verb;
 		o->outcomes[i].changed = c->changed;
-		if (version_sum(&o->v, c, o->requests[i].checksum, o->outcomes[i].checksum, e) < 0)
+		if (!o->report && version_sum(&o->v, c, o->requests[i].checksum, o->outcomes[i].checksum, e) < 0)
 			return -e->code;
 		if (value_copy(o->outcomes_arena, change_key(c), &o->outcomes[i].key) < 0 ||
 		    answer_find(&o->v, c, o->n == 1, &o->outcomes[i], o->outcomes_arena) < 0)
@@ -22,23 +22,34 @@ int order_fill_outcomes(struct order *o, struct err *e)
 	return 0;
 }
 
+static void report_answer(struct order *o, const struct change *c, struct buf *answers)
+{
+	err_auto ignored = ERR_INIT;
+	struct outcome outcome = {.verb = c->verb};
+	size_t start = answers->len;
+	if (c->verb == VERB_DELETE)
+		return;
+	if (answer_find(&o->v, c, o->n == 1, &outcome, &o->v.arena) < 0 ||
+	    answer_write(o->v.conn, c->model, &outcome, answers, &ignored) < 0)
+		buf_take_back(answers, start);
+}
+
 void order_report_answers(struct order *o, size_t n)
 {
-	size_t room = o->report ? o->report->room : 0;
-	uid_t before = o->v.conn ? store_view_as(o->v.conn, o->v.actor->uid) : VIEW_ALL;
-	for (size_t i = 0; o->report && i < n && o->results[i]; i++) {
-		err_auto ignored = ERR_INIT;
-		struct outcome outcome = {.verb = o->results[i]->verb};
-		struct buf *answer = &o->report->answers[i];
-		answer->limit = room ? room : 1;
-		if (outcome.verb == VERB_DELETE || !o->v.conn ||
-		    answer_find(&o->v, o->results[i], o->n == 1, &outcome, &o->v.arena) < 0 ||
-		    answer_write(o->v.conn, o->results[i]->model, &outcome, answer, &ignored) < 0)
-			buf_reset(answer);
-		room -= answer->len < room ? answer->len : room;
+	struct report *r = o->report;
+	struct conn *conn = o->v.conn;
+	if (!r)
+		return;
+	uid_t before = conn ? store_view_as(conn, o->v.actor->uid) : VIEW_ALL;
+	buf_reset(&r->answers);
+	r->answers.limit = r->room ? r->room : 1;
+	for (size_t i = 0; i < o->n; i++) {
+		if (conn && i < n && o->results[i])
+			report_answer(o, o->results[i], &r->answers);
+		r->ends[i] = r->answers.len;
 	}
-	if (o->v.conn)
-		store_view_as(o->v.conn, before);
+	if (conn)
+		store_view_as(conn, before);
 }
 
 size_t order_failed_request(const struct order *o)

@@ -7,16 +7,17 @@
 
 #include "../store/json.h"
 
+/* name: with what stands around it. */
 static void write_text(struct buf *b, const char *name, const char *text)
 {
-	buf_printf(b, ",\"%s\":", name);
+	buf_str(b, name);
 	json_write_string(b, text, strlen(text));
 }
 
 /* A record's text on one line: its line breaks and what they indent stand between its members. */
-static void write_answer(struct buf *b, const struct buf *answer)
+static void write_answer(struct buf *b, const char *answer, size_t len)
 {
-	const char *at = answer->data, *end = at + answer->len;
+	const char *at = answer, *end = at + len;
 	buf_str(b, ",\"answer\":");
 	while (at < end) {
 		const char *line_end = memchr(at, '\n', (size_t)(end - at));
@@ -28,11 +29,10 @@ static void write_answer(struct buf *b, const struct buf *answer)
 
 static void write_problem(struct buf *b, const struct problem *p)
 {
-	buf_str(b, "{\"pointer\":");
-	json_write_string(b, p->pointer, strlen(p->pointer));
+	write_text(b, "{\"pointer\":", p->pointer);
 	if (p->line)
 		buf_printf(b, ",\"line\":%d,\"column\":%d", p->line, p->column);
-	write_text(b, "message", p->text);
+	write_text(b, ",\"message\":", p->text);
 	buf_char(b, '}');
 }
 
@@ -40,9 +40,8 @@ static void write_problem(struct buf *b, const struct problem *p)
 static void write_error(struct buf *b, const struct err *e)
 {
 	const char *name = err_name(err_clamp(e->code));
-	buf_str(b, ",\"error\":{\"errno\":");
-	json_write_string(b, name ? name : "EIO", strlen(name ? name : "EIO"));
-	write_text(b, "message", e->text);
+	write_text(b, ",\"error\":{\"errno\":", name ? name : "EIO");
+	write_text(b, ",\"message\":", e->text);
 	buf_str(b, ",\"problems\":[");
 	for (size_t i = 0; i < e->nproblems; i++) {
 		buf_str(b, i ? "," : "");
@@ -50,9 +49,8 @@ static void write_error(struct buf *b, const struct err *e)
 	}
 	buf_char(b, ']');
 	if (*e->current) {
-		buf_str(b, ",\"checksum\":{\"current\":");
-		json_write_string(b, e->current, strlen(e->current));
-		write_text(b, "supplied", e->supplied);
+		write_text(b, ",\"checksum\":{\"current\":", e->current);
+		write_text(b, ",\"supplied\":", e->supplied);
 		buf_char(b, '}');
 	}
 	buf_char(b, '}');
@@ -65,16 +63,15 @@ void report_open(struct buf *b)
 
 void report_add(struct buf *b, const struct report_line *line)
 {
-	buf_str(b, b->len > 1 ? ",\n  {\"path\":" : "\n  {\"path\":");
-	json_write_string(b, line->path, strlen(line->path));
-	write_text(b, "method", line->method);
-	write_text(b, "status", line->status);
+	write_text(b, b->len > 1 ? ",\n  {\"path\":" : "\n  {\"path\":", line->path);
+	write_text(b, ",\"method\":", line->method);
+	write_text(b, ",\"status\":", line->status);
 	if (line->model && line->key->kind != VALUE_NULL) {
 		buf_str(b, ",\"key\":");
 		value_write(b, line->model->key->type, line->key, -1);
 	}
-	if (line->answer && line->answer->len && !buf_failed(line->answer))
-		write_answer(b, line->answer);
+	if (line->answer_len)
+		write_answer(b, line->answer, line->answer_len);
 	if (line->error)
 		write_error(b, line->error);
 	buf_char(b, '}');

@@ -13,8 +13,9 @@ struct report_line {
 	const char *method, *status;
 	const struct model *model; /* NULL: there is no key to tell */
 	const struct value *key;
-	const struct buf *answer; /* a text in JSON; NULL or empty: none */
-	const struct err *error;  /* NULL: none */
+	const char *answer;      /* a text in JSON */
+	size_t answer_len;       /* 0: there is none */
+	const struct err *error; /* NULL: none */
 };
 
 void report_open(struct buf *b);

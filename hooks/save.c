@@ -22,6 +22,16 @@
 
 /* ---- 1. parse ---- */
 
+static int read_document(struct order *o, size_t i, struct err *e)
+{
+	const struct request *r = &o->requests[i];
+	if (!r->text || r->kind >= REQUEST_DELETE || o->documents[i])
+		return 0;
+	int result = (r->judged ? json_read_judged : json_read)(r->text, r->len, &o->documents[i], e);
+	return result < 0 ? result : saving_keep(&o->v, o->documents[i], e);
+}
+
+/* Of several those that are known to be right wait for their turn: there is memory for one after another. */
 int order_parse(struct order *o, struct err *e)
 {
 	o->documents = arena_alloc(&o->v.arena, o->n * sizeof *o->documents);
@@ -32,14 +42,8 @@ int order_parse(struct order *o, struct err *e)
 	for (size_t i = 0; i < o->n; i++) {
 		o->carried = i;
 		o->at = &o->requests[i];
-		if (!o->at->text || o->at->kind >= REQUEST_DELETE)
-			continue;
-		int result =
-		    (o->at->judged ? json_read_judged : json_read)(o->at->text, o->at->len, &o->documents[i], e);
-		if (result == 0)
-			result = saving_keep(&o->v, o->documents[i], e);
-		if (result < 0)
-			return result;
+		if ((o->n == 1 || !o->at->judged) && read_document(o, i, e) < 0)
+			return -e->code;
 	}
 	o->carried = o->n;
 	phase("parsed");
@@ -55,7 +59,7 @@ const char *order_version(const struct order *o, const char *checksum)
 struct change *order_change(struct order *o, size_t i, struct err *e)
 {
 	const struct request *r = &o->requests[i];
-	struct change *c = change_new(&o->v, r->model, r->kind, &r->key, e);
+	struct change *c = read_document(o, i, e) < 0 ? NULL : change_new(&o->v, r->model, r->kind, &r->key, e);
 	if (!c)
 		return NULL;
 	c->expect = r->expect;
@@ -96,6 +100,26 @@ static int check_versions(struct order *o, struct err *e)
 	return 0;
 }
 
+/* What has brought nothing else along has its row, and no use for the document any more. */
+static int let_document_go(struct order *o, size_t i, struct err *e)
+{
+	struct saving *v = &o->v;
+	struct change *c = o->results[i];
+	bool alone = v->n == o->starts[i] + 1 && v->kept && v->kept->json == o->documents[i] && !c->model->embeds;
+	if (o->n == 1 || !alone || !c->row)
+		return 0;
+	for (size_t k = 0; k < c->model->nfields; k++)
+		if (value_copy(&v->arena, &c->row[k], &c->row[k]) < 0)
+			return err_nomem(e);
+	c->key = c->old ? c->key : *change_key(c);
+	c->document = NULL;
+	c->deleted = NULL;
+	json_decref(v->kept->json);
+	v->kept = v->kept->next;
+	o->documents[i] = NULL;
+	return 0;
+}
+
 static int carry_requests(struct order *o, struct err *e)
 {
 	if (o->next)
@@ -111,7 +135,7 @@ static int carry_requests(struct order *o, struct err *e)
 			continue;
 		}
 		*result = order_change(o, i, e);
-		if (order_carry(o, *result, e) < 0)
+		if (order_carry(o, *result, e) < 0 || let_document_go(o, i, e) < 0)
 			return -e->code;
 	}
 	o->at = o->n == 1 ? o->requests : NULL;

@@ -77,7 +77,8 @@ struct outcome {
 	struct value key;
 	enum verb verb;
 	bool changed;                 /* false: the content was equal, nothing happened */
-	char checksum[CHECKSUM_SIZE]; /* of the record as it is now, where the request had one; "" for a delete */
+	char checksum[CHECKSUM_SIZE]; /* of the record as it is now, where the request had one; "" for a delete, and
+					 with a report */
 	const struct answer *answer;  /* that mount.conf declares for it; NULL: the record itself answers */
 	struct value answer_key;      /* of the row that answers; VALUE_NULL: the save has made none */
 };
@@ -125,8 +126,10 @@ int answer_write(struct conn *c, const struct model *m, const struct outcome *ou
 struct report {
 	size_t room;   /* for all answers; those that find none are left out */
 	size_t failed; /* the request that was refused; n: no single one was */
-	struct buf
-	    *answers; /* n: what each answers, or would have answered before another one was refused; empty: none */
+	/* What each answers, or would have answered before another one was refused, one behind the other. */
+	struct buf answers;
+	/* n: where in answers its own ends; it begins where that of the one before it ends. Nothing between: none. */
+	size_t *ends;
 };
 int save_all(struct saver *s, const struct actor *actor, const struct request *requests, size_t n,
 	     struct outcome *outcomes, struct report *report, struct arena *a, struct err *e);

@@ -37,8 +37,8 @@ static int collect(struct stage *g, struct commit *c, struct err *e)
 	c->steps = arena_alloc(&c->arena, (n + 1) * sizeof(struct step *));
 	c->requests = arena_alloc(&c->arena, (n + 1) * sizeof *c->requests);
 	c->outcomes = arena_alloc(&c->arena, (n + 1) * sizeof *c->outcomes);
-	c->report.answers = arena_alloc(&c->arena, (n + 1) * sizeof *c->report.answers);
-	if (!c->steps || !c->requests || !c->outcomes || !c->report.answers)
+	c->report.ends = arena_alloc(&c->arena, (n + 1) * sizeof *c->report.ends);
+	if (!c->steps || !c->requests || !c->outcomes || !c->report.ends)
 		return err_nomem(e);
 	for (size_t i = 0; i < n; i++) {
 		if (g->steps.of[i]->cancelled)
@@ -58,27 +58,32 @@ static const char *status_of(const struct commit *c, size_t i, bool committed)
 	return c->outcomes[i].changed ? done[c->outcomes[i].verb] : "unchanged";
 }
 
-static void write_change(struct buf *b, struct commit *c, size_t i, const struct err *why)
+static void write_change(struct buf *b, struct commit *c, size_t i, struct buf *path, const struct err *why)
 {
-	const struct step *step = c->steps[i];
+	const struct request *r = &c->requests[i]; /* the step is out of the processor's reach by now */
 	bool committed = why->code == 0;
+	size_t answer = i ? c->report.ends[i - 1] : 0;
 	struct report_line line = {
-	    .method = c->methods ? c->methods[i] : methods[step->kind],
+	    .method = c->methods ? c->methods[i] : methods[r->kind],
 	    .status = status_of(c, i, committed),
-	    .model = step->new_model ? step->new_model : step->model,
-	    .key = step->new_key.kind == VALUE_NULL ? &step->key : &step->new_key,
-	    .answer = &c->report.answers[i],
+	    .model = r->new_model ? r->new_model : r->model,
+	    .key = r->new_key.kind == VALUE_NULL ? &r->key : &r->new_key,
+	    .answer = buf_text(&c->report.answers) + answer,
+	    .answer_len = c->report.ends[i] - answer,
 	    .error = !committed && i == c->report.failed ? why : NULL,
 	};
-	line.path = record_path(&c->arena, line.model, line.key);
+	buf_reset(path);
+	record_print_path(path, line.model, line.key);
+	line.path = buf_text(path);
 	report_add(b, &line);
 }
 
 static void write_report(struct buf *b, struct commit *c, const struct err *why)
 {
+	buf_auto path = BUF_INIT;
 	report_open(b);
 	for (size_t i = 0; i < c->n; i++)
-		write_change(b, c, i, why);
+		write_change(b, c, i, &path, why);
 	report_close(b);
 }
 
@@ -143,8 +148,7 @@ int stage_commit(struct stage *g, const struct actor *actor, size_t room, struct
 		pthread_mutex_unlock(&g->lock);
 		phase("reported");
 	}
-	for (size_t i = 0; i < c.n; i++)
-		buf_release(&c.report.answers[i]);
+	buf_release(&c.report.answers);
 	arena_release(&c.arena);
 	return result;
 }

@@ -22,19 +22,13 @@ struct step_place {
 	struct step *step; /* NULL: the place is free */
 };
 
-static void free_step(struct step *step)
-{
-	free(step->text);
-	free(step->memory);
-	free(step);
-}
-
 void steps_release(struct steps *s)
 {
 	for (size_t i = 0; i < s->n; i++)
-		free_step(s->of[i]);
+		free(s->of[i]->rewritten);
 	free(s->of);
 	free(s->index);
+	arena_release(&s->arena);
 	*s = (struct steps){0};
 }
 
@@ -96,53 +90,21 @@ const struct step *steps_last(const struct steps *s)
 
 /* ---- steps ---- */
 
-static size_t text_size(const struct value *v)
-{
-	return v->kind == VALUE_TEXT ? v->text.len + 1 : 0;
-}
-
-static void copy_key(struct value *to, const struct value *from, char **at)
-{
-	*to = *from;
-	if (from->kind != VALUE_TEXT)
-		return;
-	memcpy(*at, from->text.data, from->text.len);
-	(*at)[from->text.len] = '\0';
-	to->text.data = *at;
-	*at += from->text.len + 1;
-}
-
-static int set_text(struct steps *s, struct step *step, const char *text, size_t len, struct err *e)
-{
-	char *copy = malloc(len + 1);
-	if (!copy)
-		return err_nomem(e);
-	memcpy(copy, text, len);
-	copy[len] = '\0';
-	free(step->text);
-	s->bytes += len - step->len;
-	step->text = copy;
-	step->len = len;
-	return 0;
-}
-
 static struct step *new_step(struct steps *s, const struct request *r, struct err *e)
 {
-	size_t size = text_size(&r->key) + text_size(&r->new_key);
-	struct step *step = calloc(1, sizeof *step);
-	char *at = step ? step->memory = malloc(size + 1) : NULL;
-	if (!at || (r->text && set_text(s, step, r->text, r->len, e) < 0)) {
-		if (step)
-			free_step(step);
+	struct step *step = arena_alloc(&s->arena, sizeof *step);
+	if (!step || value_copy(&s->arena, &r->key, &step->key) < 0 ||
+	    value_copy(&s->arena, &r->new_key, &step->new_key) < 0 ||
+	    (r->text && !(step->text = arena_copy(&s->arena, r->text, r->len)))) {
 		err_nomem(e);
 		return NULL;
 	}
+	step->len = r->text ? r->len : 0;
+	s->bytes += step->len;
 	step->kind = r->kind;
 	step->model = r->model;
 	step->new_model = r->new_model;
 	step->expect = r->expect;
-	copy_key(&step->key, &r->key, &at);
-	copy_key(&step->new_key, &r->new_key, &at);
 	snprintf(step->checksum, sizeof step->checksum, "%s", r->checksum ? r->checksum : "");
 	snprintf(step->target, sizeof step->target, "%s", r->target_checksum ? r->target_checksum : "");
 	return step;
@@ -183,15 +145,23 @@ void steps_renew(struct steps *s, const struct model *m, const struct value *key
 
 int steps_rewrite(struct steps *s, struct step *step, enum request_kind kind, const struct buf *text, struct err *e)
 {
-	if (set_text(s, step, buf_text(text), text->len, e) < 0)
-		return -e->code;
+	char *copy = malloc(text->len + 1);
+	if (!copy)
+		return err_nomem(e);
+	memcpy(copy, buf_text(text), text->len + 1);
+	s->bytes += text->len - (step->rewritten ? step->len : 0);
+	free(step->rewritten);
+	step->text = step->rewritten = copy;
+	step->len = text->len;
 	step->kind = kind;
 	return 0;
 }
 
 void steps_cancel(struct steps *s, struct step *step)
 {
-	s->bytes -= step->len;
+	s->bytes -= step->rewritten ? step->len : 0;
+	free(step->rewritten);
+	step->text = step->rewritten = NULL;
 	step->len = 0;
 	s->cancelled += !step->cancelled;
 	step->cancelled = true;

@@ -11,14 +11,14 @@ struct step {
 	const struct model *model, *new_model;
 	struct value key, new_key;
 	enum expect expect;
-	char *text; /* NULL without one */
+	const char *text; /* NULL without one */
 	size_t len;
+	char *rewritten;              /* the text, where it is not the first one; the first one stays in the arena */
 	char checksum[CHECKSUM_SIZE]; /* that its record had before its first step; "": any */
 	char target[CHECKSUM_SIZE];   /* of MOVE: that of what it replaces */
 	char current[CHECKSUM_SIZE];  /* that either had when a commit was refused for it; "": none was */
 	bool of_target;               /* current is */
 	bool cancelled;
-	char *memory; /* of the keys' texts */
 };
 
 struct step_place;
@@ -26,6 +26,8 @@ struct step_place;
 struct steps {
 	struct step **of;
 	size_t n, room;
+	struct arena
+	    arena;        /* the steps lie in it one behind the other, each with its text: a commit walks through it */
 	size_t cancelled; /* of the n */
 	bool outdated;    /* some have a current checksum */
 	size_t bytes;     /* of all texts */

@@ -44,8 +44,10 @@ static int check_record(struct saving *v, bool exempt, const struct model *m, co
 			const char *supplied, struct err *e)
 {
 	char current[CHECKSUM_SIZE];
+	if (!supplied)
+		return 0;
 	err_auto why = ERR_INIT;
-	int result = supplied ? checksum_for(v, exempt, m, key, current, &why) : -ENOENT;
+	int result = checksum_for(v, exempt, m, key, current, &why);
 	if (result < 0)
 		return result == -ENOENT ? 0 : err_set(e, -result, "%s", why.text);
 	return strcmp(current, supplied) == 0 ? 0 : err_checksum(e, record_path(&v->arena, m, key), supplied, current);

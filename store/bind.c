@@ -484,9 +484,9 @@ int record_bind(const struct bind *b, const json_t *document, struct value *row,
 	struct binding x = {.bind = b, .model = b->model, .row = row, .arena = a, .e = e};
 	if (!json_is_object(document))
 		return err_problem(e, EBADMSG, b->pointer ? b->pointer : "", "must be an object");
-	x.given = arena_alloc(a, b->model->nfields * sizeof *x.given);
-	if (!x.given)
-		return err_nomem(e);
+	bool given[b->model->nfields];
+	x.given = given;
+	memset(given, 0, sizeof given);
 	for (size_t i = 0; i < b->model->nfields; i++)
 		row[i] = value_null();
 	if (b->by) {

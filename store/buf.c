@@ -1,8 +1,8 @@
 /*
  * buf.c - a byte buffer that doubles when it is full.
  *
- * A call that can't be carried out whole leaves the content as it was and marks the buffer failed; buf_reset and
- * buf_release clear the mark.
+ * A call that can't be carried out whole leaves the content as it was and marks the buffer failed; buf_take_back,
+ * buf_reset and buf_release clear the mark.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -96,12 +96,15 @@ void buf_resize(struct buf *b, size_t len)
 	}
 }
 
+void buf_take_back(struct buf *b, size_t len)
+{
+	b->failed = b->full = false;
+	buf_resize(b, len);
+}
+
 void buf_reset(struct buf *b)
 {
-	b->len = 0;
-	b->failed = b->full = false;
-	if (b->data)
-		b->data[0] = '\0';
+	buf_take_back(b, 0);
 }
 
 void buf_release(struct buf *b)

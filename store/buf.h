@@ -46,6 +46,8 @@ static inline void buf_char(struct buf *b, char c)
 }
 /* Sets the length, filling with NUL bytes when it grows. */
 void buf_resize(struct buf *b, size_t len);
+/* Takes back what came behind that length, and that it failed. */
+void buf_take_back(struct buf *b, size_t len);
 void buf_reset(struct buf *b);   /* empty, memory kept */
 void buf_release(struct buf *b); /* empty, memory freed, limit kept */
 static inline bool buf_failed(const struct buf *b)

@@ -34,7 +34,7 @@ struct err {
 	{                                                                                                              \
 		0                                                                                                      \
 	}
-#define err_auto __attribute__((cleanup(err_release))) struct err
+#define err_auto __attribute__((cleanup(err_end))) struct err
 
 /* Sets code and sentence unless *e is filled already. Returns the negative code that stands in *e. */
 int err_set(struct err *e, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
@@ -58,6 +58,12 @@ int err_graft(struct err *e, struct err *from, const char *pointer);
 
 /* Frees what *e owns and empties it, for use again. */
 void err_release(struct err *e);
+/* The same at the end of its scope; what was never filled owns nothing. */
+static inline void err_end(struct err *e)
+{
+	if (e->code)
+		err_release(e);
+}
 
 /* Moves from into *to, which is released first; *from is empty afterwards. */
 void err_take(struct err *to, struct err *from);

@@ -166,6 +166,7 @@ void bind_value(sqlite3_stmt *stmt, int at, const struct value *v)
 static void configure(void)
 {
 	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+	sqlite3_config(SQLITE_CONFIG_STMTJRNL_SPILL, STATEMENT_PIECE);
 	log_register();
 }
 
@@ -187,7 +188,10 @@ static int open_file(struct conn *c, const char *path, int flags, struct err *e)
 static const char *const synchronous[] = {
     [DURABILITY_FULL] = "FULL", [DURABILITY_NORMAL] = "NORMAL", [DURABILITY_OFF] = "OFF"};
 
-/* recursive_triggers: REPLACE in a hook's SQL fires the delete triggers of the rows it displaces. */
+/*
+ * recursive_triggers: REPLACE in a hook's SQL fires the delete triggers of the rows it displaces. temp_store: the
+ * writer's temporary files are in memory, too (sqlite_memory.c).
+ */
 int conn_open(struct conn *c, struct store *s, const char *path, int flags, int cache_kib, struct err *e)
 {
 	char pragmas[256];
@@ -200,8 +204,8 @@ int conn_open(struct conn *c, struct store *s, const char *path, int flags, int 
 	sqlite3_db_config(c->db, SQLITE_DBCONFIG_LOOKASIDE, NULL, 256, 64);
 	snprintf(pragmas, sizeof(pragmas),
 		 "PRAGMA synchronous=%s; PRAGMA foreign_keys=ON; PRAGMA recursive_triggers=ON; PRAGMA cache_size=-%d; "
-		 "PRAGMA temp_store=MEMORY; PRAGMA wal_autocheckpoint=0",
-		 synchronous[s->schema->durability], cache_kib);
+		 "PRAGMA temp_store=%s; PRAGMA wal_autocheckpoint=0",
+		 synchronous[s->schema->durability], cache_kib, c == &s->writer ? "FILE" : "MEMORY");
 	return conn_exec(c, pragmas, e);
 }
 

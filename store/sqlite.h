@@ -20,6 +20,7 @@
 enum {
 	WRITER_CACHE_KIB = 1024,
 	READER_CACHE_KIB = 256,
+	STATEMENT_PIECE = 48 << 10,     /* malloc keeps what is freed below 64 KiB at hand */
 	CHECKPOINT_PAGES = 1000,        /* more in the log than at the last checkpoint start the checkpointer */
 	GROUP_AGE_NS = 5 * 1000 * 1000, /* an older group is not extended: one slow hook must not delay many saves */
 	COMPANY_NS = 30 * 1000,         /* a shorter wait for others would not pay */
@@ -177,6 +178,7 @@ struct table {
 	unsigned number;                               /* sqlite_model.c */
 	int key_column;                                /* place of the key among the columns that are stored */
 	bool indexed[LIMIT_FIELDS + 1 + QUEUE_FIELDS]; /* by field: an index of the table begins with it */
+	_Atomic int64_t deleted_ms;                    /* nothing that is kept of its records was deleted later */
 };
 
 /* A statement that returns a key and a number, and is taken out of the cache so that several may walk one model. */
@@ -343,6 +345,9 @@ int stmt_keys(struct conn *c, sqlite3_stmt *stmt, struct arena *a, struct value 
 #define LOG_VFS_FULL "rowfs-log-full"
 #define LOG_VFS      "rowfs-log"
 void log_register(void);
+
+/* sqlite_memory.c: a file of the writing connection that has no name. */
+int memory_open(sqlite3_file *file, int flags, int *out);
 
 /* sqlite_row.c: the columns of a statement that begins with $C, and of one that goes on with $s, $M. */
 void stmt_row(sqlite3_stmt *stmt, const struct model *m, struct value *row);

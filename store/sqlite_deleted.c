@@ -3,7 +3,7 @@
  *
  * What the file showed and what it can't show stand in two columns, so that whoever reads the one never has the other.
  * Serials rise with time. What is too old is never found, and goes by and by: some of it with every further delete, all
- * of it when the store is opened.
+ * of it when the store is opened. When the last one was deleted is in memory, too: most creates need not look.
  */
 #include "sqlite.h"
 
@@ -58,6 +58,19 @@ static void prune_all(struct store *s)
 				  &ignored);
 }
 
+/* For all models: that of the last one. */
+static int read_last_time(struct store *s, struct err *e)
+{
+	sqlite3_stmt *stmt = NULL;
+	int r = conn_prepare(&s->writer, "SELECT time FROM rowfs_deleted ORDER BY serial DESC LIMIT 1", &stmt, e);
+	if (r == 0)
+		r = stmt_step(&s->writer, stmt, e);
+	for (size_t i = 0; r > 0 && i < s->schema->nmodels; i++)
+		s->tables[i].deleted_ms = sqlite3_column_int64(stmt, 0);
+	sqlite3_finalize(stmt);
+	return r < 0 ? r : 0;
+}
+
 int deleted_open(struct store *s, struct err *e)
 {
 	int r = find_object(&s->writer, "table", "rowfs_deleted", NULL, e);
@@ -68,7 +81,7 @@ int deleted_open(struct store *s, struct err *e)
 		return 0;
 	if (s->deleted) {
 		prune_all(s);
-		return 0;
+		return read_last_time(s, e);
 	}
 	r = conn_exec(&s->writer, table, e);
 	s->deleted = !r;
@@ -82,6 +95,7 @@ static int insert(struct txn *t, const struct model *m, const struct value *row,
 {
 	stmt_auto *stmt = NULL;
 	buf_auto secrets = BUF_INIT;
+	int64_t now = now_ms();
 	record_close(&secrets, record_open(&secrets, m, row, SHOW_SECRETS, -1, NULL), -1);
 	if (buf_failed(text) || buf_failed(&secrets))
 		return err_nomem(e);
@@ -90,9 +104,11 @@ static int insert(struct txn *t, const struct model *m, const struct value *row,
 		return r;
 	bind_value(stmt, 1, &row[m->key->index]);
 	sqlite3_bind_int64(stmt, 2, uid);
-	sqlite3_bind_int64(stmt, 3, now_ms());
+	sqlite3_bind_int64(stmt, 3, now);
 	sqlite3_bind_text64(stmt, 4, buf_text(text), text->len, SQLITE_STATIC, SQLITE_UTF8);
 	sqlite3_bind_text64(stmt, 5, buf_text(&secrets), secrets.len, SQLITE_STATIC, SQLITE_UTF8);
+	if (now > t->store->tables[m->index].deleted_ms)
+		t->store->tables[m->index].deleted_ms = now;
 	return stmt_step(t->conn, stmt, e);
 }
 
@@ -158,6 +174,11 @@ int store_forget_deleted(struct store *s, const struct model *m, int64_t serial,
 }
 
 /* ---- reading ---- */
+
+bool store_deleted_since(const struct store *s, const struct model *m, int64_t time_ms)
+{
+	return s->tables[m->index].deleted_ms >= time_ms;
+}
 
 static int read_deleted(sqlite3_stmt *stmt, struct arena *a, struct deleted *out, struct err *e)
 {

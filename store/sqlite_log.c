@@ -160,10 +160,12 @@ static int open_log(sqlite3_vfs *system, const char *name, struct log_file *f, i
 	return SQLITE_OK;
 }
 
-/* All other files are the system's own. */
+/* All other files that have a name are the system's own. */
 static int open_file(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags, int *out)
 {
 	sqlite3_vfs *system = vfs->pAppData;
+	if (!name)
+		return memory_open(file, flags, out);
 	if (!(flags & SQLITE_OPEN_WAL))
 		return system->xOpen(system, name, file, flags, out);
 	return open_log(system, name, (struct log_file *)file, flags, out, strcmp(vfs->zName, LOG_VFS_FULL) == 0);
@@ -178,7 +180,7 @@ static void add(sqlite3_vfs *vfs, const char *name)
 	*vfs = *system;
 	vfs->pNext = NULL;
 	vfs->zName = name;
-	vfs->szOsFile = (int)sizeof(struct log_file) + system->szOsFile;
+	vfs->szOsFile = (int)sizeof(struct log_file) + system->szOsFile; /* no file of memory needs as much */
 	vfs->pAppData = system;
 	vfs->xOpen = open_file;
 	sqlite3_vfs_register(vfs, 0);

@@ -276,6 +276,8 @@ int store_forget_deleted(struct store *s, const struct model *m, int64_t serial,
 /* What is kept of the key, or under the serial with key NULL: 1, or 0 where there is nothing. */
 int store_get_deleted(struct conn *c, const struct model *m, const struct value *key, int64_t serial, struct arena *a,
 		      struct deleted *out, struct err *e);
+/* False: no record of the model was deleted at the time or later. Cheap. */
+bool store_deleted_since(const struct store *s, const struct model *m, int64_t time_ms);
 /* The next ones above the serial that the user deleted (0: all users'), without texts; *n is 0 at the end. */
 int store_list_deleted(struct conn *c, const struct model *m, int64_t after, uid_t uid, struct arena *a,
 		       struct deleted **list, size_t *n, struct err *e);

@@ -176,6 +176,41 @@ START_TEST(a_store_in_memory_compiles_and_runs)
 }
 END_TEST
 
+#define COUNT_TO(n) "WITH RECURSIVE i(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM i WHERE n < " n ") "
+
+/* Far more of them than SQLite keeps in the first piece of a statement's journal. */
+START_TEST(a_statement_that_fails_after_many_pages_takes_them_all_back)
+{
+	ck_assert_int_eq(
+	    run(COUNT_TO("2000") "INSERT INTO orders SELECT n, 3000 - n, printf('%0100d', n) FROM i", NULL), 0);
+	int64_t sum = foreign_integer("select sum(qty) from orders");
+	ck_assert_int_eq(sql_prepare(store, "UPDATE orders SET qty = qty - 1000", known, NULL, &sql, &error), 0);
+	struct txn t = begin();
+	ck_assert_int_eq(sql_run(&t, sql, lookup, NULL, NULL, &error), -EBADMSG);
+	ck_assert_int_eq(txn_insert(&t, orders, (struct value[]){value_integer(9000), value_integer(1), value_null()},
+				    &(struct err)ERR_INIT),
+			 0);
+	commit(&t);
+	ck_assert_int_eq(foreign_integer("select sum(qty) from orders"), sum + 1);
+	ck_assert_int_eq(foreign_integer("select count(*) from rowfs_stat_orders"), 2001);
+	ck_assert_int_eq(foreign_integer("select count(*) from pragma_integrity_check where integrity_check != 'ok'"),
+			 0);
+}
+END_TEST
+
+START_TEST(what_is_sorted_beyond_the_cache_comes_in_order)
+{
+	ck_assert_int_eq(run(COUNT_TO("60000") "INSERT INTO log(text) SELECT printf('%06d%060d', n * 7919 % 60013, n) "
+					       "FROM i ORDER BY 1",
+			     NULL),
+			 0);
+	ck_assert_int_eq(foreign_integer("select count(*) from log"), 60000);
+	ck_assert_int_eq(foreign_integer("select count(*) from log a join log b on b.id = a.id + 1 "
+					 "where a.text > b.text"),
+			 0);
+}
+END_TEST
+
 static void add(TCase *cases)
 {
 	tcase_add_loop_test(cases, what_a_hook_may_not_do_is_refused_when_it_is_read, 0,
@@ -187,6 +222,8 @@ static void add(TCase *cases)
 	tcase_add_test(cases, a_column_that_refuses_ends_the_run);
 	tcase_add_test(cases, a_rollback_inside_a_hook_fails_the_save);
 	tcase_add_test(cases, a_store_in_memory_compiles_and_runs);
+	tcase_add_test(cases, a_statement_that_fails_after_many_pages_takes_them_all_back);
+	tcase_add_test(cases, what_is_sorted_beyond_the_cache_comes_in_order);
 }
 
 int main(void)
