@@ -342,6 +342,7 @@ static void take_back(struct store *s)
 {
 	keys_settle(s, false);
 	undo(s);
+	stage_undone(&s->writer);
 }
 
 /* ---- tasks: transactions that the one whose turn it is carries out for those who wait ---- */
