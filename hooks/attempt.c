@@ -245,9 +245,10 @@ void attempt_run(struct attempt *a)
 	phase("job-claimed");
 	run_program(a, &r, &why);
 	phase("job-ran");
-	job_log_close(&a->log);
+	job_log_store(&a->log);
 	if (!__atomic_load_n(&a->lost, __ATOMIC_ACQUIRE))
 		write_back(a, &r, &why);
+	job_log_close(&a->log); /* when the end could be stored, so can this */
 	phase("job-finished");
 	program_result_release(&r);
 }
