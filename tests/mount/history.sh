@@ -77,7 +77,7 @@ test_a_version_tells_who_saved_it() {
 	sed -i 's/^model plain .*/model plain { fields { id integer key; n integer }; history 9; mode 0666; dir-mode 0777 }/' mount.conf
 	mount_rowfs mount.conf -o allow_other
 	chmod 755 .
-	as 65534 sh -c 'echo "{\"n\": 1}" >mnt/plain/1.json'
+	setpriv --reuid 65534 --regid 65533 --clear-groups sh -c 'echo "{\"n\": 1}" >mnt/plain/1.json'
 	saves mnt/plain/1.json '{"n": 2}'
 	sql 'update plain set n = 3'
 	saves mnt/plain/1.json '{"n": 4}'
