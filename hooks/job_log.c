@@ -100,9 +100,11 @@ void job_log_add(struct job_log *log, const char *text, size_t len)
 		log->due_ms = monotonic_ms() + TIMEOUT_LOG_MS;
 	pthread_mutex_lock(&log->logs->lock);
 	buf_add(&log->pending, text, len);
-	if (buf_failed(&log->pending))
-		log->pending.failed = false; /* this part is lost, what comes next need not be */
+	bool lost = buf_failed(&log->pending);
+	log->pending.failed = false; /* what comes next need not be lost */
 	pthread_mutex_unlock(&log->logs->lock);
+	if (lost)
+		log_warning("%s: there is no memory for a part of a job's log", log->queue->name);
 	if (log->pending.len >= MUCH && !log->late)
 		job_log_store(log);
 	else if (log->pending.len >= 2 * LIMIT_JOB_LOG)

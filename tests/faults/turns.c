@@ -254,6 +254,7 @@ int main(int argc, char **argv)
 	plan = (struct plan){faults_map("faults"), argv[1], argv[2], argv[3], "", 1, 1};
 	long first = argc > 4 ? atol(argv[4]) : 1;
 	plan.step = argc > 5 ? atol(argv[5]) : 1;
+	t.no_memory = strcmp(plan.kind, "malloc") == 0;
 	signal(SIGALRM, too_long);
 	if (sqlite3_open("shop.db", &t.db) != SQLITE_OK || sqlite3_busy_timeout(t.db, 20000) != SQLITE_OK)
 		fail("%s", sqlite3_errmsg(t.db));

@@ -26,7 +26,8 @@ struct turn {
 	int nkept;
 	char saved[KEPT_MAX][NAME_SIZE]; /* every name that was saved in a model with hooks, in order */
 	int nsaved;
-	bool finished; /* the load did all that it had to */
+	bool finished;  /* the load did all that it had to */
+	bool no_memory; /* that is what fails: what programs log may be lost */
 };
 
 struct load {
