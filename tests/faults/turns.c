@@ -74,6 +74,8 @@ void kept_add(struct turn *t, const char *model, long key, const char *name)
 void kept_drop(struct turn *t, const char *model, long key)
 {
 	struct kept *k = kept_find(t, model, key);
+	if (!k)
+		fail("%s %ld is there, and was not acknowledged", model, key);
 	*k = t->kept[--t->nkept];
 }
 
