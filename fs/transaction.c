@@ -10,6 +10,7 @@
 #include <sys/random.h>
 
 #include "../hooks/stage.h"
+#include "forget.h"
 #include "transaction_parts.h"
 #include "view.h"
 #include "usage.h"
@@ -90,8 +91,10 @@ int transaction_drop(struct mount *m, const struct actor *who, const char *name)
 
 	pthread_mutex_lock(&all->lock);
 	struct transaction *t = find(all, who->uid, name);
-	if (t)
+	if (t) {
 		t->ended = true;
+		forget_name(m, "", mount_public_ino(&t->inside, NODE_ROOT_INO));
+	}
 	pthread_mutex_unlock(&all->lock);
 	transactions_sweep(m);
 	return t ? 0 : -ENOENT;

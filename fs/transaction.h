@@ -30,6 +30,10 @@ bool transaction_is_shown(const struct mount *m);
 /* The kernel is about to know the number; -ENFILE when it knows too many. */
 int transaction_remember(struct mount *m, uint64_t ino);
 void transaction_forget(struct mount *m, uint64_t public_ino, uint64_t lookups);
+/* Whether the kernel still knows the number. */
+bool transaction_is_known(struct mount *m, uint64_t public_ino);
+/* Of the monotonic clock. */
+int64_t transaction_now_ms(void);
 
 /* For tree.c. */
 int transaction_find(struct mount *m, const struct node *dir, const char *name, const struct actor *who,

@@ -120,6 +120,16 @@ void transaction_forget(struct mount *m, uint64_t public_ino, uint64_t lookups)
 	transactions_free_taken(taken);
 }
 
+bool transaction_is_known(struct mount *m, uint64_t public_ino)
+{
+	struct transactions *all = m->transactions;
+
+	pthread_mutex_lock(&all->lock);
+	bool known = *number_at(all, public_ino) != NULL;
+	pthread_mutex_unlock(&all->lock);
+	return known;
+}
+
 struct mount *mount_enter(fuse_req_t req, fuse_ino_t *ino)
 {
 	struct mount *m = fuse_req_userdata(req);
