@@ -84,21 +84,20 @@ static void forget_entry(struct forgets *f, uint64_t directory, const char *name
 	fuse_lowlevel_notify_inval_entry(f->session, directory, name, strlen(name));
 }
 
-/* With its directories goes what is in them. */
-static void tell(struct forgets *f, const struct ended *ended)
+/* With its directories goes what is in them. Where the name stands for another one, the kernel has seen that. */
+static void tell(struct forgets *f, struct ended *ended)
 {
-	if (*ended->name)
+	if (*ended->name && !transaction_is_named(f->mount, ended->name))
 		forget_entry(f, node_made(NODE_TXN, 0), ended->name);
+	*ended->name = '\0';
 	for (size_t i = 0; i < f->mount->schema->nmodels; i++)
 		forget_entry(f, ended->root, f->mount->schema->models[i].name);
 	forget_entry(f, ended->root, "ctl");
 	forget_entry(f, ended->root, "answer.json");
 }
 
-/* The name may stand for another one by then. */
-static void tell_later(struct forgets *f, struct ended *ended)
+static void look_later(struct forgets *f, struct ended *ended)
 {
-	*ended->name = '\0';
 	ended->due_ms = transaction_now_ms() + ended->pause_ms;
 	ended->pause_ms = 4 * ended->pause_ms < LONGEST_PAUSE_MS ? 4 * ended->pause_ms : LONGEST_PAUSE_MS;
 	add(f, ended);
@@ -110,11 +109,15 @@ static void *run(void *data)
 	struct ended *ended;
 
 	while ((ended = take(f))) {
-		tell(f, ended);
-		if (transaction_is_known(f->mount, ended->root))
-			tell_later(f, ended);
-		else
+		enum transaction_use use = transaction_use(f->mount, ended->root);
+
+		if (use == TRANSACTION_FORGOTTEN) {
 			free(ended);
+			continue;
+		}
+		if (use == TRANSACTION_KNOWN)
+			tell(f, ended);
+		look_later(f, ended);
 	}
 	return NULL;
 }
@@ -151,7 +154,9 @@ void forget_name(struct mount *m, const char *name, uint64_t root)
 
 	if (!ended)
 		return; /* the kernel forgets it when memory is short */
-	*ended = (struct ended){.due_ms = transaction_now_ms(), .pause_ms = FIRST_PAUSE_MS, .root = root};
+	/* A file that was closed just now is the kernel's for an instant more. */
+	*ended =
+	    (struct ended){.due_ms = transaction_now_ms() + FIRST_PAUSE_MS, .pause_ms = FIRST_PAUSE_MS, .root = root};
 	strcpy(ended->name, name);
 	add(f, ended);
 }

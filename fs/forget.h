@@ -2,8 +2,9 @@
  * forget.h - has the kernel forget directories of .txn/ that have ended, with all that it has looked up in them.
  *
  * By itself it keeps what it knows until memory is short, and each number that it knows holds the inside of its
- * transaction. A thread tells it, because that waits for the lock of .txn/, which a request may hold. What is in use then,
- * as ctl is of which the end came, it can't forget: it is told again, ever more seldom, as long as it knows the inside.
+ * transaction. A thread tells it, because that waits for the lock of .txn/, which a request may hold. What is in use, as
+ * ctl is when the end comes, it would only lose the way to, and keep: it is told when no file is open there, and again,
+ * ever more seldom, as long as it knows anything (somebody's working directory).
  */
 #ifndef ROWFS_FORGET_H
 #define ROWFS_FORGET_H

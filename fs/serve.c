@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "../store/log.h"
+#include "../store/limits.h"
 
-enum { MOST_IDLE = 8, PAUSE_NS = 10 * 1000 * 1000 };
+enum { PAUSE_NS = 10 * 1000 * 1000 };
 
 struct server {
 	struct server *next;
@@ -113,7 +113,7 @@ static bool end_request(struct server *self)
 	struct serving *s = self->of;
 
 	pthread_mutex_lock(&s->lock);
-	bool stays = s->waiting < MOST_IDLE;
+	bool stays = s->waiting < LIMIT_IDLE_THREADS;
 	set_waits(self, true);
 	pthread_mutex_unlock(&s->lock);
 	return stays;

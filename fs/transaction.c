@@ -85,6 +85,18 @@ int transaction_make(struct mount *m, const struct actor *who, const char *name,
 	return rc;
 }
 
+bool transaction_is_named(struct mount *m, const char *name)
+{
+	struct transactions *all = m->transactions;
+	bool named = false;
+
+	pthread_mutex_lock(&all->lock);
+	for (const struct transaction *t = all->first; t && !named; t = t->next)
+		named = !t->ended && strcmp(t->name, name) == 0;
+	pthread_mutex_unlock(&all->lock);
+	return named;
+}
+
 int transaction_drop(struct mount *m, const struct actor *who, const char *name)
 {
 	struct transactions *all = m->transactions;
