@@ -1,9 +1,9 @@
 /*
  * turns.c - turns KIND ERRNO once|always [FIRST [STEP [LOAD...]]]
  *
- * Has the FIRST call of KIND that the daemon makes under a load fail, then the next but STEP, until a load meets none
- * any more. The directory is a test's (tests/mount/faults.sh): mnt, shop.db, and faults, which faults.so reads in the
- * daemon.
+ * Has the FIRST call of KIND that the daemon makes under a load fail, then the one that is STEP further, until a load
+ * meets none any more; STEP 0: so far apart that it is a dozen. The directory is a test's (tests/mount/faults.sh): mnt,
+ * shop.db, and faults, which faults.so reads in the daemon.
  *
  * After each turn: no acknowledged save is missing, nothing else is there, no half of a transaction, the mount answers.
  * What is printed are the figures; a run that was stopped goes on with the FIRST that its last line names. Ends with 1
@@ -11,6 +11,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -25,7 +26,7 @@
 #include "turns.h"
 
 /* Passes in a row that end a loop: what threads do beside the load moves calls from one turn to another. */
-enum { PASSES = 3, SECONDS_A_CALL = 60, ANSWERING = 1000000 };
+enum { A_DOZEN = 12, PASSES = 3, SECONDS_A_CALL = 60, ANSWERING = 1000000 };
 
 static struct plan {
 	struct faults *faults;
@@ -214,14 +215,25 @@ static double seconds(void)
 	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-static void all_turns(const struct load *load, struct turn *t)
+static void next_keys(struct turn *t)
+{
+	t->number++;
+	t->key += KEYS_A_TURN;
+}
+
+static void all_turns(const struct load *load, long first, struct turn *t)
 {
 	double begin = seconds();
 	long turns = 0, met = 0, seen = 0;
 	plan.load = load->name;
+	if (plan.step == 0) {
+		plan.nth = LONG_MAX;
+		next_keys(t);
+		plan.step = take_turn(load, t) / A_DOZEN + 1;
+	}
+	plan.nth = first;
 	for (int passed = 0; passed < PASSES; turns++, plan.nth += plan.step) {
-		t->number++;
-		t->key += KEYS_A_TURN;
+		next_keys(t);
 		alarm(SECONDS_A_CALL * 4);
 		seen = take_turn(load, t);
 		met += seen >= plan.nth;
@@ -255,7 +267,6 @@ int main(int argc, char **argv)
 	}
 	plan = (struct plan){faults_map("faults"), argv[1], argv[2], argv[3], "", 1, 1};
 	long first = argc > 4 ? atol(argv[4]) : 1;
-	plan.step = argc > 5 ? atol(argv[5]) : 1;
 	t.no_memory = strcmp(plan.kind, "malloc") == 0;
 	signal(SIGALRM, too_long);
 	if (sqlite3_open("shop.db", &t.db) != SQLITE_OK || sqlite3_busy_timeout(t.db, 20000) != SQLITE_OK)
@@ -265,9 +276,9 @@ int main(int argc, char **argv)
 	if (!answers(&t))
 		fail("the mount does not answer: %s", strerror(errno));
 	for (const struct load *load = loads; load->name; load++) {
-		plan.nth = first;
+		plan.step = argc > 5 ? atol(argv[5]) : 1;
 		if (chosen(load->name, argv + (argc > 6 ? 6 : argc)))
-			all_turns(load, &t);
+			all_turns(load, first, &t);
 	}
 	sqlite3_close(t.db);
 	return 0;

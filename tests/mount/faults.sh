@@ -3,8 +3,8 @@
 # always, under saves, hooks, jobs, transactions and listings, each a load of its own (tests/faults/loads.c). After each: no
 # acknowledged save is missing, none is half there, the mount answers, nothing is left open.
 #
-# Here every STEP-th of them; `make soak` takes every one (STEP=1), until a run meets none. A run that was stopped goes on
-# with FIRST=n; LOADS="save hook" chooses.
+# Here a dozen of each; `make soak` takes every one (STEP=1), until a run meets none. A run that was stopped goes on with
+# FIRST=n; LOADS="save hook" chooses. What it prints into FIGURES says how many turns there were, of each load and kind.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
 
@@ -96,10 +96,10 @@ descriptors() { find "/proc/$daemon/fd" -mindepth 1 | wc -l; }
 same() { [ "$(descriptors)" -le $((descriptors + $1)) ]; }
 settled() { [ "$(sql "select count(*) from rowfs_after")" = 0 ]; }
 
-# every KIND ERRNO STEP MODE
+# every KIND ERRNO MODE
 every() {
 	# shellcheck disable=SC2086
-	turns "$1" "$2" "$4" "${FIRST:-1}" "${STEP:-$3}" ${LOADS:-} >figures
+	turns "$1" "$2" "$3" "${FIRST:-1}" "${STEP:-0}" ${LOADS:-} >figures
 	# Readers that were opened meanwhile stay: at most 16, with three descriptors each.
 	eventually same 48
 	unmount
@@ -110,25 +110,51 @@ every() {
 	cat figures >>"${FIGURES:-/dev/null}"
 }
 
-test_a_read_that_fails_once() { every read EIO 31 once; }
-test_reads_that_fail_from_then_on() { every read EIO 31 always; }
-test_a_write_that_fails_once() { every write EIO 13 once; }
-test_writes_that_fail_from_then_on() { every write EIO 13 always; }
-test_a_full_disk_once() { every write ENOSPC 13 once; }
-test_a_full_disk_from_then_on() { every write ENOSPC 13 always; }
-test_an_fsync_that_fails_once() { every sync EIO 3 once; }
-test_fsyncs_that_fail_from_then_on() { every sync EIO 3 always; }
-test_a_truncation_that_fails_once() { every truncate EIO 1 once; }
-test_truncations_that_fail_from_then_on() { every truncate EIO 1 always; }
-test_an_open_that_fails_once() { every open EMFILE 17 once; }
-test_opens_that_fail_from_then_on() { every open EMFILE 17 always; }
-test_a_lock_that_fails_once() { every lock EIO 61 once; }
-test_locks_that_fail_from_then_on() { every lock EIO 61 always; }
-test_a_thread_that_cannot_start() { every thread EAGAIN 2 once; }
-test_threads_that_cannot_start_from_then_on() { every thread EAGAIN 5 always; }
-test_a_process_that_cannot_start() { every process EAGAIN 3 once; }
-test_processes_that_cannot_start_from_then_on() { every process EAGAIN 3 always; }
-test_an_allocation_that_fails_once() { every malloc ENOMEM 1201 once; }
-test_allocations_that_fail_from_then_on() { every malloc ENOMEM 1201 always; }
+test_a_read_that_fails_once() { every read EIO once; }
+test_reads_that_fail_from_then_on() { every read EIO always; }
+test_a_write_that_fails_once() { every write EIO once; }
+test_writes_that_fail_from_then_on() { every write EIO always; }
+test_a_full_disk_once() { every write ENOSPC once; }
+test_a_full_disk_from_then_on() { every write ENOSPC always; }
+test_an_fsync_that_fails_once() { every sync EIO once; }
+test_fsyncs_that_fail_from_then_on() { every sync EIO always; }
+
+# The database's file is cut when its log is written back, after another program has made it smaller.
+cut() { # MODE
+	local i
+	for ((i = 1; i <= 200; i++)); do
+		printf '{"id": %d, "name": "%0500d", "plain_lines": []}\n' $i $i
+	done >mnt/plain/.import
+	unmount
+	start
+	rm mnt/plain/1??.json
+	sql 'delete from rowfs_deleted_plain; delete from rowfs_history_plain; vacuum' 2>/dev/null || sql 'vacuum'
+	fault faults truncate 1 EIO "$1"
+	unmount
+	[ "$(fault faults off)" -ge 1 ] || fail 'nothing was cut'
+	is "$(sql 'pragma integrity_check')" ok
+	mount_rowfs
+	is "$(ls mnt/plain | wc -l)" 100
+	saves mnt/plain/1.json '{"name": "after"}'
+}
+test_a_truncation_that_fails_once() { cut once; }
+test_truncations_that_fail_from_then_on() { cut always; }
+
+test_an_open_that_fails_once() { every open EMFILE once; }
+test_opens_that_fail_from_then_on() { every open EMFILE always; }
+test_a_lock_that_fails_once() { every lock EIO once; }
+
+# A lock that can't be had is waited for, as when another program has it: seconds each.
+test_locks_that_fail_from_then_on() {
+	[ "${STEP:-0}" = 1 ] || STEP=1000 LOADS=${LOADS:-save}
+	every lock EIO always
+}
+
+test_a_thread_that_cannot_start() { every thread EAGAIN once; }
+test_threads_that_cannot_start_from_then_on() { every thread EAGAIN always; }
+test_a_process_that_cannot_start() { every process EAGAIN once; }
+test_processes_that_cannot_start_from_then_on() { every process EAGAIN always; }
+test_an_allocation_that_fails_once() { every malloc ENOMEM once; }
+test_allocations_that_fail_from_then_on() { every malloc ENOMEM always; }
 
 run "$@"
