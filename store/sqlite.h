@@ -268,6 +268,7 @@ struct store {
 	size_t nmembers;
 	bool open;      /* the group: BEGIN is done */
 	bool savepoint; /* the running transaction has one */
+	bool doomed;    /* what was to be taken back is there still: nothing is committed before all is rolled back */
 	uint64_t group;
 	int64_t opened_ns;
 	int failure; /* errno of what rolled the group back by itself */
