@@ -41,6 +41,7 @@ TOOLS   := $(call program,tests/tool/*.c)
 PLUGINS := $(patsubst tests/plugin/%.c,$(BUILD)/plugin/%.so,$(wildcard tests/plugin/*.c))
 BENCH   := $(call object,tests/bench)
 CHECKER := $(call object,tests/checker)
+TURNS   := $(patsubst %,$(BUILD)/tests/faults/%.o,turns loads plan)
 FUZZ    := $(filter-out %/driver,$(call program,tests/fuzz/*.c))
 MAN1    := $(wildcard man/*.1)
 MAN3    := $(wildcard man/*.3)
@@ -109,7 +110,8 @@ $(BUILD)/tests/unit/test_fs_%.o: tests/unit/test_fs_%.c
 
 $(TOOLS): $(BUILD)/tool/%: tests/tool/%.c
 	@mkdir -p $(@D)
-	$(COMPILE) -o $@ $<
+	$(COMPILE) -o $@ $(filter %.c %.o,$^)
+$(BUILD)/tool/fault: $(BUILD)/tests/faults/plan.o
 
 # Loaded into the daemon before all others, to make calls fail; without instruments of its own.
 $(BUILD)/faults.so $(BUILD)/power.so: $(BUILD)/%.so: tests/faults/%.c
@@ -127,6 +129,9 @@ $(BUILD)/bench: $(BENCH)
 $(BUILD)/checker: $(CHECKER)
 	$(LINK) -o $@ $^ $(LIBS)
 
+$(BUILD)/turns: $(TURNS)
+	$(LINK) -o $@ $^ $(LIBS)
+
 # The daemon that a test can stop at a named phase (store/phase.h): what names one is compiled anew, the rest is the same.
 PHASED := $(patsubst %.c,$(BUILD)/phases/%.o,$(shell grep -l 'include.*phase\.h"' store/*.c hooks/*.c fs/*.c))
 $(BUILD)/phases/%.o: %.c
@@ -141,7 +146,7 @@ $(FUZZ): $(BUILD)/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/driver.o $
 	@mkdir -p $(@D)
 	$(LINK) -o $@ $< $(BUILD)/libhooks.a $(BUILD)/libstore.a $(FUZZ_MAIN) $(LIBS)
 
-programs: $(BUILD)/rowfs $(BUILD)/phases/rowfs $(UNIT) $(TOOLS) $(PLUGINS) $(FUZZ) $(BUILD)/faults.so $(BUILD)/power.so $(BUILD)/checker
+programs: $(BUILD)/rowfs $(BUILD)/phases/rowfs $(UNIT) $(TOOLS) $(PLUGINS) $(FUZZ) $(BUILD)/faults.so $(BUILD)/power.so $(BUILD)/checker $(BUILD)/turns
 fuzz-programs: $(FUZZ)
 
 # ---- using ----

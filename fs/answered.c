@@ -214,6 +214,16 @@ static bool next_name(struct mount *m, uid_t uid, const struct model *model, int
 	return found;
 }
 
+/* The record may have gone, or have become another user's: a look-up finds nothing. */
+static bool has_gone(struct mount *m, uint64_t ino)
+{
+	struct node node = node_decode(ino);
+	err_auto ignored = ERR_INIT;
+	struct stat st;
+
+	return answered_show(m, &node, NULL, &st, NULL, &ignored) == -ENOENT;
+}
+
 int answered_list(struct listing *l, const struct node *dir, off_t off, struct err *e)
 {
 	int64_t after = off < LISTING_FIRST ? 0 : off - LISTING_FIRST;
@@ -223,7 +233,7 @@ int answered_list(struct listing *l, const struct node *dir, off_t off, struct e
 	(void)e;
 	while (next_name(l->m, l->uid, mount_model(l->m, dir->model), after, &name, &st.st_ino)) {
 		after = node_decode(st.st_ino).serial;
-		if (!listing_add(l, buf_text(&name), &st, after + LISTING_FIRST))
+		if (!has_gone(l->m, st.st_ino) && !listing_add(l, buf_text(&name), &st, after + LISTING_FIRST))
 			break;
 		buf_reset(&name);
 	}

@@ -7,33 +7,100 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "transaction.h"
+
+enum { FIRST_PAUSE_MS = 100, LONGEST_PAUSE_MS = 60000 };
+
 struct ended {
 	struct ended *next;
-	char name[];
+	int64_t due_ms, pause_ms;
+	uint64_t root;
+	char name[]; /* "" once it was told */
 };
 
 struct forgets {
+	struct mount *mount;
 	struct fuse_session *session;
 	pthread_t thread;
 	pthread_mutex_t lock; /* a leaf; guards what follows */
-	pthread_cond_t added;
+	pthread_cond_t added; /* of the monotonic clock */
 	struct ended *first;
 	bool stopping;
 	bool joined; /* of those who start and stop */
 };
 
+/* With the lock; NULL: there is none. */
+static struct ended **next_due(struct forgets *f)
+{
+	struct ended **due = &f->first;
+
+	for (struct ended **at = due; *at; at = &(*at)->next)
+		if ((*at)->due_ms < (*due)->due_ms)
+			due = at;
+	return *due ? due : NULL;
+}
+
+/* With the lock: until something is added, or the time. */
+static void wait_until(struct forgets *f, int64_t ms)
+{
+	struct timespec until = {ms / 1000, ms % 1000 * 1000000};
+
+	pthread_cond_timedwait(&f->added, &f->lock, &until);
+}
+
 /* NULL when it is to stop. */
 static struct ended *take(struct forgets *f)
 {
-	pthread_mutex_lock(&f->lock);
-	while (!f->first && !f->stopping)
-		pthread_cond_wait(&f->added, &f->lock);
-	struct ended *taken = f->stopping ? NULL : f->first;
+	struct ended *taken = NULL;
 
-	if (taken)
-		f->first = taken->next;
+	pthread_mutex_lock(&f->lock);
+	while (!f->stopping && !taken) {
+		struct ended **due = next_due(f);
+
+		if (!due) {
+			pthread_cond_wait(&f->added, &f->lock);
+		} else if ((*due)->due_ms > transaction_now_ms()) {
+			wait_until(f, (*due)->due_ms);
+		} else {
+			taken = *due;
+			*due = taken->next;
+		}
+	}
 	pthread_mutex_unlock(&f->lock);
 	return taken;
+}
+
+static void add(struct forgets *f, struct ended *ended)
+{
+	pthread_mutex_lock(&f->lock);
+	ended->next = f->first;
+	f->first = ended;
+	pthread_cond_signal(&f->added);
+	pthread_mutex_unlock(&f->lock);
+}
+
+static void forget_entry(struct forgets *f, uint64_t directory, const char *name)
+{
+	fuse_lowlevel_notify_inval_entry(f->session, directory, name, strlen(name));
+}
+
+/* With its directories goes what is in them. Where the name stands for another one, the kernel has seen that. */
+static void tell(struct forgets *f, struct ended *ended)
+{
+	if (*ended->name && !transaction_is_named(f->mount, ended->name))
+		forget_entry(f, node_made(NODE_TXN, 0), ended->name);
+	*ended->name = '\0';
+	for (size_t i = 0; i < f->mount->schema->nmodels; i++)
+		forget_entry(f, ended->root, f->mount->schema->models[i].name);
+	forget_entry(f, ended->root, "ctl");
+	forget_entry(f, ended->root, "answer.json");
+}
+
+static void look_later(struct forgets *f, struct ended *ended)
+{
+	ended->due_ms = transaction_now_ms() + ended->pause_ms;
+	ended->pause_ms = 4 * ended->pause_ms < LONGEST_PAUSE_MS ? 4 * ended->pause_ms : LONGEST_PAUSE_MS;
+	add(f, ended);
 }
 
 static void *run(void *data)
@@ -42,10 +109,27 @@ static void *run(void *data)
 	struct ended *ended;
 
 	while ((ended = take(f))) {
-		fuse_lowlevel_notify_inval_entry(f->session, node_made(NODE_TXN, 0), ended->name, strlen(ended->name));
-		free(ended);
+		enum transaction_use use = transaction_use(f->mount, ended->root);
+
+		if (use == TRANSACTION_FORGOTTEN) {
+			free(ended);
+			continue;
+		}
+		if (use == TRANSACTION_KNOWN)
+			tell(f, ended);
+		look_later(f, ended);
 	}
 	return NULL;
+}
+
+static void init_cond(pthread_cond_t *cond)
+{
+	pthread_condattr_t attributes;
+
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(cond, &attributes);
+	pthread_condattr_destroy(&attributes);
 }
 
 int forget_start(struct mount *m, struct fuse_session *session, struct err *e)
@@ -54,27 +138,27 @@ int forget_start(struct mount *m, struct fuse_session *session, struct err *e)
 
 	if (!f)
 		return err_nomem(e);
+	f->mount = m;
 	f->session = session;
 	pthread_mutex_init(&f->lock, NULL);
-	pthread_cond_init(&f->added, NULL);
+	init_cond(&f->added);
 	f->joined = pthread_create(&f->thread, NULL, run, f) != 0;
 	m->forgets = f;
 	return f->joined ? err_set(e, EAGAIN, "no thread can be started for transactions that have ended") : 0;
 }
 
-void forget_name(struct mount *m, const char *name)
+void forget_name(struct mount *m, const char *name, uint64_t root)
 {
 	struct forgets *f = m->forgets;
 	struct ended *ended = f ? malloc(sizeof(*ended) + strlen(name) + 1) : NULL;
 
 	if (!ended)
 		return; /* the kernel forgets it when memory is short */
+	/* A file that was closed just now is the kernel's for an instant more. */
+	*ended =
+	    (struct ended){.due_ms = transaction_now_ms() + FIRST_PAUSE_MS, .pause_ms = FIRST_PAUSE_MS, .root = root};
 	strcpy(ended->name, name);
-	pthread_mutex_lock(&f->lock);
-	ended->next = f->first;
-	f->first = ended;
-	pthread_cond_signal(&f->added);
-	pthread_mutex_unlock(&f->lock);
+	add(f, ended);
 }
 
 void forget_stop(struct mount *m)

@@ -65,6 +65,8 @@ int handle_open_lines(struct mount *m, const struct actor *actor, enum node_kind
 void handle_close(struct mount *m, struct handle *h);
 /* At the end of the mount: after a lazy unmount or a signal the kernel does not close what is open. */
 void handle_close_all(struct mount *m);
+/* Whether any file is open. */
+bool handle_any(struct mount *m);
 
 /* The writer, who need not be who opened it, is told of by its pid. */
 int handle_write(struct mount *m, struct handle *h, const struct actor *writer, const char *data, size_t len,

@@ -83,6 +83,14 @@ void handle_close(struct mount *m, struct handle *h)
 	free_handle(h);
 }
 
+bool handle_any(struct mount *m)
+{
+	pthread_mutex_lock(&m->lock);
+	bool any = m->handles || m->others;
+	pthread_mutex_unlock(&m->lock);
+	return any;
+}
+
 void handle_close_all(struct mount *m)
 {
 	while (m->handles)

@@ -238,9 +238,11 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	if (repeat_open(req, ino, fi))
 		return;
 	struct mount *m = mount_enter(req, &ino);
+	phase("opening");
 	int rc = open_node(m, req, ino, fi->flags, &h, &e);
 
 	if (rc == -ENOENT && (fi->flags & O_ACCMODE) != O_RDONLY) {
+		phase("open-gone");
 		fuse_reply_err(req, open_gone(req));
 		return;
 	}

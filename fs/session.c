@@ -31,6 +31,7 @@
 #include "rejected.h"
 #include "repeat.h"
 #include "scratch.h"
+#include "serve.h"
 #include "stale.h"
 #include "transaction.h"
 #include "usage.h"
@@ -218,13 +219,13 @@ static void close_parts(struct mount *m)
 
 /*
  * TERM, INT and HUP are blocked in every thread and waited for by one: libfuse's own handlers lose a signal that
- * another thread gets, or that comes just before its main thread goes to sleep. The loop's sleep is woken by SIGUSR1,
- * sent until the loop has returned.
+ * another thread gets, or that comes just before its main thread goes to sleep. Those who wait for requests are told
+ * until they have ended.
  */
 struct stopper {
 	struct mount *mount;
-	struct fuse_session *session;
-	pthread_t thread, loop;
+	struct serving *serving;
+	pthread_t thread;
 	atomic_bool ended;
 };
 
@@ -237,11 +238,6 @@ static sigset_t stop_signals(void)
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGHUP);
 	return set;
-}
-
-static void do_nothing(int signal)
-{
-	(void)signal;
 }
 
 static void *wait_for_stop(void *data)
@@ -259,22 +255,15 @@ static void *wait_for_stop(void *data)
 	}
 	if (!s->ended)
 		forget_stop(s->mount); /* while requests are served that it may wait for */
-	fuse_session_exit(s->session);
 	while (!s->ended) {
-		pthread_kill(s->loop, SIGUSR1);
+		serving_stop(s->serving);
 		nanosleep(&pause, NULL);
 	}
 	return NULL;
 }
 
-static int stopper_start(struct stopper *s, struct mount *m, struct fuse_session *session)
+static int stopper_start(struct stopper *s)
 {
-	struct sigaction action = {.sa_handler = do_nothing};
-
-	s->mount = m;
-	s->session = session;
-	s->loop = pthread_self();
-	sigaction(SIGUSR1, &action, NULL);
 	return pthread_create(&s->thread, NULL, wait_for_stop, s) ? -EAGAIN : 0;
 }
 
@@ -287,22 +276,16 @@ static void stopper_end(struct stopper *s)
 
 static int serve(struct mount *m, struct fuse_session *session)
 {
-	struct fuse_loop_config *config = fuse_loop_cfg_create();
-	struct stopper stopper = {0};
-	int rc = config ? stopper_start(&stopper, m, session) : -ENOMEM;
+	struct stopper stopper = {.mount = m};
+	int rc = serving_new(&stopper.serving, session);
 
+	if (rc == 0)
+		rc = stopper_start(&stopper);
 	if (rc == 0) {
-		fuse_loop_cfg_set_max_threads(config, LIMIT_THREADS);
-		fuse_loop_cfg_set_idle_threads(config, LIMIT_IDLE_THREADS);
-		rc = fuse_session_loop_mt(session, config);
+		rc = serving_run(stopper.serving);
 		stopper_end(&stopper);
-		/* Of an unmount that comes while a thread takes a request, a late release for example; else it is
-		 * ENODEV. */
-		if (rc == -ECONNABORTED)
-			rc = 0;
 	}
-	if (config)
-		fuse_loop_cfg_destroy(config);
+	serving_free(stopper.serving);
 	return rc < 0 ? EXIT_SYSTEM : 0;
 }
 

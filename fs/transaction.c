@@ -10,6 +10,7 @@
 #include <sys/random.h>
 
 #include "../hooks/stage.h"
+#include "forget.h"
 #include "transaction_parts.h"
 #include "view.h"
 #include "usage.h"
@@ -84,14 +85,28 @@ int transaction_make(struct mount *m, const struct actor *who, const char *name,
 	return rc;
 }
 
+bool transaction_is_named(struct mount *m, const char *name)
+{
+	struct transactions *all = m->transactions;
+	bool named = false;
+
+	pthread_mutex_lock(&all->lock);
+	for (const struct transaction *t = all->first; t && !named; t = t->next)
+		named = !t->ended && strcmp(t->name, name) == 0;
+	pthread_mutex_unlock(&all->lock);
+	return named;
+}
+
 int transaction_drop(struct mount *m, const struct actor *who, const char *name)
 {
 	struct transactions *all = m->transactions;
 
 	pthread_mutex_lock(&all->lock);
 	struct transaction *t = find(all, who->uid, name);
-	if (t)
+	if (t) {
 		t->ended = true;
+		forget_name(m, "", mount_public_ino(&t->inside, NODE_ROOT_INO));
+	}
 	pthread_mutex_unlock(&all->lock);
 	transactions_sweep(m);
 	return t ? 0 : -ENOENT;

@@ -152,7 +152,7 @@ void transaction_end(struct mount *m, struct transaction *t)
 {
 	t->ended = true;
 	if (t->numbers > 0)
-		forget_name(m, t->name);
+		forget_name(m, t->name, mount_public_ino(&t->inside, NODE_ROOT_INO));
 }
 
 static bool may_be_unused(const struct transaction *t)

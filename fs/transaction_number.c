@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "handle.h"
 #include "transaction_parts.h"
 
 struct number {
@@ -118,6 +119,28 @@ void transaction_forget(struct mount *m, uint64_t public_ino, uint64_t lookups)
 	struct transaction *taken = transactions_take_ended(all);
 	pthread_mutex_unlock(&all->lock);
 	transactions_free_taken(taken);
+}
+
+enum transaction_use transaction_use(struct mount *m, uint64_t root)
+{
+	struct transactions *all = m->transactions;
+	enum transaction_use use = TRANSACTION_FORGOTTEN;
+
+	pthread_mutex_lock(&all->lock);
+	struct number *n = *number_at(all, root);
+	if (n) {
+		struct transaction *t = n->of;
+
+		t->numbers++; /* stays meanwhile */
+		pthread_mutex_unlock(&all->lock);
+		use = handle_any(&t->inside) ? TRANSACTION_OPEN : TRANSACTION_KNOWN;
+		pthread_mutex_lock(&all->lock);
+		t->numbers--;
+	}
+	struct transaction *taken = transactions_take_ended(all);
+	pthread_mutex_unlock(&all->lock);
+	transactions_free_taken(taken);
+	return use;
 }
 
 struct mount *mount_enter(fuse_req_t req, fuse_ino_t *ino)

@@ -58,7 +58,6 @@ void transactions_sweep(struct mount *m);
 /* With the lock: takes out what can go; it is freed without the lock. */
 struct transaction *transactions_take_ended(struct transactions *all);
 void transactions_free_taken(struct transaction *taken);
-int64_t transaction_now_ms(void);
 
 /* ---- transaction_number.c ---- */
 

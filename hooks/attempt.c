@@ -26,23 +26,28 @@ enum { STATUS_AGAIN = 75, STORE_PAUSE_MS = 1000, STORE_TRIES = 10 };
 
 /* ---- the job's row ---- */
 
+static int read_row(struct conn *c, struct attempt *a, struct err *e)
+{
+	err_auto why = ERR_INIT;
+	struct value *row = arena_alloc(&a->arena, a->queue->nfields * sizeof *row);
+	if (!row)
+		return err_nomem(e);
+	int result = store_get(c, a->queue, &a->key, &a->arena, row, NULL, &why);
+	if (result < 0 && result != -ENOENT)
+		return err_set(e, why.code, "%s", why.text);
+	a->claimed = result == 0 && job_runs(a->queue, row); /* or somebody was faster than its start */
+	a->row = a->claimed ? row : NULL;
+	a->number = a->claimed ? job_integer(a->queue, row, QUEUE_ATTEMPTS) : 0;
+	return 0;
+}
+
 static int read_rows(struct saver *s, struct attempt **list, size_t n, struct err *e)
 {
 	struct conn *c = store_read_begin(s->store, e);
 	int result = c ? 0 : -e->code;
-	for (size_t i = 0; i < n && result == 0; i++) {
-		struct attempt *a = list[i];
-		err_auto gone = ERR_INIT;
-		if (!a->claimed)
-			continue;
-		a->row = arena_alloc(&a->arena, a->queue->nfields * sizeof *a->row);
-		if (!a->row)
-			result = err_nomem(e);
-		else if (store_get(c, a->queue, &a->key, &a->arena, a->row, NULL, &gone) < 0)
-			a->row = NULL;
-		if (result == 0 && (!a->row || !job_runs(a->queue, a->row)))
-			a->claimed = false; /* somebody was faster than its start */
-	}
+	for (size_t i = 0; i < n && result == 0; i++)
+		if (list[i]->claimed)
+			result = read_row(c, list[i], e);
 	store_read_end(c);
 	return result;
 }
@@ -151,19 +156,26 @@ static void store_failure(struct attempt *a, const struct err *why)
 	}
 }
 
-static void write_back(struct attempt *a, const struct program_result *r, const struct err *why)
+/* False: there is no memory to say what has happened. */
+static bool write_back(struct attempt *a, const struct program_result *r, const struct err *why)
 {
 	err_auto e = ERR_INIT;
 	buf_auto patch = BUF_INIT;
-	bool failed = why->code && !r->stopped && r->status != STATUS_AGAIN;
 	say_end(&patch, a, r, why);
-	if (failed && is_last(a))
-		journal_add(a->saver->journal, a->actor->uid, 0, path_of(a), why);
 	int result = save_end(a, &patch, STORE_TRIES, false, &e);
 	if (is_settled(a, result, &e))
-		return;
+		return true;
 	tell(a, "the end of a start is not stored", &e);
+	if (e.code == ENOMEM)
+		return false;
 	store_failure(a, &e);
+	return true;
+}
+
+static void tell_last_failure(struct attempt *a, const struct program_result *r, const struct err *why)
+{
+	if (why->code && !r->stopped && r->status != STATUS_AGAIN && is_last(a))
+		journal_add(a->saver->journal, a->actor->uid, 0, path_of(a), why);
 }
 
 /* ---- running ---- */
@@ -245,9 +257,13 @@ void attempt_run(struct attempt *a)
 	phase("job-claimed");
 	run_program(a, &r, &why);
 	phase("job-ran");
-	job_log_close(&a->log);
-	if (!__atomic_load_n(&a->lost, __ATOMIC_ACQUIRE))
-		write_back(a, &r, &why);
+	job_log_store(&a->log);
+	if (!__atomic_load_n(&a->lost, __ATOMIC_ACQUIRE)) {
+		tell_last_failure(a, &r, &why);
+		while (!write_back(a, &r, &why) && pause_for_store(a))
+			;
+	}
+	job_log_close(&a->log); /* when the end could be stored, so can this */
 	phase("job-finished");
 	program_result_release(&r);
 }
@@ -316,21 +332,20 @@ int attempts_claim(struct attempt **list, size_t n, struct err *e)
 	if (result == 0)
 		result = read_rows(list[0]->saver, list, n, e);
 	for (size_t i = 0; i < n; i++) {
-		struct attempt *a = list[i];
-		if (a->claimed && a->row)
-			a->number = job_integer(a->queue, a->row, QUEUE_ATTEMPTS);
-		a->log.queue = a->queue;
-		a->log.key = &a->key;
+		list[i]->log.queue = list[i]->queue;
+		list[i]->log.key = &list[i]->key;
 	}
 	return result;
 }
 
-void attempt_give_back(struct attempt *a)
+int attempt_give_back(struct attempt *a, struct err *e)
 {
-	err_auto e = ERR_INIT;
 	buf_auto patch = BUF_INIT;
+	if (!a->row && read_rows(a->saver, &a, 1, e) < 0)
+		return -e->code;
+	if (!a->claimed)
+		return 0;
 	again(&patch, a, job_backoff_ms(a->queue->queue, 1), false);
 	struct request r = patch_request(a->queue, &a->key, &patch, a->number);
-	if (buf_failed(&patch) || patch_save_anyway(a->saver, a->actor, &r, &e) < 0)
-		tell(a, "the job can't be queued again", &e);
+	return buf_failed(&patch) ? err_nomem(e) : patch_save_anyway(a->saver, a->actor, &r, e);
 }

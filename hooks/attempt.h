@@ -30,13 +30,14 @@ struct attempt {
 
 /*
  * Claims all of them with one commit; where that is refused, each by itself. Those that could be have `claimed`. A job
- * whose claim is refused by a hook waits for its backoff. -errno: the store has failed, nothing is claimed.
+ * whose claim is refused by a hook waits for its backoff. -errno: the store has failed; those that are claimed all the same
+ * can't be run, and must be given back.
  */
 int attempts_claim(struct attempt **list, size_t n, struct err *e);
 /* Runs the program and writes back: done, failed, or queued again. */
 void attempt_run(struct attempt *a);
-/* Queues a claimed job that could not be started again. */
-void attempt_give_back(struct attempt *a);
+/* Queues a claimed job that could not be started again. -errno: it must be tried once more. */
+int attempt_give_back(struct attempt *a, struct err *e);
 /* Ends it from another thread. lost: the job is not ours any more. */
 void attempt_stop(struct attempt *a, bool lost);
 

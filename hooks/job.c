@@ -276,6 +276,7 @@ void runner_stop(struct runner *r)
 	pthread_join(r->dispatcher, NULL);
 	runner_drain(r);
 	slots_collect(r);
+	slots_forget(r);
 	saver_forget(r->saver, &r->observer);
 	runner_free(r);
 }

@@ -49,7 +49,7 @@ static void delist(struct job_log *log)
 	pthread_mutex_unlock(&log->logs->lock);
 }
 
-/* What was stored, or can't be. */
+/* The first bytes of what is pending; the rest begins at the place. */
 static void forget(struct job_log *log, size_t len, int64_t at)
 {
 	struct buf *pending = &log->pending;
@@ -60,8 +60,19 @@ static void forget(struct job_log *log, size_t len, int64_t at)
 	pthread_mutex_unlock(&log->logs->lock);
 }
 
+/* It stays, the newest of it, and is tried again: a disk that is full now need not be so later. */
+static void keep(struct job_log *log, const struct err *why)
+{
+	if (!log->late)
+		log_warning("%s: a part of a job's log can't be stored yet: %s", log->queue->name, why->text);
+	log->late = true;
+	log->due_ms = monotonic_ms() + TIMEOUT_LOG_MS;
+	if (log->pending.len > LIMIT_JOB_LOG)
+		forget(log, log->pending.len - LIMIT_JOB_LOG, log->at);
+}
+
 /* Only this thread changes what is pending: it needs no lock to read it. */
-static void store(struct job_log *log)
+void job_log_store(struct job_log *log)
 {
 	err_auto e = ERR_INIT;
 	size_t len = log->pending.len;
@@ -69,11 +80,13 @@ static void store(struct job_log *log)
 	log->due_ms = 0;
 	if (len == 0)
 		return;
-	if (queue_log_add(log->store, log->queue, log->key, log->pending.data, len, &end, &e) < 0) {
-		log->gone = e.code == ENOENT;
-		if (!log->gone)
-			log_warning("%s: a part of a job's log can't be stored: %s", log->queue->name, e.text);
+	int result = queue_log_add(log->store, log->queue, log->key, log->pending.data, len, &end, &e);
+	if (result < 0 && e.code != ENOENT) {
+		keep(log, &e);
+		return;
 	}
+	log->gone = result < 0;
+	log->late = false;
 	forget(log, len, end);
 }
 
@@ -87,11 +100,15 @@ void job_log_add(struct job_log *log, const char *text, size_t len)
 		log->due_ms = monotonic_ms() + TIMEOUT_LOG_MS;
 	pthread_mutex_lock(&log->logs->lock);
 	buf_add(&log->pending, text, len);
-	if (buf_failed(&log->pending))
-		log->pending.failed = false; /* this part is lost, what comes next need not be */
+	bool lost = buf_failed(&log->pending);
+	log->pending.failed = false; /* what comes next need not be lost */
 	pthread_mutex_unlock(&log->logs->lock);
-	if (log->pending.len >= MUCH)
-		store(log);
+	if (lost)
+		log_warning("%s: there is no memory for a part of a job's log", log->queue->name);
+	if (log->pending.len >= MUCH && !log->late)
+		job_log_store(log);
+	else if (log->pending.len >= 2 * LIMIT_JOB_LOG)
+		forget(log, log->pending.len - LIMIT_JOB_LOG, log->at);
 }
 
 long long job_log_tick(struct job_log *log)
@@ -101,15 +118,17 @@ long long job_log_tick(struct job_log *log)
 	long long left = log->due_ms - monotonic_ms();
 	if (left > 0)
 		return left;
-	store(log);
-	return -1;
+	job_log_store(log);
+	return log->late ? TIMEOUT_LOG_MS : -1;
 }
 
 void job_log_close(struct job_log *log)
 {
 	if (!log->listed)
 		return;
-	store(log);
+	job_log_store(log);
+	if (log->late)
+		log_warning("%s: the end of a job's log is lost", log->queue->name);
 	delist(log);
 	buf_release(&log->pending);
 	log->listed = false;

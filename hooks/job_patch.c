@@ -165,7 +165,7 @@ void patch_result(struct buf *patch, const struct model *queue, const struct buf
 		json_write(&text, json_object_get(object, "result"), -1);
 	else
 		write_text(&text, out->data, len);
-	patch->failed |= text.failed || wrapped.failed;
+	patch->failed |= text.failed || wrapped.failed || why.code == ENOMEM;
 	add_member(patch, queue, QUEUE_RESULT, buf_text(&text));
 }
 

@@ -16,11 +16,13 @@
 
 /* ---- slots ---- */
 
-static struct slot *slot_new(struct runner *r, const struct model *queue, const struct value *key)
+static struct slot *slot_new(struct runner *r, const struct model *queue, const struct value *key, struct err *e)
 {
 	struct slot *slot = calloc(1, sizeof *slot);
-	if (!slot)
+	if (!slot) {
+		err_nomem(e);
 		return NULL;
+	}
 	slot->runner = r;
 	slot->attempt = (struct attempt){
 	    .saver = r->saver,
@@ -31,6 +33,7 @@ static struct slot *slot_new(struct runner *r, const struct model *queue, const 
 	    .log = {.logs = &r->logs, .store = r->saver->store},
 	};
 	if (slot->attempt.wake_fd < 0 || value_copy(&slot->attempt.arena, key, &slot->attempt.key) < 0) {
+		err_set(e, slot->attempt.wake_fd < 0 ? errno : ENOMEM, "there is no room for it");
 		if (slot->attempt.wake_fd >= 0)
 			close(slot->attempt.wake_fd);
 		arena_release(&slot->attempt.arena);
@@ -197,27 +200,62 @@ void slots_check(struct runner *r)
 
 /* ---- starting jobs ---- */
 
-static void start_thread(struct runner *r, struct slot *slot)
+/* Stays among the slots, so that nobody takes it for one whose runner has died. */
+static void strand(struct runner *r, struct slot *slot)
+{
+	pthread_mutex_lock(&r->lock);
+	slot->stranded = true;
+	pthread_mutex_unlock(&r->lock);
+}
+
+static bool is_stranded(const struct slot *slot, const struct model *queue)
+{
+	return slot->stranded && slot->attempt.queue == queue;
+}
+
+/* Only the dispatcher changes the list: it reads it without the lock. */
+bool slots_rescue(struct runner *r, const struct model *queue)
+{
+	for (struct slot *slot = r->slots, *next; slot; slot = next) {
+		err_auto e = ERR_INIT;
+		next = slot->next;
+		if (!is_stranded(slot, queue))
+			continue;
+		if (attempt_give_back(&slot->attempt, &e) < 0 && e.code != ENOENT && e.code != EBUSY)
+			return false;
+		drop_slot(r, slot);
+	}
+	return true;
+}
+
+void slots_forget(struct runner *r)
+{
+	for (struct slot *slot = r->slots, *next; slot; slot = next) {
+		next = slot->next;
+		if (slot->stranded)
+			drop_slot(r, slot);
+	}
+}
+
+static int start_thread(struct runner *r, struct slot *slot, struct err *e)
 {
 	pthread_mutex_lock(&r->lock);
 	int code = pthread_create(&slot->thread, NULL, run_slot, slot);
 	pthread_mutex_unlock(&r->lock);
-	if (code == 0)
-		return;
-	log_warning("no thread for a job: %s", strerror(code));
-	attempt_give_back(&slot->attempt);
-	drop_slot(r, slot);
+	return code ? err_set(e, code, "no thread for a job: %s", strerror(code)) : 0;
 }
 
 /* They stand among the slots before they are claimed, so that a cancellation finds them. */
 static size_t make_slots(struct runner *r, const struct model *queue, const struct keys *keys, struct attempt **list,
-			 struct slot **slots)
+			 struct slot **slots, struct err *e)
 {
 	size_t n = 0;
 	for (size_t i = 0; i < keys->n; i++) {
-		struct slot *slot = slots_have(r, queue, &keys->of[i]) ? NULL : slot_new(r, queue, &keys->of[i]);
-		if (!slot)
+		if (slots_have(r, queue, &keys->of[i]))
 			continue;
+		struct slot *slot = slot_new(r, queue, &keys->of[i], e);
+		if (!slot)
+			break;
 		if (!add_slot(r, slot)) {
 			slot_free(slot);
 			break;
@@ -232,15 +270,15 @@ int slots_start(struct runner *r, const struct model *queue, const struct keys *
 {
 	struct attempt *list[LIMIT_CLAIMS];
 	struct slot *slots[LIMIT_CLAIMS];
-	size_t n = make_slots(r, queue, keys, list, slots);
+	size_t n = make_slots(r, queue, keys, list, slots, e);
 	phase("job-found");
 	int result = n ? attempts_claim(list, n, e) : 0;
 	for (size_t i = 0; i < n; i++)
-		if (result == 0 && list[i]->claimed)
-			start_thread(r, slots[i]);
-		else
-			drop_slot(r, slots[i]); /* a claim whose row can't be read is freed when its lease is over */
-	return result;
+		if (!list[i]->claimed)
+			drop_slot(r, slots[i]);
+		else if (result < 0 || start_thread(r, slots[i], e) < 0)
+			strand(r, slots[i]);
+	return -e->code;
 }
 
 /* ---- waiting for them ---- */
@@ -248,7 +286,7 @@ int slots_start(struct runner *r, const struct model *queue, const struct keys *
 static bool all_ended(const struct runner *r)
 {
 	for (const struct slot *slot = r->slots; slot; slot = slot->next)
-		if (!slot->ended)
+		if (!slot->ended && !slot->stranded)
 			return false;
 	return true;
 }

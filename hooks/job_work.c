@@ -141,7 +141,9 @@ bool queue_work(struct runner *r, struct watched *w)
 {
 	err_auto e = ERR_INIT;
 	struct look l = {.next = QUEUE_NEVER};
-	int result = look_at(r, w, &l, &e);
+	int result = slots_rescue(r, w->queue) ? 0 : err_set(&e, EAGAIN, "one that is claimed can't be queued again");
+	if (result == 0)
+		result = look_at(r, w, &l, &e);
 	if (result == 0 && l.expired.n)
 		free_expired(r, w->queue, &l.expired);
 	if (result == 0 && l.over.n)

@@ -23,6 +23,7 @@ struct run {
 	struct launched *launched;
 	size_t written;     /* of the input */
 	long long deadline; /* of what is next: the time-out, then KILL */
+	int broken;         /* the errno of a pipe that can't be read or written */
 	bool terminated, killed;
 };
 
@@ -53,7 +54,11 @@ static void feed(struct run *r)
 	ssize_t n = left ? write(*fd, r->program->input + r->written, left) : 0;
 	if (n > 0)
 		r->written += (size_t)n;
-	if (r->written == r->program->input_len || (n < 0 && errno != EAGAIN && errno != EINTR))
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n < 0 && errno != EPIPE) /* a program need not read what it gets */
+		r->broken = errno;
+	if (n < 0 || r->written == r->program->input_len)
 		launched_close(r->launched, STREAM_INPUT);
 }
 
@@ -103,9 +108,12 @@ static bool take(struct run *r, enum stream stream)
 	ssize_t n = *fd < 0 ? 0 : read(*fd, chunk, sizeof chunk);
 	if (n > 0)
 		keep[stream](r, chunk, (size_t)n);
-	else if (n == 0 || (errno != EAGAIN && errno != EINTR))
-		launched_close(r->launched, stream);
-	return n > 0;
+	if (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)))
+		return n > 0;
+	if (n < 0)
+		r->broken = errno;
+	launched_close(r->launched, stream);
+	return false;
 }
 
 static bool wants_stop(const struct program *p)
@@ -176,11 +184,14 @@ int program_run(const struct program *p, struct program_result *r, struct err *e
 	watch(&run);
 	drain(&run);
 	launched_reap(&l, p, r);
-	if (buf_failed(&r->out) || buf_failed(&r->err)) {
+	if (buf_failed(&r->out) || buf_failed(&r->err))
+		result = err_nomem(e);
+	else if (run.broken)
+		result = err_set(e, EIO, "%s: what it reads or writes was cut off: %s", program_name(p),
+				 strerror(run.broken));
+	if (result < 0)
 		program_result_release(r);
-		return err_nomem(e);
-	}
-	return 0;
+	return result;
 }
 
 size_t program_output(const struct program *p)

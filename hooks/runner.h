@@ -21,7 +21,8 @@ struct slot {
 	struct attempt attempt;
 	struct runner *runner;
 	pthread_t thread;
-	bool ended; /* may be joined */
+	bool ended;    /* may be joined */
+	bool stranded; /* claimed, but neither started nor given back so far: it has no thread */
 	struct slot *next;
 };
 
@@ -62,6 +63,10 @@ long slots_running(struct runner *r, const struct model *queue);
 bool slots_have(struct runner *r, const struct model *queue, const struct value *key);
 /* Claims the jobs and starts those that it gets. */
 int slots_start(struct runner *r, const struct model *queue, const struct keys *keys, struct err *e);
+/* Gives those of the queue back that could not be started; false: some are left for another try. */
+bool slots_rescue(struct runner *r, const struct model *queue);
+/* Those that are left: the next mount, or the end of their lease, queues them. */
+void slots_forget(struct runner *r);
 /* Ends programs whose jobs another program has ended or removed by SQL. */
 void slots_check(struct runner *r);
 /* The observer: a save has ended or removed a job that runs. */

@@ -50,14 +50,15 @@ int stage_new_inside(struct stage **out, struct saver *s, struct txn *t, struct 
 	return 0;
 }
 
-void stage_drop_rows(struct stage *g)
+int stage_drop_rows(struct stage *g, struct err *e)
 {
-	err_auto ignored = ERR_INIT;
+	int result = 0;
 	if (g->inside && g->conn)
-		stage_discard(g->conn, &ignored);
+		result = stage_discard(g->conn, e);
 	else
 		stage_close(g->conn);
 	g->conn = NULL;
+	return result;
 }
 
 enum { STEP_BYTES = 512 }; /* a step and its row without their text */
@@ -70,8 +71,9 @@ static void tell_held(struct stage *g)
 
 void stage_drop(struct stage *g)
 {
+	err_auto ignored = ERR_INIT;
 	g->state = GONE;
-	stage_drop_rows(g);
+	stage_drop_rows(g, &ignored);
 	steps_release(&g->steps);
 	tell_held(g);
 }

@@ -213,11 +213,10 @@ static int be_lenient(struct saving *v, size_t n, struct err *e)
 
 int stage_take(struct stage *g, bool keep, struct saving *v, struct change *by, const char *hook, struct err *e)
 {
-	int result = 0;
 	pthread_mutex_lock(&g->lock);
 	g->state = GONE;
-	stage_drop_rows(g);
-	if (keep)
+	int result = stage_drop_rows(g, e); /* rows that can't be taken back go with the save */
+	if (keep && result == 0)
 		result = be_lenient(v, g->steps.n, e);
 	for (size_t i = 0; keep && i < g->steps.n && result == 0; i++)
 		if (!g->steps.of[i]->cancelled)

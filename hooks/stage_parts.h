@@ -26,7 +26,7 @@ struct stage {
 
 /* With the lock: all that is staged goes. */
 void stage_drop(struct stage *g);
-void stage_drop_rows(struct stage *g);
+int stage_drop_rows(struct stage *g, struct err *e);
 /* With the lock: whether a request may come. */
 int stage_may_change(const struct stage *g, struct err *e);
 

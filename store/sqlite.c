@@ -34,6 +34,9 @@ static const char *const controls[CONTROL_COUNT] = {
     [CONTROL_SAVEPOINT] = "SAVEPOINT rowfs",
     [CONTROL_RELEASE] = "RELEASE rowfs",
     [CONTROL_ROLLBACK_TO] = "ROLLBACK TO rowfs",
+    [CONTROL_STAGE] = "SAVEPOINT rowfs_stage",
+    [CONTROL_STAGE_KEEP] = "RELEASE rowfs_stage",
+    [CONTROL_STAGE_UNDO] = "ROLLBACK TO rowfs_stage",
     [CONTROL_VERSION] = "PRAGMA data_version",
 };
 
@@ -63,10 +66,10 @@ static int prepare_control(struct conn *c, enum control control, struct err *e)
 	return *slot ? 0 : conn_prepare(c, controls[control], slot, e);
 }
 
-int conn_prepare_controls(struct conn *c, struct err *e)
+int conn_prepare_controls(struct conn *c, enum control first, enum control last, struct err *e)
 {
 	int r = 0;
-	for (enum control control = 0; control < CONTROL_COUNT && !r; control++)
+	for (enum control control = first; control <= last && !r; control++)
 		r = prepare_control(c, control, e);
 	return r;
 }

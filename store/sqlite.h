@@ -120,6 +120,9 @@ enum control {
 	CONTROL_SAVEPOINT,
 	CONTROL_RELEASE,
 	CONTROL_ROLLBACK_TO,
+	CONTROL_STAGE,
+	CONTROL_STAGE_KEEP,
+	CONTROL_STAGE_UNDO,
 	CONTROL_VERSION,
 	CONTROL_COUNT
 };
@@ -267,6 +270,7 @@ struct store {
 	size_t nmembers;
 	bool open;      /* the group: BEGIN is done */
 	bool savepoint; /* the running transaction has one */
+	bool doomed;    /* what was to be taken back is there still: nothing is committed before all is rolled back */
 	uint64_t group;
 	int64_t opened_ns;
 	int failure; /* errno of what rolled the group back by itself */
@@ -316,7 +320,8 @@ void conn_forget(struct conn *c, const struct model *m);
 int conn_snapshot(struct conn *c, struct err *e);
 int conn_exec(struct conn *c, const char *sql, struct err *e);
 int conn_control(struct conn *c, enum control control, struct err *e);
-int conn_prepare_controls(struct conn *c, struct err *e);
+/* So that they need no memory later. */
+int conn_prepare_controls(struct conn *c, enum control first, enum control last, struct err *e);
 int conn_prepare(struct conn *c, const char *sql, sqlite3_stmt **out, struct err *e);
 /* The statement, ready to be bound; field is NULL for those of rows. */
 int conn_statement(struct conn *c, const struct model *m, enum statement statement, const struct field *f,
@@ -441,6 +446,8 @@ void turn_pass(struct store *s);
 /* Until somebody posts; destroys it. */
 void turn_sleep(sem_t *wake);
 
+/* sqlite_stage.c: what the transaction staged has gone with it. */
+void stage_undone(struct conn *c);
 /* sqlite_txn.c */
 /* With the turn, before the writing connection is used: forgets what it has read of a damaged file. */
 int writer_check(struct store *s, struct err *e);

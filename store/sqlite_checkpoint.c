@@ -73,7 +73,7 @@ int writer_start(struct store *s, struct err *e)
 		return err_nomem(e);
 	store_changed_elsewhere(s); /* from now on */
 	/* A transaction must be able to end when there is no memory for anything. */
-	if (conn_prepare_controls(&s->writer, e))
+	if (conn_prepare_controls(&s->writer, 0, CONTROL_COUNT - 1, e))
 		return -e->code;
 	if (s->memory)
 		return 0;

@@ -105,21 +105,20 @@ int stage_prepare(struct conn *c, const struct model *m, struct err *e)
 	write_tables(&sql, c->store, m);
 	if (!c->staged || buf_failed(&sql))
 		return err_nomem(e);
-	int r = conn_exec(c, buf_text(&sql), e);
-	if (r)
-		return r;
 	conn_forget(c, m);
-	c->staged[m->index] = STAGED_NEW;
-	return 0;
+	c->staged[m->index] = STAGED_NEW; /* also where only a part is made, which stage_end takes back */
+	return conn_exec(c, buf_text(&sql), e);
 }
 
 static int drop(struct conn *c, const struct model *m, struct err *e)
 {
 	buf_auto sql = BUF_INIT;
 	conn_forget(c, m);
-	c->staged[m->index] = STAGED_NONE;
 	sql_text(&sql, c->store, m, NULL, "DROP VIEW IF EXISTS temp.$T; DROP TABLE IF EXISTS temp.$Z");
-	return buf_failed(&sql) ? err_nomem(e) : conn_exec(c, buf_text(&sql), e);
+	int r = buf_failed(&sql) ? err_nomem(e) : conn_exec(c, buf_text(&sql), e);
+	if (r == 0)
+		c->staged[m->index] = STAGED_NONE;
+	return r;
 }
 
 int stage_discard(struct conn *c, struct err *e)
@@ -132,13 +131,24 @@ int stage_discard(struct conn *c, struct err *e)
 	return r;
 }
 
+void stage_undone(struct conn *c)
+{
+	for (size_t i = 0; c->staged && i < c->store->schema->nmodels; i++)
+		if (c->staged[i]) {
+			c->staged[i] = STAGED_NONE;
+			conn_forget(c, &c->store->schema->models[i]);
+		}
+}
+
 /* ---- rows ---- */
 
 int stage_begin(struct conn *c, struct err *e)
 {
 	c->kept_for = NULL;
 	int r = conn_snapshot(c, e);
-	return r ? r : conn_exec(c, "SAVEPOINT rowfs_stage", e);
+	if (!r)
+		r = conn_prepare_controls(c, CONTROL_STAGE, CONTROL_STAGE_UNDO, e);
+	return r ? r : conn_control(c, CONTROL_STAGE, e);
 }
 
 /* What was made since then is there no more when it is taken back. */
@@ -155,8 +165,11 @@ static void settle_tables(struct conn *c, bool keep)
 
 int stage_end(struct conn *c, bool keep, struct err *e)
 {
-	settle_tables(c, keep);
-	return conn_exec(c, keep ? "RELEASE rowfs_stage" : "ROLLBACK TO rowfs_stage; RELEASE rowfs_stage", e);
+	int r = keep ? 0 : conn_control(c, CONTROL_STAGE_UNDO, e);
+	if (!r)
+		r = conn_control(c, CONTROL_STAGE_KEEP, e);
+	settle_tables(c, keep || r);
+	return r;
 }
 
 static int64_t now_ns(void)

@@ -18,8 +18,8 @@
  * 4. Only the thread that ends a group tells its members, each once; a member's stack is not touched after `settled`.
  * A task that is taken from the line is told once, at its own failure or as a member.
  * 5. The first transaction of a group has no savepoint: when it is rolled back nobody waits for the group.
- * 6. Once SQLite has rolled back by itself (autocommit is on while the group is open) nothing is written until the
- * group has ended, and all members get that error.
+ * 6. Once SQLite has rolled back by itself (autocommit is on while the group is open), or what was to be taken back
+ * could not be (doomed), nothing is written until the group has ended, and all members get that error.
  * 7. on_commit runs with no lock held, before any txn_commit of the group returns.
  */
 #include "sqlite.h"
@@ -62,17 +62,27 @@ bool store_changed_elsewhere(struct store *s)
 	return atomic_exchange(&s->elsewhere, false);
 }
 
-/* Needs no memory: its statement is prepared. */
-static void roll_back(struct store *s)
+/* Its statement is prepared; but where temporary tables came and went SQLite prepares it anew, for which it needs
+ * memory. */
+static int roll_back(struct store *s, struct err *e)
 {
-	err_auto ignored = ERR_INIT;
 	if (!sqlite3_get_autocommit(s->writer.db))
-		conn_control(&s->writer, CONTROL_ROLLBACK, &ignored);
+		conn_control(&s->writer, CONTROL_ROLLBACK, e);
+	s->doomed = !sqlite3_get_autocommit(s->writer.db);
+	return s->doomed ? err_set(e, ENOMEM, "a transaction can't be taken back") : 0;
+}
+
+/* Nothing more can come of the open group. */
+static bool is_lost(const struct store *s)
+{
+	return s->doomed || sqlite3_get_autocommit(s->writer.db);
 }
 
 int writer_check(struct store *s, struct err *e)
 {
-	roll_back(s); /* there is nothing, unless that failed before */
+	err_auto why = ERR_INIT;
+	if (roll_back(s, &why) < 0) /* there is nothing, unless that failed before */
+		return err_set(e, why.code, "%s", why.text);
 	if (s->writer.doubtful)
 		sqlite3_db_release_memory(s->writer.db);
 	s->writer.doubtful = false;
@@ -128,12 +138,15 @@ static void await_company(struct store *s)
 /* COMMIT, or why there can be none; whatever happens no transaction is open afterwards. */
 static int commit(struct store *s, struct err *why)
 {
-	if (sqlite3_get_autocommit(s->writer.db))
-		return err_set(why, s->failure ? s->failure : EIO, "%s",
-			       s->failure ? s->failure_text : "the database rolled the transaction back");
-	int r = conn_control(&s->writer, CONTROL_COMMIT, why);
+	err_auto ignored = ERR_INIT;
+	int r = 0;
+	if (is_lost(s))
+		r = err_set(why, s->failure ? s->failure : EIO, "%s",
+			    s->failure ? s->failure_text : "the database rolled the transaction back");
+	else
+		r = conn_control(&s->writer, CONTROL_COMMIT, why);
 	if (r)
-		roll_back(s);
+		roll_back(s, &ignored);
 	return r;
 }
 
@@ -190,7 +203,8 @@ static int end_group(struct store *s, struct err *e)
 static void drop_group(struct store *s)
 {
 	bool ignored[LIMIT_MODELS];
-	roll_back(s);
+	err_auto why = ERR_INIT;
+	roll_back(s, &why); /* where that fails writer_check does it */
 	take_touched(s, ignored);
 	watch_forget(s);
 	s->open = false;
@@ -222,7 +236,7 @@ static void leave_group(struct store *s)
 	err_auto ignored = ERR_INIT;
 	if (!s->members)
 		drop_group(s);
-	else if (may_grow(s) && !sqlite3_get_autocommit(s->writer.db))
+	else if (may_grow(s) && !is_lost(s))
 		turn_pass(s);
 	else
 		end_group(s, &ignored);
@@ -230,8 +244,8 @@ static void leave_group(struct store *s)
 
 static int add_savepoint(struct store *s, struct err *e)
 {
-	int r = sqlite3_get_autocommit(s->writer.db) ? err_set(e, EIO, "the database rolled the transaction back")
-						     : conn_control(&s->writer, CONTROL_SAVEPOINT, e);
+	int r = is_lost(s) ? err_set(e, EIO, "the database rolled the transaction back")
+			   : conn_control(&s->writer, CONTROL_SAVEPOINT, e);
 	s->savepoint = !r;
 	return r;
 }
@@ -286,7 +300,7 @@ int txn_try_begin(struct store *s, struct txn *t, struct err *e)
 
 int txn_alive(struct txn *t, struct err *e)
 {
-	if (!sqlite3_get_autocommit(t->conn->db))
+	if (!is_lost(t->store))
 		return 0;
 	return err_set(e, EIO, "the database rolled the transaction back: %s", t->store->failure_text);
 }
@@ -296,13 +310,13 @@ static void undo(struct store *s)
 {
 	err_auto ignored = ERR_INIT;
 	watch_undo(s);
-	if (!s->savepoint || sqlite3_get_autocommit(s->writer.db))
+	if (!s->savepoint || is_lost(s))
 		return;
 	s->savepoint = false;
 	if (conn_control(&s->writer, CONTROL_ROLLBACK_TO, &ignored) == 0 &&
 	    conn_control(&s->writer, CONTROL_RELEASE, &ignored) == 0)
 		return;
-	roll_back(s);
+	roll_back(s, &ignored);
 }
 
 /* Deferred foreign keys of tables that others made would fail the COMMIT of all; each answers for its own. */
@@ -328,7 +342,7 @@ int txn_defer_references(struct txn *t, bool on, struct err *e)
 static int settle(struct store *s, struct err *e)
 {
 	int r = check_deferred(s, e);
-	if (!r && s->savepoint && !sqlite3_get_autocommit(s->writer.db))
+	if (!r && s->savepoint && !is_lost(s))
 		r = conn_control(&s->writer, CONTROL_RELEASE, e);
 	if (r)
 		return r;
@@ -342,6 +356,7 @@ static void take_back(struct store *s)
 {
 	keys_settle(s, false);
 	undo(s);
+	stage_undone(&s->writer);
 }
 
 /* ---- tasks: transactions that the one whose turn it is carries out for those who wait ---- */
@@ -359,7 +374,7 @@ struct task {
 static struct task *next_task(struct store *s)
 {
 	struct task *task = NULL;
-	if (!may_grow(s) || sqlite3_get_autocommit(s->writer.db))
+	if (!may_grow(s) || is_lost(s))
 		return NULL;
 	pthread_mutex_lock(&s->turn_lock);
 	if (s->line && s->line->task) {
@@ -404,7 +419,7 @@ static int commit_turn(struct store *s, struct err *e)
 		if (task)
 			carry_out(s, task);
 	} while (task);
-	if (may_grow(s) && !sqlite3_get_autocommit(s->writer.db))
+	if (may_grow(s) && !is_lost(s))
 		return join_group(s, e);
 	return end_group(s, e);
 }

@@ -84,6 +84,20 @@ refuses() {
 	is "$(rows)" "$before" "line ${BASH_LINENO[0]}: rows after a refusal"
 }
 
+# as UID COMMAND...: as that user and group, with no other group.
+as() {
+	local uid=$1
+	shift
+	setpriv --reuid="$uid" --regid="$uid" --clear-groups "$@"
+}
+
+# by UID STEPS...: system calls of that user.
+by() {
+	local uid=$1
+	shift
+	as "$uid" errno "$@"
+}
+
 # value FILE FILTER: compact.
 value() {
 	jq -cr "$2" "$1"

@@ -24,7 +24,7 @@ static const char conf_text[] =
     "model notes { fields { id string key\n order_id integer references orders on-delete cascade\n data json } }\n"
     "on before_commit check \"0\" \"never\"\n";
 
-static char directory[] = "/tmp/rowfs-fuzzXXXXXX";
+static char directory[64];
 
 struct shop {
 	struct conf conf;
@@ -67,6 +67,8 @@ static struct shop *open_shop(void)
 	err_auto e = ERR_INIT;
 	if (s.saver)
 		return &s;
+	const char *base = getenv("TMPDIR");
+	snprintf(directory, sizeof directory, "%s/rowfs-XXXXXX", base && *base ? base : "/tmp");
 	must(mkdtemp(directory));
 	atexit(clean_up);
 	int len = snprintf(text, sizeof text, conf_text, directory);

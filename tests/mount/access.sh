@@ -80,20 +80,6 @@ END
 	chmod 755 .
 }
 
-# as UID COMMAND...
-as() {
-	local uid=$1
-	shift
-	setpriv --reuid="$uid" --regid="$uid" --clear-groups "$@"
-}
-
-# by UID STEPS...: system calls of a user.
-by() {
-	local uid=$1
-	shift
-	as "$uid" errno "$@"
-}
-
 order() { # KEY OWNER [MEMBERS]
 	saves "mnt/orders/$1.json" "{\"owner_id\": $2${3:+, $3}}"
 }

@@ -217,6 +217,27 @@ END
 	hasnt "$(cat out)" 'answered with'
 }
 
+# ---- .answer, listed ----
+
+test_an_answer_that_can_be_read_no_more_is_not_listed() {
+	with <<'END'
+	visible owner
+	owner uid
+END
+	sed -i 's/^\t\tname string required/&\n\t\tuid integer/' mount.conf
+	chmod 755 .
+	mount_rowfs mount.conf -o allow_other
+	for key in 1 2 3; do
+		is "$(by 1001 open mnt/items/$key.json wc : write '{"name": "a", "uid": 1001}' : close)" ok
+	done
+	is "$(as 1001 ls mnt/items/.answer)" $'1.json\n2.json\n3.json'
+	echo '{"uid": 1002}' >>mnt/items/2.json
+	rm mnt/items/3.json
+	has "$(by 1001 open mnt/items/.answer/2.json r)" ENOENT
+	is "$(as 1001 ls mnt/items/.answer)" 1.json
+	is "$(as 1001 find mnt/items/.answer -type f -size +0)" mnt/items/.answer/1.json
+}
+
 # ---- show ----
 
 test_show_names_the_fields_of_the_file() {

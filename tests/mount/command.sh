@@ -340,12 +340,11 @@ test_a_user_without_root_can_mount() {
 	[ "$(stat -c %a /dev/fuse)" = 666 ] || skip "/dev/fuse is for root only"
 	chmod 777 . mnt
 	chown 65534:65534 . mnt
-	as() { setpriv --reuid 65534 --regid 65534 --clear-groups "$@"; }
-	is "$(status as timeout 20 env PATH="$PATH" rowfs "$PWD/mount.conf" "$PWD/mnt")" 0
-	as sh -c 'echo "{\"name\": \"a\"}" > mnt/items/1.json'
-	is "$(as cat mnt/items/1.json | jq -r .name)" a
-	is "$(as stat -c %u mnt/items/1.json)" 65534
-	as fusermount3 -u mnt
+	is "$(status as 65534 timeout 20 env PATH="$PATH" rowfs "$PWD/mount.conf" "$PWD/mnt")" 0
+	as 65534 sh -c 'echo "{\"name\": \"a\"}" > mnt/items/1.json'
+	is "$(as 65534 cat mnt/items/1.json | jq -r .name)" a
+	is "$(as 65534 stat -c %u mnt/items/1.json)" 65534
+	as 65534 fusermount3 -u mnt
 	eventually sql "select 1 / (name = 'a') from items"
 }
 

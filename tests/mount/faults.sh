@@ -1,213 +1,160 @@
 #!/bin/bash
 # The n-th read, write, fsync, ftruncate, open, lock, allocation, thread or process of the daemon fails: once, and from then on
-# always. After each: no acknowledged save is missing, none is half there, the mount answers, nothing is left open. Here every
-# STEP-th of them; `make soak` takes every one (STEP=1), until a run meets none.
+# always, under saves, hooks, jobs, transactions and listings, each a load of its own (tests/faults/loads.c). After each: no
+# acknowledged save is missing, none is half there, the mount answers, nothing is left open.
+#
+# Here a dozen of each; `make soak` takes every one (STEP=1), until a run meets none. A run that was stopped goes on with
+# FIRST=n; LOADS="save hook" chooses. What it prints into FIGURES says how many turns there were, of each load and kind.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
 
 setup() {
 	case $BUILD in */asan | */tsan) skip 'faults.so is not for a sanitizer' ;; esac
-	program hooks/check <<'END'
-#!/bin/sh
-cat >/dev/null
-END
-	conf <<'END'
+	programs
+	conf <<END
 store sqlite:shop.db
+model plain {
+	fields {
+		id integer key
+		name string required unique
+	}
+	history 20
+	embeds-many plain_lines by plain_id
+}
+model plain_lines {
+	fields {
+		id integer key
+		plain_id integer required references plain
+		qty integer
+	}
+}
 model orders {
 	fields {
 		id integer key
 		name string required
-		code string unique
 	}
-	embeds-many lines by order_id
-	on pre_save run hooks/check
-	on post_save sql "insert into trail (order_id, name) values (:key, :new_name)"
-	on after_commit enqueue jobs order_id=:key
-	on after_commit run /bin/true
+	embeds-many orders_lines by orders_id
+	on pre_save run hooks/stage
+	on pre_save pipe $BUILD/tool/answer
+	on pre_save plugin $BUILD/plugin/price.so
+	on post_save sql "insert into trail (name) values (:new_name)"
+	on post_save run hooks/see
+	on after_commit create update enqueue notices name=:new_name
+	on after_commit create update run hooks/after
 }
-model lines {
+model orders_lines {
 	fields {
 		id integer key
-		order_id integer required references orders
+		orders_id integer required references orders
 		qty integer
 	}
 }
-model trail {
-	fields {
-		id integer key
-		order_id integer
-		name string
-	}
-}
+$(printf 'model %s { fields { id integer key; name string unique } }\n' trail staged seen)
+queue notices { fields { name string unique } }
 queue jobs {
-	fields {
-		order_id integer
-	}
-	run /bin/true
-	backoff 100ms
+	fields { name string }
+	run hooks/work
+	backoff 10ms
 	attempts 1000
 }
 END
 	fault faults new
 	allow_log . # it says a lot, and rightly
-	export ROWFS_FAULTS=$PWD/faults
-	LD_PRELOAD=$BUILD/faults.so mount_rowfs
-	unset ROWFS_FAULTS
-	next=1
-	turn
-	fault faults off >seen
-	eventually drop_transactions
-	verify
+	start
 	descriptors=$(descriptors)
 }
 
+# What hooks and jobs do: each can be seen afterwards.
+programs() {
+	program hooks/stage <<'END'
+#!/bin/sh
+cat >/dev/null
+echo "{\"name\": \"$new_name\"}" >"$ROWFS_TXN"/staged/.new
+END
+	program hooks/see <<'END'
+#!/bin/sh
+read -r event
+read -r brace <"$ROWFS_TXN/orders/$ROWFS_KEY.json" || exit 1
+echo "{\"name\": \"$new_name\"}" >"$ROWFS_TXN"/seen/.new
+END
+	program hooks/after <<'END'
+#!/bin/sh
+echo "$new_name" >>after
+END
+	program hooks/work <<'END'
+#!/bin/sh
+echo "$new_name" >&2
+echo '{"sum": 3}'
+END
+}
+
+start() {
+	ROWFS_FAULTS=$PWD/faults LD_PRELOAD=$BUILD/faults.so mount_rowfs
+}
+
 descriptors() { find "/proc/$daemon/fd" -mindepth 1 | wc -l; }
-
-# ---- the load: what is acknowledged goes to the array names, by key ----
-
-declare -A names=()
-
-# store KEY NAME: when it is acknowledged it is so, when it is refused nothing has changed. The write tells; a close
-# of which the daemon never hears, for libfuse has no memory to read it, tells nothing.
-store() {
-	local answer
-	answer=$(timeout 60 errno open "mnt/orders/$1.json" wct : write "{\"name\": \"$2\", \"code\": \"$1\", \"lines\": [{\"qty\": 1}]}" : close)
-	case $answer in open:* | *write:*) ;; *) names[$1]=$2 ;; esac
-}
-
-take() {
-	timeout 60 rm "mnt/orders/$1.json" 2>>refused || return 0
-	unset "names[$1]"
-}
-
-rename() {
-	timeout 60 mv -T "mnt/orders/$1.json" "mnt/orders/$2.json" 2>>refused || return 0
-	names[$2]=${names[$1]}
-	unset "names[$1]"
-}
-
-# A listing that ends without an error is whole.
-list() {
-	timeout 60 ls mnt/orders >listed 2>>refused || return 0
-	is "$(wc -l <listed)" "${#names[@]}"
-}
-
-# A text that is read without an error is the record's.
-look() {
-	timeout 60 cat "mnt/orders/$1.json" >text 2>>refused || return 0
-	is "$(jq -r .name text)" "${names[$1]}"
-}
-
-# Two records in a transaction: both or none.
-transact() {
-	local key text
-	timeout 60 mkdir "mnt/.txn/t$1" 2>>refused || return 0
-	for key in "$1" $(($1 + 1)); do
-		text="{\"name\": \"t$key\", \"code\": \"$key\", \"lines\": [{\"qty\": 1}]}"
-		case $(timeout 60 errno open "mnt/.txn/t$1/orders/$key.json" wct : write "$text" : close) in
-		open:* | *write:*) return 0 ;;
-		esac
-	done
-	case $(timeout 60 errno open "mnt/.txn/t$1/ctl" w : write commit) in
-	open:* | *write:*) return 0 ;;
-	esac
-	names[$1]=t$1
-	names[$(($1 + 1))]=t$(($1 + 1))
-}
-
-# The close tells.
-import() {
-	local line="{\"id\": $1, \"name\": \"i$1\", \"lines\": [{\"qty\": 1}]}"
-	[ "$(timeout 60 errno open mnt/orders/.import w : write "$line"$'\n' : close)" = ok ] || return 0
-	names[$1]=i$1
-}
-
-turn() {
-	local k=$next
-	next=$((next + 6))
-	store $k "a$k"
-	store $((k + 1)) "b$k"
-	[ -z "${names[$k]:-}" ] || store $k "c$k"
-	list
-	[ -z "${names[$k]:-}" ] || look $k
-	[ -z "${names[$k]:-}" ] || rename $k $((k + 2))
-	[ -z "${names[$((k + 1))]:-}" ] || take $((k + 1))
-	transact $((k + 3))
-	import $((k + 5))
-}
-
-# Those of the turn, which could not go then.
-drop_transactions() {
-	find mnt/.txn -mindepth 1 -maxdepth 1 -exec rmdir {} +
-	[ -z "$(ls mnt/.txn)" ]
-}
-
-# ---- what must hold ----
-
-expected() {
-	local k
-	for k in "${!names[@]}"; do echo "$k|${names[$k]}|1"; done | sort
-}
-
-stored() {
-	sql 'select id, name, (select count(*) from lines where order_id = orders.id) from orders' | sort
-}
-
-verify() {
-	is "$(stored)" "$(expected)" 'what is stored, and what was acknowledged'
-	is "$(sql 'select count(*) from lines where order_id not in (select id from orders)')" 0
-	is "$(sql 'select count(*) from orders o where not exists (select 1 from trail t where t.order_id = o.id and t.name = o.name)')" 0
-	is "$(sql 'select (select count(*) from trail) - (select count(*) from trail t where exists
-		(select 1 from jobs j where j.order_id = t.order_id))')" 0
-	is "$(ls mnt/orders | wc -l)" "${#names[@]}"
-}
-
-answers() { timeout 20 errno open mnt/orders/1000.json wct : write '{"name": "x", "lines": [{"qty": 1}]}' : close | grep -qx ok; }
 same() { [ "$(descriptors)" -le $((descriptors + $1)) ]; }
-settled() { [ "$(sql "select (select count(*) from rowfs_after) + (select count(*) from jobs where status <> 'done')")" = 0 ]; }
+settled() { [ "$(sql "select count(*) from rowfs_after")" = 0 ]; }
 
-# every KIND ERRNO STEP MODE
+# every KIND ERRNO MODE
 every() {
-	local n seen
-	for ((n = 1; ; n += ${STEP:-$3})); do
-		fault faults "$1" "$n" "$2" "$4"
-		turn
-		seen=$(fault faults off)
-		gone "$daemon" && fail "the daemon ended when $1 $n failed"
-		PATIENCE=40 eventually answers
-		eventually drop_transactions
-		names[1000]=x
-		verify
-		[ "$seen" -ge "$n" ] || break
-	done
+	# shellcheck disable=SC2086
+	turns "$1" "$2" "$3" "${FIRST:-1}" "${STEP:-0}" ${LOADS:-} >figures
 	# Readers that were opened meanwhile stay: at most 16, with three descriptors each.
 	eventually same 48
 	unmount
 	is "$(sql 'pragma integrity_check')" ok
-	is "$(stored)" "$(expected)"
 	mount_rowfs # what could not be started or stored then is now
-	PATIENCE=30 eventually settled
-	verify
-	echo "$1 $2 $4: up to the ${n}th of $seen calls" >>"${FIGURES:-/dev/null}"
+	PATIENCE=60 eventually settled
+	is "$(sql 'select name from trail' | sort)" "$(sort -u after)" 'what after_commit has run for, and what was saved'
+	cat figures >>"${FIGURES:-/dev/null}"
 }
 
-test_a_read_that_fails_once() { every read EIO 31 once; }
-test_reads_that_fail_from_then_on() { every read EIO 31 always; }
-test_a_write_that_fails_once() { every write EIO 13 once; }
-test_writes_that_fail_from_then_on() { every write EIO 13 always; }
-test_a_full_disk_once() { every write ENOSPC 13 once; }
-test_a_full_disk_from_then_on() { every write ENOSPC 13 always; }
-test_an_fsync_that_fails_once() { every sync EIO 3 once; }
-test_fsyncs_that_fail_from_then_on() { every sync EIO 3 always; }
-test_a_truncation_that_fails() { every truncate EIO 1 once; }
-test_an_open_that_fails_once() { every open EMFILE 17 once; }
-test_opens_that_fail_from_then_on() { every open EMFILE 17 always; }
-test_a_lock_that_fails_once() { every lock EIO 61 once; }
-test_a_thread_that_cannot_start() { every thread EAGAIN 2 once; }
-test_threads_that_cannot_start_from_then_on() { every thread EAGAIN 5 always; }
-test_a_process_that_cannot_start() { every process EAGAIN 3 once; }
-test_processes_that_cannot_start_from_then_on() { every process EAGAIN 3 always; }
-test_an_allocation_that_fails_once() { every malloc ENOMEM 1201 once; }
-test_allocations_that_fail_from_then_on() { every malloc ENOMEM 1201 always; }
+test_a_read_that_fails_once() { every read EIO once; }
+test_reads_that_fail_from_then_on() { every read EIO always; }
+test_a_write_that_fails_once() { every write EIO once; }
+test_writes_that_fail_from_then_on() { every write EIO always; }
+test_a_full_disk_once() { every write ENOSPC once; }
+test_a_full_disk_from_then_on() { every write ENOSPC always; }
+test_an_fsync_that_fails_once() { every sync EIO once; }
+test_fsyncs_that_fail_from_then_on() { every sync EIO always; }
+
+# The database's file is cut when its log is written back, after another program has made it smaller.
+cut() { # MODE
+	local i
+	for ((i = 1; i <= 200; i++)); do
+		printf '{"id": %d, "name": "%0500d", "plain_lines": []}\n' $i $i
+	done >mnt/plain/.import
+	unmount
+	start
+	rm mnt/plain/1??.json
+	sql 'delete from rowfs_deleted_plain; delete from rowfs_history_plain; vacuum' 2>/dev/null || sql 'vacuum'
+	fault faults truncate 1 EIO "$1"
+	unmount
+	[ "$(fault faults off)" -ge 1 ] || fail 'nothing was cut'
+	is "$(sql 'pragma integrity_check')" ok
+	mount_rowfs
+	is "$(ls mnt/plain | wc -l)" 100
+	saves mnt/plain/1.json '{"name": "after"}'
+}
+test_a_truncation_that_fails_once() { cut once; }
+test_truncations_that_fail_from_then_on() { cut always; }
+
+test_an_open_that_fails_once() { every open EMFILE once; }
+test_opens_that_fail_from_then_on() { every open EMFILE always; }
+test_a_lock_that_fails_once() { every lock EIO once; }
+
+# A lock that can't be had is waited for, as when another program has it: seconds each.
+test_locks_that_fail_from_then_on() {
+	[ "${STEP:-0}" = 1 ] || STEP=1000 LOADS=${LOADS:-save}
+	every lock EIO always
+}
+
+test_a_thread_that_cannot_start() { every thread EAGAIN once; }
+test_threads_that_cannot_start_from_then_on() { every thread EAGAIN always; }
+test_a_process_that_cannot_start() { every process EAGAIN once; }
+test_processes_that_cannot_start_from_then_on() { every process EAGAIN always; }
+test_an_allocation_that_fails_once() { every malloc ENOMEM once; }
+test_allocations_that_fail_from_then_on() { every malloc ENOMEM always; }
 
 run "$@"

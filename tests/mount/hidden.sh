@@ -83,18 +83,6 @@ END
 	saves mnt/pins/8.json '{"board_id": 2, "uid": 1002, "text": "own"}'
 }
 
-as() { # UID COMMAND...
-	local uid=$1
-	shift
-	setpriv --reuid="$uid" --regid="$uid" --clear-groups "$@"
-}
-
-by() { # UID STEPS...
-	local uid=$1
-	shift
-	as "$uid" errno "$@"
-}
-
 # composite UID REQUEST...: what reading the answer gives.
 composite() {
 	local uid=$1 requests

@@ -36,10 +36,6 @@ END
 	mount_rowfs
 }
 
-as() {
-	setpriv --reuid 65534 --regid 65533 --clear-groups "$@"
-}
-
 # versions DIRECTORY: verb and content of each, oldest first.
 versions() {
 	local file
@@ -81,7 +77,7 @@ test_a_version_tells_who_saved_it() {
 	sed -i 's/^model plain .*/model plain { fields { id integer key; n integer }; history 9; mode 0666; dir-mode 0777 }/' mount.conf
 	mount_rowfs mount.conf -o allow_other
 	chmod 755 .
-	as sh -c 'echo "{\"n\": 1}" >mnt/plain/1.json'
+	setpriv --reuid 65534 --regid 65533 --clear-groups sh -c 'echo "{\"n\": 1}" >mnt/plain/1.json'
 	saves mnt/plain/1.json '{"n": 2}'
 	sql 'update plain set n = 3'
 	saves mnt/plain/1.json '{"n": 4}'
@@ -90,7 +86,7 @@ test_a_version_tells_who_saved_it() {
 		'^\{"uid":65534,"gid":65533,"pid":[0-9]+,"comm":"sh"\}$'
 	fails getfattr -n user.rowfs.actor mnt/plain/.history/1/*other.json
 	fails getfattr -n user.rowfs.actor mnt/plain/1.json
-	is "$(as cat mnt/plain/.history/1/*create.json | jq .n)" 1
+	is "$(as 65534 cat mnt/plain/.history/1/*create.json | jq .n)" 1
 }
 
 test_who_may_not_read_records_reads_no_versions() {
@@ -100,7 +96,7 @@ test_who_may_not_read_records_reads_no_versions() {
 	chmod 755 .
 	saves mnt/private/1.json '{"pin": "1"}'
 	saves mnt/private/1.json '{"pin": "2"}'
-	has "$(as cat mnt/private/.history/1/*create.json 2>&1)" 'Permission denied'
+	has "$(as 65534 cat mnt/private/.history/1/*create.json 2>&1)" 'Permission denied'
 	is "$(stat -c %a mnt/private/.history/1/*create.json)" 400
 }
 
@@ -115,21 +111,21 @@ END
 	chmod 755 .
 	local model
 	for model in owned secret; do
-		as sh -c "echo '{\"n\": 1}' >mnt/$model/1.json"
+		as 65534 sh -c "echo '{\"n\": 1}' >mnt/$model/1.json"
 		echo '{"n": 2}' >>mnt/$model/1.json
 		echo '{"n": 3, "uid": 0}' >>mnt/$model/1.json
 		saves mnt/$model/2.json '{"n": 1}'
 		saves mnt/$model/2.json '{"n": 2}'
 		is "$(stat -c %u mnt/$model/.history/1/* | tr '\n' ' ')" '65534 65534 '
 	done
-	is "$(as cat mnt/owned/.history/1/*create.json | jq .n)" 1
+	is "$(as 65534 cat mnt/owned/.history/1/*create.json | jq .n)" 1
 	has "$(getfattr --only-values -n user.rowfs.actor mnt/owned/.history/1/*patch.json 2>/dev/null)" '"uid":0,'
-	has "$(as cat mnt/owned/.history/2/* 2>&1)" 'Permission denied'
-	is "$(as ls mnt/secret/.history)" 1
-	is "$(as cat mnt/secret/.history/1/* | jq -c .n | tr '\n' ' ')" '1 2 '
-	fails as ls mnt/secret/.history/2
+	has "$(as 65534 cat mnt/owned/.history/2/* 2>&1)" 'Permission denied'
+	is "$(as 65534 ls mnt/secret/.history)" 1
+	is "$(as 65534 cat mnt/secret/.history/1/* | jq -c .n | tr '\n' ' ')" '1 2 '
+	fails as 65534 ls mnt/secret/.history/2
 	echo '{"n": 4}' >>mnt/secret/1.json
-	is "$(as ls mnt/secret/.history/1 | wc -l)" 2
+	is "$(as 65534 ls mnt/secret/.history/1 | wc -l)" 2
 	is "$(ls mnt/secret/.history/1 | wc -l)" 3
 }
 

@@ -2,8 +2,9 @@
 # hook_transaction.sh - ROWFS_TXN: the transaction that a hook's program runs in, as a directory.
 . "$(dirname "$0")/../lib.sh"
 
-setup() {
-	conf <<'END'
+# shop HOOK...: tracks, and lines that have the hooks.
+shop() {
+	conf <<END
 store sqlite:shop.db
 model tracks {
 	fields {
@@ -18,10 +19,13 @@ model lines {
 		track_id integer required references tracks
 		quantity integer default 1
 	}
-	on post_save create run hooks/count
-	on pre_save replace run hooks/early
+	$(printf 'on %s\n' "$@")
 }
 END
+}
+
+setup() {
+	shop 'post_save create run hooks/count' 'pre_save replace run hooks/early'
 	program hooks/early <<'END'
 #!/bin/sh
 exit 0
@@ -190,24 +194,7 @@ test_no_count_is_lost_among_programs_that_count_there() {
 
 # pipes EVENT...: one program of lines for the events does hooks/each with every event, its path in $txn.
 pipes() {
-	conf <<END
-store sqlite:shop.db
-model tracks {
-	fields {
-		id   integer key
-		sold integer default 0 read-only
-	}
-	on pre_save check "sold < 100" "sold out"
-}
-model lines {
-	fields {
-		id       integer key
-		track_id integer required references tracks
-		quantity integer default 1
-	}
-	$(printf 'on %s pipe hooks/counter\n' "$@")
-}
-END
+	shop "${@/%/ pipe hooks/counter}"
 	program hooks/counter <<'END'
 #!/bin/bash
 while read -r line; do

@@ -149,4 +149,47 @@ END
 	[ $(($(memory) - memory)) -lt 2048 ] || fail "grew from $memory KiB to $(memory) KiB"
 }
 
+# transactions N: so many, which end while a file of theirs is open: what of them the kernel still knows holds them.
+transactions() {
+	local i steps=()
+	for ((i = 0; i < 50; i++)); do
+		steps+=(mkdir mnt/.txn/t : open mnt/.txn/t/items/1.json wct : write '{}' : open mnt/.txn/t/ctl w : write abort :)
+	done
+	for ((i = 0; i < $1; i += 50)); do
+		is "$(errno "${steps[@]}" close)" ok
+	done
+}
+
+test_transactions_that_end_with_open_files_leave_nothing_behind() {
+	conf <<'END'
+store sqlite:shop.db
+durability off
+model items { fields { id integer key } }
+END
+	mount_rowfs
+	transactions 500
+	memory=$(memory)
+	transactions $((SAVES * 8))
+	case $BUILD in */asan | */tsan) return ;; esac
+	echo "$((SAVES * 8)) transactions: $memory KiB, then $(memory) KiB" >>"${FIGURES:-/dev/null}"
+	[ $(($(memory) - memory)) -lt 2048 ] || fail "grew from $memory KiB to $(memory) KiB"
+}
+
+test_a_transaction_with_the_name_of_one_that_ended_is_not_forgotten_with_it() {
+	conf <<'END'
+store sqlite:shop.db
+model items { fields { id integer key } }
+END
+	mount_rowfs
+	mkdir mnt/.txn/t
+	echo abort >mnt/.txn/t/ctl
+	mkdir mnt/.txn/t
+	cd mnt/.txn/t
+	sleep 0.5 # the time after which the first one is forgotten
+	is "$(/bin/pwd)" "$WORK/mnt/.txn/t"
+	saves items/1.json '{}'
+	is "$(ls items)" 1.json
+	cd "$WORK"
+}
+
 run "$@"

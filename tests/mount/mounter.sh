@@ -65,18 +65,6 @@ END
 	chmod 755 .
 }
 
-as() { # UID COMMAND...
-	local uid=$1
-	shift
-	setpriv --reuid="$uid" --regid="$uid" --clear-groups "$@"
-}
-
-by() { # UID STEPS...
-	local uid=$1
-	shift
-	as "$uid" errno "$@"
-}
-
 # For lib.sh: root is not let in everywhere here.
 mountpoint() { as 1000 /usr/bin/mountpoint "$@"; }
 

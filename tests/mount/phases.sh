@@ -411,6 +411,73 @@ checkpoint_killed_at() {
 test_killed_before_the_log_is_written_back_nothing_is_lost() { checkpoint_killed_at checkpoint; }
 test_killed_when_the_log_is_written_back_nothing_is_lost() { checkpoint_killed_at checkpointed; }
 
+# ---- a name that vanishes between the kernel's look-up and its open ----
+
+# It has stopped at the phase, and goes on with `kill -CONT`.
+stops() {
+	eventually [ -e phase.reached ]
+	eventually grep -q '^State:.*stopped' "/proc/$daemon/status"
+}
+
+# opens FLAGS: what an open of orders/7.json says, in the file `opened`, of which the daemon has stopped before it looks.
+opens() {
+	sql "insert into orders (id, name) values (7, 'of another program')"
+	arm opening stop
+	errno open mnt/orders/7.json "$1" >opened &
+	opening=$!
+	stops
+}
+
+test_a_record_that_vanishes_while_it_is_opened_is_looked_for_again() {
+	opens w
+	sql 'delete from orders'
+	kill -CONT "$daemon"
+	wait $opening
+	is "$(cat opened)" 'open: ENOENT'
+	opens wc
+	sql 'delete from orders'
+	kill -CONT "$daemon"
+	wait $opening
+	is "$(cat opened)" ok
+	is "$(ls mnt/orders)" ''
+}
+
+test_an_open_whose_record_vanishes_twice_says_so_and_not_that_it_is_stale() {
+	opens w
+	sql 'delete from orders'
+	arm open-gone stop
+	kill -CONT "$daemon"
+	stops
+	sql "insert into orders (id, name) values (7, 'come back')"
+	arm opening stop
+	kill -CONT "$daemon"
+	stops
+	sql 'delete from orders'
+	kill -CONT "$daemon"
+	wait $opening
+	is "$(cat opened)" 'open: ENOENT'
+	[ ! -e phase ] || fail 'it was opened once only'
+	opens w # that was the last of it: the next one is looked for again
+	kill -CONT "$daemon"
+	wait $opening
+	is "$(cat opened)" ok
+}
+
+test_killed_while_a_file_is_opened_nothing_has_changed() {
+	sql "insert into orders (id, name) values (7, 'a')"
+	arm opening
+	has "$(errno open mnt/orders/7.json w)" "^open: "
+	killed
+	sql 'delete from orders'
+	mount_rowfs
+	opens w
+	sql 'delete from orders'
+	arm open-gone
+	kill -CONT "$daemon"
+	killed
+	is "$(state)" '||0|0'
+}
+
 test_every_phase_that_the_sources_name_is_killed_at_here() {
 	local name
 	sed -n 's/.*\<phase("\([a-z-]*\)").*/\1/p' "$top"/{store,hooks,fs}/*.c | sort -u >named

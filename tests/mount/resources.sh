@@ -52,6 +52,7 @@ END
 cleanup() {
 	rm -f busy
 	umount -l disk 2>/dev/null
+	[ -z "${frozen:-}" ] || { wakes && within 10 rmdir "$frozen"; }
 }
 
 shop() { sqlite3 -cmd '.timeout 5000' disk/shop.db "$1"; }
@@ -258,6 +259,69 @@ test_a_job_runs_when_the_clock_has_jumped() {
 		eventually job_is mnt/jobs/$n.json 'done'
 		n=$((n + 1))
 	done
+}
+
+# A group of the kernel's freezer, version 1 or 2, with all that this shell starts until `outside`: what is in it stops as it
+# does when the machine sleeps, and sees no signal.
+inside_freezer() {
+	local base line
+	for base in /sys/fs/cgroup/freezer /sys/fs/cgroup; do
+		line=$(grep -m 1 -E "^[0-9]+:$([ "${base##*/}" = freezer ] && echo freezer):" /proc/self/cgroup) || continue
+		home=$base${line##*:}
+		frozen=$home/rowfs.$$
+		mkdir "$frozen" 2>/dev/null || continue
+		if [ -e "$frozen/freezer.state" ] || [ -e "$frozen/cgroup.freeze" ]; then
+			echo $$ >"$frozen/cgroup.procs" && return
+		fi
+		rmdir "$frozen"
+	done
+	frozen=
+	skip 'there is no freezer that may be used'
+}
+outside() { echo $$ >"$home/cgroup.procs"; }
+
+sleeps() {
+	if [ -e "$frozen/cgroup.freeze" ]; then echo 1 >"$frozen/cgroup.freeze"; else echo FROZEN >"$frozen/freezer.state"; fi
+	eventually is_frozen
+}
+is_frozen() { grep -qxE "FROZEN|frozen 1" "$frozen/$([ -e "$frozen/cgroup.freeze" ] && echo cgroup.events || echo freezer.state)"; }
+
+wakes() {
+	if [ -e "$frozen/cgroup.freeze" ]; then echo 0 >"$frozen/cgroup.freeze"; else echo THAWED >"$frozen/freezer.state"; fi
+}
+
+# The daemon, its guard and a job's program sleep, and a day has gone when they wake: nothing is lost, and nothing runs twice.
+test_a_machine_that_sleeps_goes_on_where_it_was() {
+	local before
+	program hooks/work <<'END'
+#!/bin/sh
+echo "$ROWFS_KEY" >>worked
+until [ -e go ]; do sleep 0.02; done
+END
+	sed -i 's|^queue jobs|queue long { run hooks/work; workers 2 }\n&|' mount.conf
+	inside_freezer
+	with_clock
+	outside
+	saves mnt/items/1.json '{"name": "a"}'
+	before=$(stat -c %.9Y mnt/items/1.json)
+	saves mnt/long/1.json '{}'
+	saves mnt/long/2.json "{\"run_at\": \"$(date -u -d '+1 hour' +%FT%TZ)\"}"
+	eventually grep -qx 1 worked
+	sleeps
+	save mnt/items/1.json '{"name": "b"}' >answer &
+	local writer=$!
+	fault clock clock 86400
+	wakes
+	wait $writer
+	is "$(cat answer)" ok
+	PATIENCE=30 eventually grep -qx 2 worked # its time came in the night
+	touch go
+	eventually job_is mnt/long/1.json 'done'
+	eventually job_is mnt/long/2.json 'done'
+	is "$(sort worked)" $'1\n2'
+	is "$(value mnt/long/1.json '[.attempts, .errors]')" '[1,null]'
+	[ "$(stat -c %.9Y mnt/items/1.json | tr -d .)" -gt "${before/./}" ] || fail 'its time did not rise'
+	is "$(shop 'select name from items')" b
 }
 
 test_a_claim_ends_when_the_clock_has_passed_its_lease_and_not_before() {

@@ -104,18 +104,17 @@ test_a_child_that_its_user_does_not_see_is_no_other_version() {
 	sed -i '/^model orders/a dir-mode 0777; mode 0666' mount.conf
 	chmod 711 . && unmount && mount_rowfs mount.conf -o allow_other
 	saves mnt/orders/1.json '{"note": "a"}'
-	as() { setpriv --reuid=1234 --regid=1234 --clear-groups "$@"; }
-	as mkdir mnt/.txn/u
-	as sh -c "echo '{\"note\": \"b\"}' >>mnt/.txn/u/orders/1.json"
+	as 1234 mkdir mnt/.txn/u
+	as 1234 sh -c "echo '{\"note\": \"b\"}' >>mnt/.txn/u/orders/1.json"
 	saves mnt/seals/1.json '{"order_id": 1}'
-	as sh -c 'echo commit >mnt/.txn/u/ctl'
+	as 1234 sh -c 'echo commit >mnt/.txn/u/ctl'
 	is "$(value mnt/orders/1.json .note)" b
-	as mkdir mnt/.txn/v
-	as sh -c "echo '{\"note\": \"c\"}' >>mnt/.txn/v/orders/1.json"
+	as 1234 mkdir mnt/.txn/v
+	as 1234 sh -c "echo '{\"note\": \"c\"}' >>mnt/.txn/v/orders/1.json"
 	rm mnt/seals/1.json
-	as sh -c "echo '{\"order_id\": 1}' >mnt/seals/2.json"
-	fails as sh -c 'echo commit >mnt/.txn/v/ctl'
-	is "$(as sed -n '$p' mnt/.errors | jq -r .checksum.current)" "$(as getfattr --only-values -n user.rowfs.checksum mnt/orders/1.json)"
+	as 1234 sh -c "echo '{\"order_id\": 1}' >mnt/seals/2.json"
+	fails as 1234 sh -c 'echo commit >mnt/.txn/v/ctl'
+	is "$(as 1234 sed -n '$p' mnt/.errors | jq -r .checksum.current)" "$(as 1234 getfattr --only-values -n user.rowfs.checksum mnt/orders/1.json)"
 }
 
 test_transactions_that_count_in_one_record_lose_nothing() { # 4 times the limit

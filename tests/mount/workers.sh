@@ -40,12 +40,6 @@ END
 	mount_rowfs mount.conf -o allow_other
 }
 
-as() {
-	local uid=$1
-	shift
-	setpriv --reuid "$uid" --clear-groups "$@"
-}
-
 # patches ERRNO FILE TEXT, with ok for none
 patches() {
 	local wanted=ok

@@ -20,13 +20,13 @@
 static void kill_all(const char *reached)
 {
 	(void)reached;
-	kill(getpid(), SIGKILL);
+	raise(SIGKILL); /* the thread that came here goes no further */
 }
 
 static void stop_all(const char *reached)
 {
 	(void)reached;
-	kill(getpid(), SIGSTOP);
+	raise(SIGSTOP);
 }
 
 static void wait_here(const char *reached)

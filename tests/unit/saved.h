@@ -19,6 +19,7 @@
 #include "../../hooks/program.h"
 #include "../../hooks/save.h"
 #include "../../store/limits.h"
+#include "temporary.h"
 
 struct saved {
 	char directory[64];
@@ -55,8 +56,7 @@ static inline void saved_script(struct saved *s, const char *name, const char *t
 static inline void saved_directory(struct saved *s)
 {
 	memset(s, 0, sizeof *s);
-	strcpy(s->directory, "/tmp/rowfs-testXXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(s->directory));
+	temporary_directory(s->directory, sizeof s->directory);
 	program_init();
 }
 

@@ -14,6 +14,7 @@
 
 #include "../../store/limits.h"
 #include "../../store/store.h"
+#include "temporary.h"
 
 static char directory[64];
 static char database[96];
@@ -25,8 +26,7 @@ static struct err error;
 
 static inline void make_directory(void)
 {
-	strcpy(directory, "/tmp/rowfs-store-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(directory));
+	temporary_directory(directory, sizeof(directory));
 	snprintf(database, sizeof(database), "%s/shop.db", directory);
 }
 

@@ -1,0 +1,207 @@
+/*
+ * serve.c - a thread reads a request and serves it; before it serves the last that waits for one is replaced.
+ *
+ * SIGUSR1 interrupts a thread that waits: it is sent to those alone, so that no request is disturbed.
+ */
+#include "serve.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "../store/limits.h"
+
+enum { PAUSE_NS = 10 * 1000 * 1000 };
+
+struct server {
+	struct server *next;
+	struct serving *of;
+	pthread_t thread;
+	struct fuse_buf request;
+	bool waits;
+};
+
+struct serving {
+	struct fuse_session *session;
+	pthread_mutex_t lock; /* a leaf; guards what follows */
+	pthread_cond_t ended; /* the last server has; of the monotonic clock */
+	struct server *servers;
+	unsigned n, waiting;
+	int error;
+};
+
+static void do_nothing(int signal)
+{
+	(void)signal;
+}
+
+int serving_new(struct serving **out, struct fuse_session *session)
+{
+	struct sigaction action = {.sa_handler = do_nothing};
+	struct serving *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return -ENOMEM;
+	s->session = session;
+	pthread_mutex_init(&s->lock, NULL);
+	pthread_cond_init(&s->ended, NULL);
+	sigaction(SIGUSR1, &action, NULL);
+	*out = s;
+	return 0;
+}
+
+void serving_free(struct serving *s)
+{
+	if (!s)
+		return;
+	pthread_cond_destroy(&s->ended);
+	pthread_mutex_destroy(&s->lock);
+	free(s);
+}
+
+/* ---- a server ---- */
+
+static void *serve(void *data);
+
+/* With the lock. The others go on where it can't be. */
+static int start_server(struct serving *s)
+{
+	struct server *new = calloc(1, sizeof(*new));
+	pthread_attr_t detached;
+
+	if (!new)
+		return -ENOMEM;
+	new->of = s;
+	pthread_attr_init(&detached);
+	pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
+	int code = pthread_create(&new->thread, &detached, serve, new);
+	pthread_attr_destroy(&detached);
+	if (code) {
+		free(new);
+		return -code;
+	}
+	new->next = s->servers;
+	s->servers = new;
+	s->n++;
+	s->waiting++;
+	new->waits = true;
+	return 0;
+}
+
+static void set_waits(struct server *self, bool waits)
+{
+	self->waits = waits;
+	self->of->waiting += waits ? 1U : -1U;
+}
+
+/* A request that waits for another one must not be the last that is served. */
+static void begin_request(struct server *self)
+{
+	struct serving *s = self->of;
+
+	pthread_mutex_lock(&s->lock);
+	set_waits(self, false);
+	if (s->waiting == 0 && s->n < LIMIT_THREADS)
+		start_server(s);
+	pthread_mutex_unlock(&s->lock);
+}
+
+/* False: enough others wait. */
+static bool end_request(struct server *self)
+{
+	struct serving *s = self->of;
+
+	pthread_mutex_lock(&s->lock);
+	bool stays = s->waiting < LIMIT_IDLE_THREADS;
+	set_waits(self, true);
+	pthread_mutex_unlock(&s->lock);
+	return stays;
+}
+
+static bool passes(int error)
+{
+	return error == EINTR || error == EAGAIN || error == ENOMEM;
+}
+
+/* Where the mount has gone there is nothing to read; of an unmount that comes while a request is taken ECONNABORTED. */
+static void note_end(struct serving *s, int error)
+{
+	pthread_mutex_lock(&s->lock);
+	if (error != ENODEV && error != ECONNABORTED && !s->error)
+		s->error = -error;
+	pthread_mutex_unlock(&s->lock);
+	fuse_session_exit(s->session);
+}
+
+/* False: there are none any more. */
+static bool take_request(struct server *self)
+{
+	static const struct timespec pause = {0, PAUSE_NS};
+	struct serving *s = self->of;
+
+	while (!fuse_session_exited(s->session)) {
+		int got = fuse_session_receive_buf(s->session, &self->request);
+		if (got > 0)
+			return true;
+		if (got == 0 || !passes(-got))
+			note_end(s, got == 0 ? ENODEV : -got);
+		else if (got == -ENOMEM)
+			nanosleep(&pause, NULL);
+	}
+	return false;
+}
+
+static void leave(struct server *self)
+{
+	struct serving *s = self->of;
+	struct server **at = &s->servers;
+
+	free(self->request.mem);
+	pthread_mutex_lock(&s->lock);
+	while (*at != self)
+		at = &(*at)->next;
+	*at = self->next;
+	set_waits(self, false);
+	if (--s->n == 0)
+		pthread_cond_signal(&s->ended);
+	pthread_mutex_unlock(&s->lock);
+	free(self);
+}
+
+static void *serve(void *data)
+{
+	struct server *self = data;
+
+	while (take_request(self)) {
+		begin_request(self);
+		fuse_session_process_buf(self->of->session, &self->request);
+		if (!end_request(self))
+			break;
+	}
+	leave(self);
+	return NULL;
+}
+
+/* ---- all of them ---- */
+
+int serving_run(struct serving *s)
+{
+	pthread_mutex_lock(&s->lock);
+	int rc = start_server(s);
+	while (s->n > 0)
+		pthread_cond_wait(&s->ended, &s->lock);
+	rc = rc ? rc : s->error;
+	pthread_mutex_unlock(&s->lock);
+	return rc;
+}
+
+void serving_stop(struct serving *s)
+{
+	fuse_session_exit(s->session);
+	pthread_mutex_lock(&s->lock);
+	for (struct server *each = s->servers; each; each = each->next)
+		if (each->waits)
+			pthread_kill(each->thread, SIGUSR1);
+	pthread_mutex_unlock(&s->lock);
+}
