@@ -18,8 +18,9 @@
 enum { STAGED_NONE, STAGED_KEPT, STAGED_NEW };
 
 static const char *const table = "CREATE TEMP TABLE $Z ($K $d PRIMARY KEY, ";
-static const char *const times = "rowfs_serial INTEGER, rowfs_mtime INTEGER, rowfs_ctime INTEGER, "
-				 "rowfs_gone INTEGER);\nCREATE INDEX temp.$z ON $Z (rowfs_serial);\n";
+static const char *const times =
+    "rowfs_serial INTEGER, rowfs_mtime INTEGER, rowfs_ctime INTEGER, "
+    "rowfs_place INTEGER, rowfs_gone INTEGER);\nCREATE INDEX temp.$z ON $Z (rowfs_serial);\n";
 static const char *const stored = "CREATE TEMP VIEW $T AS SELECT $C, $s AS rowfs_serial, ";
 static const char *const stamps[] = {"0 AS rowfs_mtime, 0 AS rowfs_ctime",
 				     "s.mtime AS rowfs_mtime, s.ctime AS rowfs_ctime"};
@@ -35,8 +36,8 @@ static void write_tables(struct buf *b, const struct store *s, const struct mode
 			sql_text(b, s, m, &m->fields[i], "$F $d, ");
 	sql_text(b, s, m, NULL, times);
 	for (size_t i = 0; i < m->nfields; i++)
-		if (&m->fields[i] != m->key && (m->fields[i].unique || m->fields[i].references))
-			sql_text(b, s, m, &m->fields[i], "CREATE INDEX temp.$z ON $Z ($F);\n");
+		if (&m->fields[i] != m->key && (field_indexed(m, &m->fields[i]) || store_finds_by(s, m, &m->fields[i])))
+			sql_text(b, s, m, &m->fields[i], "CREATE INDEX temp.$z ON $Z ($F, rowfs_place);\n");
 	sql_text(b, s, m, NULL, stored);
 	buf_str(b, stamps[s->tables[m->index].stamped]);
 	sql_named(b, s, m, NULL, NAMES_STORED, staged);
