@@ -115,8 +115,9 @@ struct staging {
 	struct taken_key {
 		const struct model *model;
 		struct value key;
-	} * taken; /* reserved for the request that is being staged */
+	} * taken; /* reserved for the request that is being staged, or for many */
 	size_t ntaken, room;
+	bool many; /* they are staged all or none: what is taken is free again when one is refused */
 };
 
 /* One save. */

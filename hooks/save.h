@@ -63,7 +63,7 @@ struct request {
 	 * `key`; for RESTORE of the one that new_key has. NULL: any. A document's own `_checksum` is looked at besides.
 	 */
 	const char *checksum;
-	const char *target_checksum; /* the same of what a MOVE replaces */
+	const char *target_checksum; /* the same of what a MOVE replaces, and of an EXCHANGE's new_key */
 
 	/* The job runner's, trusted. */
 	bool runner;     /* who claims is it; its end of a start counts whoever the worker is */

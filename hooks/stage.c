@@ -63,7 +63,7 @@ void stage_drop_rows(struct stage *g)
 enum { STEP_BYTES = 512 }; /* a step and its row without their text */
 
 /* With the lock. A text stands in its step and in the rows that it makes. */
-static void tell_held(struct stage *g)
+void stage_tell_held(struct stage *g)
 {
 	g->held = 2 * g->steps.bytes + g->steps.n * STEP_BYTES;
 }
@@ -73,7 +73,7 @@ void stage_drop(struct stage *g)
 	g->state = GONE;
 	stage_drop_rows(g);
 	steps_release(&g->steps);
-	tell_held(g);
+	stage_tell_held(g);
 }
 
 void stage_abort(struct stage *g)
@@ -115,8 +115,7 @@ void stage_keep_separate(struct stage *g, const char *const *methods)
 
 /* ---- reading ---- */
 
-/* The connection is opened when it is first needed: most programs never look. */
-static int connect(struct stage *g, struct err *e)
+int stage_connect(struct stage *g, struct err *e)
 {
 	if (g->state == GONE)
 		return err_set(e, ENOENT, "the transaction has ended");
@@ -144,7 +143,7 @@ static void end_read(void *data)
 struct conn *stage_read_begin(struct stage *g, uid_t viewer, struct err *e)
 {
 	pthread_mutex_lock(&g->lock);
-	if (connect(g, e) == 0) {
+	if (stage_connect(g, e) == 0) {
 		stage_hand_out(g->conn, viewer, end_read, g);
 		return g->conn;
 	}
@@ -294,7 +293,10 @@ static int record(struct stage *g, const struct staged_request *x, struct err *e
 		return add_step(g, x, e);
 	if (!x->outcome->changed && !r->new_model) /* what moves has gone from where it was */
 		return 0;
-	steps_renew(&g->steps, r->model, r->kind == REQUEST_MOVE ? &r->key : &x->outcome->key);
+	const struct value *renewed = r->kind == REQUEST_MOVE ? &r->key : &x->outcome->key;
+	if (steps_renew(&g->steps, r->model, renewed, e) < 0 ||
+	    (r->kind == REQUEST_EXCHANGE && steps_renew(&g->steps, r->model, &r->key, e) < 0))
+		return -e->code;
 	if (may_compose(g, last, x))
 		return compose_step(g, last, x, e);
 	if (cancels(g, last, r)) {
@@ -316,7 +318,7 @@ static int look_at_target(struct stage *g, const struct actor *actor, const stru
 	if (result < 0 && result != -ENOENT)
 		return err_set(e, -result, "%s", why.text);
 	x->existed = result == 0;
-	return r->kind == REQUEST_MOVE ? stored_checksum(g, actor, m, &r->new_key, x->target, e) : 0;
+	return r->kind == REQUEST_RESTORE ? 0 : stored_checksum(g, actor, m, &r->new_key, x->target, e);
 }
 
 /* A unique value that another record had, or a reference to what has moved: it must not come before those steps. */
@@ -350,16 +352,17 @@ static int read_later(struct stage *g, const struct request *r, struct arena *a,
 	return result == 0 || result == -ENOENT ? 0 : err_set(e, -result, "%s", why.text);
 }
 
-static int stage_locked(struct stage *g, const struct actor *actor, const struct request *request,
-			struct outcome *outcome, struct arena *a, struct err *e)
+int stage_request(struct stage *g, const struct actor *actor, const struct request *request, struct outcome *outcome,
+		  struct arena *a, struct err *e)
 {
 	struct request r = *request;
 	struct staged_request x = {.request = request, .outcome = outcome};
 	const struct value *key = r.kind == REQUEST_RESTORE ? &r.new_key : &r.key;
 	struct value *before, *after;
-	if (g->trusted && (r.kind == REQUEST_RESTORE || r.new_model))
-		return err_set(e, EPERM, "a hook's program can't move a record to another model, or bring one back");
-	if (stage_may_change(g, e) < 0 || connect(g, e) < 0 || steps_room(&g->steps, r.len, e) < 0 ||
+	if (g->trusted && (r.kind >= REQUEST_RESTORE || r.new_model))
+		return err_set(
+		    e, EPERM, "a hook's program can't move a record to another model, bring one back, or exchange two");
+	if (stage_may_change(g, e) < 0 || stage_connect(g, e) < 0 || steps_room(&g->steps, r.len, e) < 0 ||
 	    stored_checksum(g, actor, r.model, key, x.checksum, e) < 0 || look_at_target(g, actor, &r, &x, e) < 0 ||
 	    read_later(g, &r, a, &before, e) < 0)
 		return -e->code;
@@ -379,13 +382,18 @@ static int stage_locked(struct stage *g, const struct actor *actor, const struct
 	return result;
 }
 
+void stage_settle(struct stage *g)
+{
+	stage_tell_held(g);
+	rest(g);
+}
+
 int stage_save(struct stage *g, const struct actor *actor, const struct request *request, struct outcome *outcome,
 	       struct arena *a, struct err *e)
 {
 	pthread_mutex_lock(&g->lock);
-	int result = stage_locked(g, actor, request, outcome, a, e);
-	tell_held(g);
-	rest(g);
+	int result = stage_request(g, actor, request, outcome, a, e);
+	stage_settle(g);
 	pthread_mutex_unlock(&g->lock);
 	phase("staged");
 	return result;
@@ -397,7 +405,7 @@ int stage_reserve_key(struct stage *g, const struct model *m, struct value *key,
 	pthread_mutex_lock(&g->lock);
 	int result = stage_may_change(g, e);
 	if (result == 0)
-		result = connect(g, e);
+		result = stage_connect(g, e);
 	v.conn = g->conn;
 	if (result == 0)
 		result = saving_next_key(&v, m, key, e);

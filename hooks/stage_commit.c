@@ -55,6 +55,8 @@ static const char *status_of(const struct commit *c, size_t i, bool committed)
 		return i == c->report.failed ? "failed" : i < c->report.failed ? "not committed" : "skipped";
 	if (c->requests[i].kind == REQUEST_MOVE)
 		return "moved";
+	if (c->requests[i].kind == REQUEST_EXCHANGE)
+		return "exchanged";
 	return c->outcomes[i].changed ? done[c->outcomes[i].verb] : "unchanged";
 }
 

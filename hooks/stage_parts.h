@@ -27,6 +27,15 @@ struct stage {
 /* With the lock: all that is staged goes. */
 void stage_drop(struct stage *g);
 void stage_drop_rows(struct stage *g);
+/* With the lock: stage_save. */
+int stage_request(struct stage *g, const struct actor *actor, const struct request *request, struct outcome *outcome,
+		  struct arena *a, struct err *e);
+/* With the lock: for stage_held. */
+void stage_tell_held(struct stage *g);
+/* With the lock: the same, and what a user sees follows what is stored again. */
+void stage_settle(struct stage *g);
+/* With the lock: opens the connection when it is first needed, for most programs never look. */
+int stage_connect(struct stage *g, struct err *e);
 /* With the lock: whether a request may come. */
 int stage_may_change(const struct stage *g, struct err *e);
 

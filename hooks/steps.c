@@ -22,6 +22,13 @@ struct step_place {
 	struct step *step; /* NULL: the place is free */
 };
 
+/* What a step was when steps were marked. */
+struct step_before {
+	struct step_before *next;
+	struct step *step;
+	struct step was; /* with a text of its own */
+};
+
 static void free_step(struct step *step)
 {
 	free(step->text);
@@ -35,6 +42,7 @@ void steps_release(struct steps *s)
 		free_step(s->of[i]);
 	free(s->of);
 	free(s->index);
+	steps_keep(s);
 	*s = (struct steps){0};
 }
 
@@ -81,6 +89,13 @@ static void enter(struct steps *s, const struct model *m, const struct value *ke
 	struct step_place *place = place_of(s, m, key);
 	s->used += !place->step;
 	*place = (struct step_place){m, key, step};
+}
+
+static void enter_both(struct steps *s, struct step *step)
+{
+	enter(s, step->model, &step->key, step);
+	if (step->new_key.kind != VALUE_NULL)
+		enter(s, step->new_model ? step->new_model : step->model, &step->new_key, step);
 }
 
 struct step *steps_find(const struct steps *s, const struct model *m, const struct value *key)
@@ -148,6 +163,80 @@ static struct step *new_step(struct steps *s, const struct request *r, struct er
 	return step;
 }
 
+/* ---- taking back ---- */
+
+int steps_mark(struct steps *s, struct err *e)
+{
+	s->mark = malloc(sizeof *s->mark);
+	if (!s->mark)
+		return err_nomem(e);
+	*s->mark = *s;
+	return 0;
+}
+
+void steps_keep(struct steps *s)
+{
+	while (s->before) {
+		struct step_before *first = s->before;
+		s->before = first->next;
+		free(first->was.text);
+		free(first);
+	}
+	free(s->mark);
+	s->mark = NULL;
+}
+
+/* A step is about to change. */
+static int remember(struct steps *s, struct step *step, struct err *e)
+{
+	if (!s->mark)
+		return 0;
+	struct step_before *b = malloc(sizeof *b);
+	char *text = b ? malloc(step->len + 1) : NULL;
+	if (!text) {
+		free(b);
+		return err_nomem(e);
+	}
+	if (step->text)
+		memcpy(text, step->text, step->len + 1);
+	*b = (struct step_before){s->before, step, *step};
+	b->was.text = text;
+	s->before = b;
+	return 0;
+}
+
+/* Those that have no text keep having none. */
+static void restore(struct step_before *b)
+{
+	char *text = b->step->text ? b->was.text : NULL;
+	if (text)
+		free(b->step->text);
+	else
+		free(b->was.text);
+	*b->step = b->was;
+	b->step->text = text;
+	b->was.text = NULL;
+}
+
+void steps_take_back(struct steps *s)
+{
+	for (struct step_before *b = s->before; b; b = b->next)
+		restore(b);
+	while (s->n > s->mark->n)
+		free_step(s->of[--s->n]);
+	s->bytes = s->mark->bytes;
+	s->cancelled = s->mark->cancelled;
+	s->outdated = s->mark->outdated;
+	s->used = 0;
+	if (s->index)
+		memset(s->index, 0, s->places * sizeof *s->index);
+	for (size_t i = 0; i < s->n; i++)
+		enter_both(s, s->of[i]);
+	steps_keep(s);
+}
+
+/* ---- changing ---- */
+
 int steps_add(struct steps *s, const struct request *r, struct err *e)
 {
 	if (s->n == s->room) {
@@ -163,27 +252,28 @@ int steps_add(struct steps *s, const struct request *r, struct err *e)
 		return -e->code;
 	s->of[s->n++] = step;
 	s->bytes += STEP_BYTES;
-	enter(s, step->model, &step->key, step);
-	if (step->new_key.kind != VALUE_NULL)
-		enter(s, step->new_model ? step->new_model : step->model, &step->new_key, step);
+	enter_both(s, step);
 	return 0;
 }
 
-void steps_renew(struct steps *s, const struct model *m, const struct value *key)
+int steps_renew(struct steps *s, const struct model *m, const struct value *key, struct err *e)
 {
 	for (size_t i = 0; s->outdated && i < s->n; i++) {
 		struct step *step = s->of[i];
 		const struct model *model = step->of_target && step->new_model ? step->new_model : step->model;
 		if (!*step->current || model != m || !value_equal(step->of_target ? &step->new_key : &step->key, key))
 			continue;
+		if (remember(s, step, e) < 0)
+			return -e->code;
 		memcpy(step->of_target ? step->target : step->checksum, step->current, sizeof step->current);
 		step->current[0] = '\0';
 	}
+	return 0;
 }
 
 int steps_rewrite(struct steps *s, struct step *step, enum request_kind kind, const struct buf *text, struct err *e)
 {
-	if (set_text(s, step, buf_text(text), text->len, e) < 0)
+	if (remember(s, step, e) < 0 || set_text(s, step, buf_text(text), text->len, e) < 0)
 		return -e->code;
 	step->kind = kind;
 	return 0;

@@ -14,8 +14,8 @@
 /* Numbers of staged rows that are not stored yet; stored ones count from 1. */
 #define FIRST_SERIAL (KEY_MAX / 2)
 
-/* Whether the model has its table and view; one that is new goes with what was staged since stage_begin. */
-enum { STAGED_NONE, STAGED_KEPT, STAGED_NEW };
+/* Whether the model has its table and view; one above STAGED_KEPT goes with what was staged since that stage_begin. */
+enum { STAGED_NONE, STAGED_KEPT };
 
 static const char *const table = "CREATE TEMP TABLE $Z ($K $d PRIMARY KEY, ";
 static const char *const times =
@@ -110,7 +110,7 @@ int stage_prepare(struct conn *c, const struct model *m, struct err *e)
 	if (r)
 		return r;
 	conn_forget(c, m);
-	c->staged[m->index] = STAGED_NEW;
+	c->staged[m->index] = (char)(STAGED_KEPT + c->stages);
 	return 0;
 }
 
@@ -139,16 +139,20 @@ int stage_begin(struct conn *c, struct err *e)
 {
 	c->kept_for = NULL;
 	int r = conn_snapshot(c, e);
-	return r ? r : conn_exec(c, "SAVEPOINT rowfs_stage", e);
+	if (!r)
+		r = conn_exec(c, "SAVEPOINT rowfs_stage", e);
+	if (!r)
+		c->stages++;
+	return r;
 }
 
 /* What was made since then is there no more when it is taken back. */
 static void settle_tables(struct conn *c, bool keep)
 {
 	for (size_t i = 0; c->staged && i < c->store->schema->nmodels; i++) {
-		if (c->staged[i] != STAGED_NEW)
+		if (c->staged[i] != STAGED_KEPT + c->stages)
 			continue;
-		c->staged[i] = keep ? STAGED_KEPT : STAGED_NONE;
+		c->staged[i] = (char)(keep ? c->staged[i] - 1 : STAGED_NONE);
 		if (!keep)
 			conn_forget(c, &c->store->schema->models[i]);
 	}
@@ -157,6 +161,7 @@ static void settle_tables(struct conn *c, bool keep)
 int stage_end(struct conn *c, bool keep, struct err *e)
 {
 	settle_tables(c, keep);
+	c->stages--;
 	return conn_exec(c, keep ? "RELEASE rowfs_stage" : "ROLLBACK TO rowfs_stage; RELEASE rowfs_stage", e);
 }
 

@@ -339,6 +339,7 @@ int stage_hold(struct conn *c, struct err *e);
 void stage_rest(struct conn *c);
 /* Makes room for rows of the model. */
 int stage_prepare(struct conn *c, const struct model *m, struct err *e);
+/* They may lie in each other. */
 int stage_begin(struct conn *c, struct err *e);
 /* Keeps what was staged since stage_begin, or takes it back. */
 int stage_end(struct conn *c, bool keep, struct err *e);
