@@ -53,6 +53,7 @@ struct change {
 	enum request_kind kind; /* at most REQUEST_DELETE */
 	enum verb verb;         /* known once it is resolved */
 	enum expect expect;
+	bool if_there;             /* a delete of what is not there does nothing */
 	const struct field *where; /* as in the request */
 	struct value was;
 	bool trusted;

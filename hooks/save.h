@@ -49,6 +49,7 @@ struct request {
 	const struct model *model;
 	struct value key;   /* VALUE_NULL with PUT: the document's, or the next key */
 	enum expect expect; /* of the key; for MOVE and RESTORE of the new key */
+	bool if_there;      /* of DELETE: else nothing is to be done */
 	const char *text;
 	size_t len;
 	bool judged; /* json_scan has called all of the text complete */

@@ -241,19 +241,23 @@ static int compose(struct step *last, const struct request *r, json_t *document,
 	return result < 0 ? err_nomem(e) : 0;
 }
 
-/* Without what it says of a version: that was looked at. */
-static int print(json_t *document, struct buf *text, struct err *e)
+int stage_print(json_t *document, struct buf *text, struct err *e)
 {
 	json_object_del(document, CHECKSUM_MEMBER);
 	json_write(text, document, -1);
 	return buf_failed(text) ? err_nomem(e) : 0;
 }
 
+int stage_compose(struct step *last, const struct request *r, json_t *document, struct buf *text, struct err *e)
+{
+	json_scope *both = NULL;
+	return compose(last, r, document, &both, e) < 0 ? -e->code : stage_print(both, text, e);
+}
+
 static int compose_step(struct stage *g, struct step *last, const struct staged_request *x, struct err *e)
 {
 	buf_auto text = BUF_INIT;
-	json_scope *both = NULL;
-	if (compose(last, x->request, x->document, &both, e) < 0 || print(both, &text, e) < 0)
+	if (stage_compose(last, x->request, x->document, &text, e) < 0)
 		return -e->code;
 	return steps_rewrite(&g->steps, last, x->request->kind == REQUEST_PUT ? REQUEST_PUT : last->kind, &text, e);
 }
@@ -262,7 +266,7 @@ static int add_step(struct stage *g, const struct staged_request *x, struct err 
 {
 	buf_auto text = BUF_INIT;
 	struct request r = *x->request;
-	if (x->document && print(x->document, &text, e) < 0)
+	if (x->document && stage_print(x->document, &text, e) < 0)
 		return -e->code;
 	r.trusted = g->trusted;
 	r.text = x->document ? buf_text(&text) : NULL;
@@ -273,7 +277,13 @@ static int add_step(struct stage *g, const struct staged_request *x, struct err 
 		r.key = x->outcome->key;
 	if (r.kind != REQUEST_DELETE)
 		r.expect = x->existed ? EXPECT_RECORD : EXPECT_NONE;
-	return steps_add(&g->steps, &r, e);
+	const struct model *m = r.new_model ? r.new_model : r.model;
+	const struct value *made = r.new_key.kind == VALUE_NULL ? &r.key : &r.new_key;
+	bool fresh = !x->existed && r.kind != REQUEST_EXCHANGE && !steps_find(&g->steps, m, made);
+	if (steps_add(&g->steps, &r, e) < 0)
+		return -e->code;
+	steps_find(&g->steps, m, made)->fresh = fresh;
+	return 0;
 }
 
 /* Made here and gone again, with nothing that went with it: as if it had never been. */
@@ -285,25 +295,30 @@ static bool cancels(const struct stage *g, const struct step *last, const struct
 	       is_simple(r->model) && !schema_next_reference(g->saver->schema, r->model, &at, &child);
 }
 
+/* Whoever makes a further request for a record has been told what others have done to it. */
+static int settle_conflicts(struct stage *g, const struct staged_request *x, bool *done, struct err *e)
+{
+	const struct request *r = x->request;
+	const struct value *key = r->kind == REQUEST_MOVE ? &r->key : &x->outcome->key;
+	if (stage_settle_conflicts(g, r, key, x->document, done, e) < 0 || steps_renew(&g->steps, r->model, key, e) < 0)
+		return -e->code;
+	return r->kind == REQUEST_EXCHANGE ? steps_renew(&g->steps, r->model, &r->key, e) : 0;
+}
+
 static int record(struct stage *g, const struct staged_request *x, struct err *e)
 {
 	const struct request *r = x->request;
-	struct step *last = steps_find(&g->steps, r->model, &x->outcome->key);
+	bool done = false;
 	if (g->methods)
 		return add_step(g, x, e);
-	if (!x->outcome->changed && !r->new_model) /* what moves has gone from where it was */
-		return 0;
-	const struct value *renewed = r->kind == REQUEST_MOVE ? &r->key : &x->outcome->key;
-	if (steps_renew(&g->steps, r->model, renewed, e) < 0 ||
-	    (r->kind == REQUEST_EXCHANGE && steps_renew(&g->steps, r->model, &r->key, e) < 0))
+	if (g->steps.conflicts && settle_conflicts(g, x, &done, e) < 0)
 		return -e->code;
+	if (done || (!x->outcome->changed && !r->new_model)) /* what moves has gone from where it was */
+		return 0;
+	struct step *last = steps_find(&g->steps, r->model, &x->outcome->key);
 	if (may_compose(g, last, x))
 		return compose_step(g, last, x, e);
-	if (cancels(g, last, r)) {
-		steps_cancel(&g->steps, last);
-		return 0;
-	}
-	return add_step(g, x, e);
+	return cancels(g, last, r) ? steps_cancel(&g->steps, last, e) : add_step(g, x, e);
 }
 
 /* What a move would replace: the commit finds the same there, or nothing where nothing was. */

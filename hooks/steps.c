@@ -98,6 +98,16 @@ static void enter_both(struct steps *s, struct step *step)
 		enter(s, step->new_model ? step->new_model : step->model, &step->new_key, step);
 }
 
+/* Keys are not what they were. */
+static void index_anew(struct steps *s)
+{
+	s->used = 0;
+	if (s->index)
+		memset(s->index, 0, s->places * sizeof *s->index);
+	for (size_t i = 0; i < s->n; i++)
+		enter_both(s, s->of[i]);
+}
+
 struct step *steps_find(const struct steps *s, const struct model *m, const struct value *key)
 {
 	struct step *step = s->places && key->kind != VALUE_NULL ? place_of(s, m, key)->step : NULL;
@@ -186,8 +196,7 @@ void steps_keep(struct steps *s)
 	s->mark = NULL;
 }
 
-/* A step is about to change. */
-static int remember(struct steps *s, struct step *step, struct err *e)
+int steps_remember(struct steps *s, struct step *step, struct err *e)
 {
 	if (!s->mark)
 		return 0;
@@ -226,12 +235,8 @@ void steps_take_back(struct steps *s)
 		free_step(s->of[--s->n]);
 	s->bytes = s->mark->bytes;
 	s->cancelled = s->mark->cancelled;
-	s->outdated = s->mark->outdated;
-	s->used = 0;
-	if (s->index)
-		memset(s->index, 0, s->places * sizeof *s->index);
-	for (size_t i = 0; i < s->n; i++)
-		enter_both(s, s->of[i]);
+	s->conflicts = s->mark->conflicts;
+	index_anew(s);
 	steps_keep(s);
 }
 
@@ -258,42 +263,68 @@ int steps_add(struct steps *s, const struct request *r, struct err *e)
 
 int steps_renew(struct steps *s, const struct model *m, const struct value *key, struct err *e)
 {
-	for (size_t i = 0; s->outdated && i < s->n; i++) {
+	for (size_t i = 0; s->conflicts && i < s->n; i++) {
 		struct step *step = s->of[i];
 		const struct model *model = step->of_target && step->new_model ? step->new_model : step->model;
-		if (!*step->current || model != m || !value_equal(step->of_target ? &step->new_key : &step->key, key))
+		if (step->conflict != CONFLICT_CHANGED || model != m ||
+		    !value_equal(step->of_target ? &step->new_key : &step->key, key))
 			continue;
-		if (remember(s, step, e) < 0)
+		if (steps_remember(s, step, e) < 0)
 			return -e->code;
 		memcpy(step->of_target ? step->target : step->checksum, step->current, sizeof step->current);
-		step->current[0] = '\0';
+		step->conflict = NO_CONFLICT;
 	}
 	return 0;
 }
 
 int steps_rewrite(struct steps *s, struct step *step, enum request_kind kind, const struct buf *text, struct err *e)
 {
-	if (remember(s, step, e) < 0 || set_text(s, step, buf_text(text), text->len, e) < 0)
+	if (steps_remember(s, step, e) < 0 || set_text(s, step, buf_text(text), text->len, e) < 0)
 		return -e->code;
 	step->kind = kind;
 	return 0;
 }
 
-void steps_cancel(struct steps *s, struct step *step)
+int steps_cancel(struct steps *s, struct step *step, struct err *e)
 {
+	if (steps_remember(s, step, e) < 0)
+		return -e->code;
 	s->bytes -= step->len;
 	step->len = 0;
 	s->cancelled += !step->cancelled;
 	step->cancelled = true;
+	return 0;
+}
+
+int steps_halve(struct steps *s, struct step *step, bool other, struct err *e)
+{
+	const struct value key = step->key;
+	if (steps_remember(s, step, e) < 0)
+		return -e->code;
+	step->kind = REQUEST_MOVE;
+	step->expect = EXPECT_NONE;
+	step->conflict = NO_CONFLICT;
+	step->fresh = true;
+	if (other) {
+		step->key = step->new_key;
+		step->new_key = key;
+		memcpy(step->checksum, step->target, sizeof step->checksum);
+		index_anew(s);
+	}
+	step->target[0] = '\0';
+	return 0;
 }
 
 struct request steps_request(const struct step *step, bool trusted)
 {
+	/* What is to go and has gone already is in nobody's way. */
+	bool replaces = step->kind == REQUEST_MOVE ? *step->target : step->kind == REQUEST_RESTORE && *step->checksum;
 	return (struct request){
 	    .kind = step->kind,
 	    .model = step->model,
 	    .key = step->key,
-	    .expect = step->expect,
+	    .expect = replaces ? EXPECT_ANY : step->expect,
+	    .if_there = step->kind == REQUEST_DELETE && *step->checksum,
 	    .text = step->text,
 	    .len = step->len,
 	    .judged = true, /* it was printed here */

@@ -6,6 +6,9 @@
 
 #include "save.h"
 
+/* What others have done to a record that a step is for, when a commit was refused for it. */
+enum conflict { NO_CONFLICT, CONFLICT_CHANGED, CONFLICT_REMOVED, CONFLICT_MADE };
+
 struct step {
 	enum request_kind kind;
 	const struct model *model, *new_model;
@@ -15,8 +18,10 @@ struct step {
 	size_t len;
 	char checksum[CHECKSUM_SIZE]; /* that its record had before its first step; "": any */
 	char target[CHECKSUM_SIZE];   /* of MOVE: that of what it replaces; of EXCHANGE: of the other */
-	char current[CHECKSUM_SIZE];  /* that either had when a commit was refused for it; "": none was */
-	bool of_target;               /* current is */
+	enum conflict conflict;
+	bool of_target;              /* it is about new_key */
+	char current[CHECKSUM_SIZE]; /* of what has changed or was made */
+	bool fresh;                  /* what it makes was not there, stored or by an earlier step */
 	bool cancelled;
 	char *memory; /* of the keys' texts */
 };
@@ -28,7 +33,7 @@ struct steps {
 	struct step **of;
 	size_t n, room;
 	size_t cancelled; /* of the n */
-	bool outdated;    /* some have a current checksum */
+	bool conflicts;   /* some may have one */
 	size_t bytes;     /* of all texts */
 	struct step_place *index;
 	size_t used, places;
@@ -48,10 +53,14 @@ struct step *steps_find(const struct steps *s, const struct model *m, const stru
 const struct step *steps_last(const struct steps *s);
 /* Copies what the request points to. */
 int steps_add(struct steps *s, const struct request *r, struct err *e);
-/* A further request for the record is one for what it is now: whoever makes it has been told. */
+/* A further request for a record that has changed is one for what it is now: whoever makes it has been told. */
 int steps_renew(struct steps *s, const struct model *m, const struct value *key, struct err *e);
 int steps_rewrite(struct steps *s, struct step *step, enum request_kind kind, const struct buf *text, struct err *e);
-void steps_cancel(struct steps *s, struct step *step);
+int steps_cancel(struct steps *s, struct step *step, struct err *e);
+/* Before anything else of a step changes, so that it can be taken back. */
+int steps_remember(struct steps *s, struct step *step, struct err *e);
+/* An EXCHANGE becomes the move of the one that has the key now: it is what new_key has, where `other` is. */
+int steps_halve(struct steps *s, struct step *step, bool other, struct err *e);
 struct request steps_request(const struct step *step, bool trusted);
 
 #endif

@@ -98,6 +98,7 @@ enum statement {
 	STAGED_PUT,
 	STAGED_GONE,
 	STAGED_WAS,
+	STAGED_FORGET,
 	ROW_STATEMENTS,
 	FIELD_TAKEN = ROW_STATEMENTS, /* from here on: one a field */
 	FIELD_KEYS,

@@ -230,6 +230,18 @@ int stage_remove(struct conn *c, const struct model *m, const struct value *key,
 	return r || sqlite3_changes(c->db) ? r : err_set(e, ENOENT, "%s has no such record", m->name);
 }
 
+int stage_forget(struct conn *c, const struct model *m, const struct value *key, struct err *e)
+{
+	stmt_auto *stmt = NULL;
+	if (!is_staged(c, m))
+		return 0;
+	int r = conn_statement(c, m, STAGED_FORGET, NULL, &stmt, e);
+	if (r)
+		return r;
+	bind_value(stmt, 1, key);
+	return stmt_step(c, stmt, e);
+}
+
 int stage_removed(struct conn *c, const struct model *m, const struct value *key, struct arena *a, struct value *row,
 		  struct err *e)
 {

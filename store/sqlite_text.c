@@ -112,22 +112,33 @@ static const char *const templates[STATEMENTS] = {
 		   "VALUES ($P, ?$1, ?$2, ?$2, $G, 0)",
     [STAGED_GONE] = "INSERT OR REPLACE INTO $Z ($c, rowfs_serial, rowfs_mtime, rowfs_ctime, rowfs_gone) "
 		    "SELECT $C, t.rowfs_serial, t.rowfs_mtime, t.rowfs_ctime, 1 FROM $T AS t WHERE t.$K = ?1",
+    [STAGED_FORGET] = "DELETE FROM $Z WHERE $K = ?1",
     [STAGED_WAS] = "SELECT $C FROM $Z AS t WHERE t.$K = ?1 AND t.rowfs_gone",
 };
 
-/* Two arms that SQLite merges as they are, without sorting. */
-static const char *const staged_cursor = "SELECT t.$K, $s AS rowfs_serial FROM $R WHERE $s > ?1 AND $s <= $L$Y "
-					 "AND NOT EXISTS (SELECT 1 FROM $Z AS x WHERE x.$K = t.$K) "
-					 "UNION ALL SELECT t.$K, t.rowfs_serial FROM $Z AS t "
-					 "WHERE t.rowfs_serial > ?1 AND t.rowfs_serial <= $L AND NOT t.rowfs_gone$Y "
-					 "ORDER BY rowfs_serial";
+#define NOT_STAGED "NOT EXISTS (SELECT 1 FROM $Z AS x WHERE x.$K = t.$K)"
+/* Of a field's values, both in the order of an index. */
+#define STAGED_VALUE(condition)                                                                                        \
+	"SELECT t.$F AS value FROM main.$T AS t WHERE " condition " AND " NOT_STAGED "$Y "                             \
+	"UNION ALL SELECT t.$F FROM $Z AS t WHERE " condition " AND NOT t.rowfs_gone$Y ORDER BY value LIMIT 1"
 
-/* The same by a field's value, in the order of its indexes. */
-static const char *const staged_records =
-    "SELECT t.$K, $j AS rowfs_place, t.$F FROM $B WHERE t.$F IS ?1 AND $j > ?2 AND $j <= $L "
-    "AND NOT EXISTS (SELECT 1 FROM $Z AS x WHERE x.$K = t.$K)$Y "
-    "UNION ALL SELECT t.$K, t.rowfs_place, t.$F FROM $Z AS t "
-    "WHERE t.$F IS ?1 AND t.rowfs_place > ?2 AND t.rowfs_place <= $L AND NOT t.rowfs_gone$Y ORDER BY rowfs_place";
+/*
+ * Of staged models these do without the view, which SQLite reads whole and sorts where a column of the user's table has
+ * another type than rowfs gives it: two arms that are merged as they are.
+ */
+static const char *const staged_templates[STATEMENTS] = {
+    [ROW_CURSOR] =
+	"SELECT t.$K, $s AS rowfs_serial FROM $R WHERE $s > ?1 AND $s <= $L AND " NOT_STAGED
+	"$Y UNION ALL SELECT t.$K, t.rowfs_serial FROM $Z AS t WHERE t.rowfs_serial > ?1 AND t.rowfs_serial <= $L "
+	"AND NOT t.rowfs_gone$Y ORDER BY rowfs_serial",
+    [FIELD_RECORDS] =
+	"SELECT t.$K, $j AS rowfs_place, t.$F FROM $B WHERE t.$F IS ?1 AND $j > ?2 AND $j <= $L AND " NOT_STAGED
+	"$Y UNION ALL SELECT t.$K, t.rowfs_place, t.$F FROM $Z AS t WHERE t.$F IS ?1 AND t.rowfs_place > ?2 "
+	"AND t.rowfs_place <= $L AND NOT t.rowfs_gone$Y ORDER BY rowfs_place",
+    [FIELD_FIRST] = STAGED_VALUE("t.$F IS NOT NULL"),
+    [FIELD_NEXT] = STAGED_VALUE("t.$F > ?1"),
+    [FIELD_HAS_NULL] = STAGED_VALUE("t.$F IS NULL"),
+};
 
 static void quoted(struct buf *b, const char *text, char quote)
 {
@@ -570,9 +581,9 @@ void sql_statement(struct buf *b, const struct conn *c, const struct model *m, e
 	const char *template = template_of(statement);
 	if (c->staged && c->staged[m->index])
 		x.naming = NAMES_STAGED;
-	if (x.naming == NAMES_STAGED && (statement == ROW_CURSOR || statement == FIELD_RECORDS)) {
+	if (x.naming == NAMES_STAGED && staged_templates[statement]) {
 		x.naming = NAMES_STORED;
-		template = statement == ROW_CURSOR ? staged_cursor : staged_records;
+		template = staged_templates[statement];
 	}
 	write_template(&x, template);
 }

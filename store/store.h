@@ -349,6 +349,8 @@ int stage_put(struct conn *c, const struct model *m, const struct value *row, st
 void stage_keep_stamp(struct conn *c, const struct model *m, const struct stamp *stamp);
 /* The row is gone; -ENOENT. */
 int stage_remove(struct conn *c, const struct model *m, const struct value *key, struct err *e);
+/* What is stored of the key shows through again. */
+int stage_forget(struct conn *c, const struct model *m, const struct value *key, struct err *e);
 /* 1 and the row as it was before it went, or 0. */
 int stage_removed(struct conn *c, const struct model *m, const struct value *key, struct arena *a, struct value *row,
 		  struct err *e);

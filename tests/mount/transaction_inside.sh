@@ -1,6 +1,7 @@
 #!/bin/bash
 # transaction_inside.sh - what else stands in a model's directory, inside a transaction: .by, .history, .import, .export,
 # .deleted, and two records that change places.
+# shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
 
 setup() {
@@ -333,8 +334,8 @@ test_an_exchange_keeps_inode_numbers_with_names_and_goes_on() {
 
 test_an_exchange_is_for_what_both_were() {
 	mkdir mnt/.txn/u
-	errno exchange mnt/.txn/t/users/1.json mnt/.txn/t/users/2.json >done
-	errno exchange mnt/.txn/u/users/1.json mnt/.txn/u/users/2.json >>done
+	errno exchange mnt/.txn/t/users/1.json mnt/.txn/t/users/2.json >told
+	errno exchange mnt/.txn/u/users/1.json mnt/.txn/u/users/2.json >>told
 	echo '{"name": "Bert"}' >>mnt/users/2.json
 	is "$(commit)" 'write: EBUSY'
 	echo '{"name": "Anna"}' >>mnt/users/1.json
