@@ -293,7 +293,7 @@ static int serve(struct mount *m, struct fuse_session *session)
 
 	if (rc == 0) {
 		fuse_loop_cfg_set_max_threads(config, LIMIT_THREADS);
-		fuse_loop_cfg_set_idle_threads(config, 8);
+		fuse_loop_cfg_set_idle_threads(config, LIMIT_IDLE_THREADS);
 		rc = fuse_session_loop_mt(session, config);
 		stopper_end(&stopper);
 		/* Of an unmount that comes while a thread takes a request, a late release for example; else it is

@@ -40,6 +40,7 @@ enum {
 	LIMIT_HAS_MANY = 100,            /* children shown unless `limit` says otherwise */
 	LIMIT_READERS = 16,              /* reading database connections */
 	LIMIT_THREADS = 500,             /* threads that serve requests; a save that waits keeps one */
+	LIMIT_IDLE_THREADS = 32,         /* of those, kept while idle: making one costs as much as a save */
 	LIMIT_GROUP = 64,                /* saves that share one commit */
 	LIMIT_KEY_BLOCK = 64,            /* keys that are reserved by one commit */
 	LIMIT_EVENTS = 4096,             /* lines of .events kept for slow readers */
