@@ -197,12 +197,15 @@ int save_document(struct world *w, int model, int key, enum save_kind kind, enum
 
 /* ---- staging.c: transactions that are prepared ---- */
 
-/* Of every save in an inside that changes something, before it is done. */
+/* Of every save in an inside, before it is done. */
 void staging_save(struct world *w, int model, int key, enum save_kind kind, const json_t *document,
 		  const struct row *row);
-void staging_delete(struct world *w, int model, int key);
-void staging_move(struct world *w, int model, int from, int to_model, int to, bool replace);
+/* True: what is stored of the record shows again. */
+bool staging_delete(struct world *w, int model, int key);
+void staging_move(struct world *w, int model, int from, int to_model, int to);
+void staging_exchange(struct world *w, int model, int a, int b);
 void staging_mark(struct world *w, int model, int key);
+void staging_unmark(struct world *w, int model, int key);
 /* What was changed outside shows inside, where nothing was staged. */
 void staging_refresh(struct world *root);
 void staging_drop(struct world *w);
