@@ -13,20 +13,23 @@
 #include "staged.h"
 
 /* A document that can't be read is told when it is staged. */
-static void find_key(struct request *r, struct arena *a)
+static int find_key(struct request *r, struct arena *a, struct err *e)
 {
 	err_auto ignored = ERR_INIT;
 	json_scope *document = NULL;
-	if (r->key.kind == VALUE_NULL && json_read(r->text, r->len, &document, &ignored) == 0)
-		stream_key(r->model, document, a, &r->key);
+	if (r->key.kind != VALUE_NULL || json_read(r->text, r->len, &document, &ignored) < 0)
+		return 0;
+	stream_key(r->model, document, a, &r->key);
+	return value_copy(a, &r->key, &r->key) < 0 ? err_nomem(e) : 0;
 }
 
 static int stage_one(struct stage *g, const struct actor *actor, struct request *r, struct err *e)
 {
 	arena_auto a = ARENA_INIT;
 	struct outcome outcome;
-	find_key(r, &a);
-	int result = stage_request(g, actor, r, &outcome, &a, e);
+	int result = find_key(r, &a, e);
+	if (result == 0)
+		result = stage_request(g, actor, r, &outcome, &a, e);
 	stage_tell_held(g);
 	return result;
 }

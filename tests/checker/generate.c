@@ -318,9 +318,9 @@ static void gen_replace(struct generator *g, struct world *w)
 }
 
 /* As a shell saves: `>` or `>>`. */
-static void gen_echo(struct generator *g, struct world *w)
+static void echo(struct generator *g, struct world *w, int model, int key)
 {
-	int slot = free_slot(w), model = below(g, MODELS), key = any_key(g), actor = below(g, ACTORS);
+	int slot = free_slot(w), actor = below(g, ACTORS);
 	bool append = chance(g, 30);
 	struct call *c;
 
@@ -346,6 +346,11 @@ static void gen_echo(struct generator *g, struct world *w)
 	r->model = model;
 	r->name = key;
 	r->len = 4096;
+}
+
+static void gen_echo(struct generator *g, struct world *w)
+{
+	echo(g, w, below(g, MODELS), any_key(g));
 }
 
 static void gen_named(struct generator *g, struct world *w)
@@ -407,6 +412,64 @@ static void gen_reserve(struct generator *g, struct world *w)
 	c->model = below(g, MODELS);
 }
 
+static void gen_value(struct generator *g, struct world *w)
+{
+	struct call *c = push(g, CALL_VALUE);
+	struct field_place place = value_field();
+	const struct record *r;
+
+	c->model = place.model;
+	c->name = any_key(g);
+	r = &w->records[place.model][c->name];
+	c->flags = below(g, KEYS + 1);
+	for (int k = 0; k < KEYS && r->there && chance(g, 95); k++)
+		if (datum_equal(&r->row.values[place.field], &(struct datum){0}))
+			c->flags = KEYS;
+		else if (key_of(model_number("carts"), k).integer == r->row.values[place.field].integer)
+			c->flags = k;
+	c->offset = chance(g, 80) ? below(g, 3) : below(g, KEYS + 1);
+}
+
+/* On one line, and with the key where it has none. */
+static void add_line(struct generator *g, int model, int key, struct text *document, struct text *lines)
+{
+	const char *name = models[model].key.name;
+	struct datum k = key_of(model, key);
+
+	for (size_t i = 0; i < document->len; i++)
+		if (document->data[i] == '\n')
+			document->data[i] = ' ';
+	if (document->len && document->data[0] == '{' && !memmem(document->data, document->len, name, strlen(name)) &&
+	    chance(g, 98)) {
+		text_printf(lines, "{\"%s\":", name);
+		if (k.kind == STRING)
+			text_printf(lines, "\"%s\",", k.string);
+		else
+			text_printf(lines, "%lld,", (long long)k.integer);
+		text_add(lines, document->data + 1, document->len - 1);
+	} else {
+		text_add(lines, document->data, document->len);
+	}
+	text_str(lines, "\n");
+}
+
+static void gen_import(struct generator *g, struct world *w)
+{
+	struct call *c = push(g, CALL_IMPORT);
+	struct text lines = {0}, line = {0};
+
+	c->model = below(g, MODELS);
+	for (int n = 1 + below(g, 4); n > 0; n--) {
+		int key = any_key(g);
+		text_clear(&line);
+		make_document(g, w, c->model, key, false, &line);
+		add_line(g, c->model, key, &line, &lines);
+	}
+	set_data(c, lines.data, lines.len);
+	text_release(&lines);
+	text_release(&line);
+}
+
 /* What is open is closed first: a new one has other files. */
 static void gen_transaction(struct generator *g, struct world *w)
 {
@@ -430,14 +493,43 @@ static void gen_transaction(struct generator *g, struct world *w)
 	c->flags = chance(g, 5);
 }
 
+static void change_somehow(struct generator *g, struct world *w, int model, int key)
+{
+	struct call *c;
+
+	if (chance(g, 50)) {
+		echo(g, w, model, key);
+		return;
+	}
+	c = push(g, CALL_UNLINK);
+	c->model = model;
+	c->name = key;
+}
+
+/* Outside, what a transaction has changed; or inside, what a commit was refused for. */
+static void gen_conflict(struct generator *g, struct world *w)
+{
+	int model, key, txn = g->txn;
+
+	if (chance(g, 60) && staging_conflict(w, &model, &key)) {
+		change_somehow(g, w, model, key);
+	} else if (staging_some(w, below(g, 1000), &model, &key)) {
+		g->txn = 0;
+		change_somehow(g, world_root(w), model, key);
+		g->txn = txn;
+	}
+	if (chance(g, 60))
+		push(g, CALL_COMMIT);
+}
+
 static const struct {
 	int chances;
 	void (*generate)(struct generator *g, struct world *w);
 } draws[] = {
-    {14, gen_open},     {16, gen_write}, {6, gen_pwrite}, {8, gen_read},    {4, gen_seek},
-    {6, gen_ftruncate}, {14, gen_sync},  {2, gen_dup},    {2, gen_send},    {5, gen_slot},
-    {8, gen_rename},    {3, gen_link},   {5, gen_echo},   {5, gen_replace}, {12, gen_named},
-    {4, gen_unlink},    {3, gen_list},   {1, gen_sql},    {1, gen_reserve},
+    {14, gen_open},   {16, gen_write},  {6, gen_pwrite}, {8, gen_read},   {4, gen_seek},   {6, gen_ftruncate},
+    {14, gen_sync},   {2, gen_dup},     {2, gen_send},   {5, gen_slot},   {8, gen_rename}, {3, gen_link},
+    {5, gen_echo},    {5, gen_replace}, {12, gen_named}, {4, gen_unlink}, {3, gen_list},   {1, gen_sql},
+    {1, gen_reserve}, {3, gen_value},   {3, gen_import},
 };
 
 void generate(struct generator *g, struct world *w, struct call *c)
@@ -446,13 +538,17 @@ void generate(struct generator *g, struct world *w, struct call *c)
 
 	while (g->taken == g->queued) {
 		size_t i = 0;
-		int n = below(g, 119);
+		int n = below(g, 125);
 
 		g->taken = g->queued = 0;
 		g->txn = chance(g, 45) ? 1 + below(g, TXNS) : 0;
 		at = world_in(w, g->txn);
 		if (g->txn && (at->state != TXN_OPEN ? chance(g, 20) : chance(g, 4))) {
 			gen_transaction(g, at);
+			continue;
+		}
+		if (at->state == TXN_OPEN && chance(g, 6)) {
+			gen_conflict(g, at);
 			continue;
 		}
 		while (n >= draws[i].chances)

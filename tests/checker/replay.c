@@ -194,6 +194,68 @@ static void copy_records(struct world *to, const struct world *from)
 	memcpy(to->topped, from->topped, sizeof(to->topped));
 }
 
+/* ---- a world as it was ---- */
+
+struct snapshot {
+	struct world world; /* its records */
+	struct staging *staging;
+};
+
+static void copy_step(struct step *to, const struct step *from)
+{
+	*to = *from;
+	to->base = to->target = to->current = (struct row){0};
+	row_set(&to->base, &from->base);
+	row_set(&to->target, &from->target);
+	row_set(&to->current, &from->current);
+	for (int i = 0; i < FIELDS_MAX; i++) {
+		to->parts[i].value = (struct datum){0};
+		datum_set(&to->parts[i].value, &from->parts[i].value);
+	}
+}
+
+static struct staging *copy_staging(const struct staging *from)
+{
+	struct staging *g = malloc(sizeof(*g));
+
+	if (!g)
+		abort();
+	*g = *from;
+	g->room = from->n + 1;
+	g->steps = calloc((size_t)g->room, sizeof(*g->steps));
+	if (!g->steps)
+		abort();
+	for (int i = 0; i < from->n; i++)
+		copy_step(&g->steps[i], &from->steps[i]);
+	return g;
+}
+
+struct snapshot *world_keep(const struct world *w)
+{
+	struct snapshot *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		abort();
+	copy_records(&s->world, w);
+	s->staging = w->staging ? copy_staging(w->staging) : NULL;
+	return s;
+}
+
+void world_settle(struct world *w, struct snapshot *s, bool restore)
+{
+	if (restore) {
+		struct staging *now = w->staging;
+		copy_records(w, &s->world);
+		w->staging = s->staging;
+		s->staging = now;
+	}
+	staging_free(s->staging);
+	world_release(&s->world);
+	free(s);
+}
+
+/* ---- the call ---- */
+
 void expect_commit(struct world *w, const struct call *c, struct expected *x)
 {
 	struct world copy = {0};

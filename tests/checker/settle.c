@@ -113,6 +113,20 @@ int note_conflict(struct world *w, struct step *step, int rc)
 	return -EBUSY;
 }
 
+bool staging_conflict(const struct world *w, int *model, int *key)
+{
+	for (int i = 0; w->staging && i < w->staging->n; i++) {
+		const struct step *step = &w->staging->steps[i];
+		struct place place = where(step);
+		if (step->cancelled || step->conflict == NO_CONFLICT)
+			continue;
+		*model = place.model;
+		*key = place.key;
+		return true;
+	}
+	return false;
+}
+
 /* ---- settling ---- */
 
 void renew(struct staging *g, int model, int key)

@@ -21,13 +21,18 @@ static void release_step(struct step *step)
 		free(step->parts[i].value.string);
 }
 
+void staging_free(struct staging *g)
+{
+	for (int i = 0; g && i < g->n; i++)
+		release_step(&g->steps[i]);
+	if (g)
+		free(g->steps);
+	free(g);
+}
+
 static void release_staging(struct world *w)
 {
-	for (int i = 0; w->staging && i < w->staging->n; i++)
-		release_step(&w->staging->steps[i]);
-	if (w->staging)
-		free(w->staging->steps);
-	free(w->staging);
+	staging_free(w->staging);
 	w->staging = NULL;
 }
 
@@ -187,6 +192,17 @@ int staging_size(const struct staging *g)
 	for (int i = 0; i < g->n; i++)
 		n += !g->steps[i].cancelled;
 	return n;
+}
+
+bool staging_some(const struct world *w, int which, int *model, int *key)
+{
+	if (!w->staging || w->staging->n == 0)
+		return false;
+	const struct step *step = &w->staging->steps[which % w->staging->n];
+	bool target = step->kind >= STEP_MOVE && which % 2;
+	*model = target ? step->to_model : step->model;
+	*key = target ? step->to : step->key;
+	return true;
 }
 
 /* ---- what the inside shows ---- */

@@ -46,6 +46,7 @@ struct step *add_step(struct world *w, int kind, int model, int key);
 /* Its document is what the record is to be, or what is given. */
 void set_parts(struct step *step, int model, const struct row *row);
 int staging_size(const struct staging *g);
+void staging_free(struct staging *g); /* NULL is fine */
 /* From here on the inside shows what is stored. */
 void staging_start(struct world *w);
 

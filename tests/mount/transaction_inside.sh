@@ -224,6 +224,13 @@ test_lines_are_staged_and_saved_by_the_commit() {
 	is "$(status)" '["replaced","created","created"]'
 }
 
+test_lines_may_have_text_keys() {
+	printf '%s\n' '{"name": "new", "kind": "b"}' '{"label": "L", "name": "x"}' >mnt/.txn/t/tags/.import
+	is "$(names mnt/.txn/t/tags)" 'new.json x.json y.json z.json'
+	is "$(commit)" ok
+	is "$(sql 'select * from tags order by 1' | tr '\n' ' ')" 'new|b| x||L y|a|Y z|b|Z '
+}
+
 test_a_refused_line_takes_all_of_its_import_back() {
 	saves mnt/.txn/t/users/1.json '{"name": "One", "email": "1@x"}'
 	saves mnt/.txn/t/users/.new '{"name": "Three"}'
