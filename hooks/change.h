@@ -118,7 +118,8 @@ struct staging {
 		struct value key;
 	} * taken; /* reserved for the request that is being staged, or for many */
 	size_t ntaken, room;
-	bool many; /* they are staged all or none: what is taken is free again when one is refused */
+	bool keeps; /* what it deletes is shown as kept */
+	bool many;  /* they are staged all or none: what is taken is free again when one is refused */
 };
 
 /* One save. */

@@ -93,7 +93,8 @@ static int restore(struct order *o, const struct request *r, struct change **res
 	c->checksum = order_version(o, r->checksum);
 	if (order_carry(o, c, e) < 0)
 		return -e->code;
-	return v->staged ? 0 : txn_forget_deleted(&v->txn, r->model, serial, e);
+	return v->staged ? stage_forget_deleted(v->conn, r->model, &r->key, e)
+			 : txn_forget_deleted(&v->txn, r->model, serial, e);
 }
 
 /* ---- exchange ---- */

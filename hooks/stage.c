@@ -35,6 +35,7 @@ int stage_new(struct stage **out, struct saver *s, bool trusted, struct err *e)
 	if (new_stage(out, s, e) < 0)
 		return -e->code;
 	(*out)->trusted = trusted;
+	(*out)->staging.keeps = !trusted;
 	return 0;
 }
 
@@ -318,7 +319,9 @@ static int record(struct stage *g, const struct staged_request *x, struct err *e
 	struct step *last = steps_find(&g->steps, r->model, &x->outcome->key);
 	if (may_compose(g, last, x))
 		return compose_step(g, last, x, e);
-	return cancels(g, last, r) ? steps_cancel(&g->steps, last, e) : add_step(g, x, e);
+	if (!cancels(g, last, r))
+		return add_step(g, x, e);
+	return stage_undelete(g->conn, r->model, &r->key, e) < 0 ? -e->code : steps_cancel(&g->steps, last, e);
 }
 
 /* What a move would replace: the commit finds the same there, or nothing where nothing was. */

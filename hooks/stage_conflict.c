@@ -236,7 +236,8 @@ static int take_back(struct stage *g, size_t at, const struct side *s, bool *don
 			       .expect = EXPECT_RECORD,
 			       .checksum = replaces ? step->target : step->checksum};
 	*done = true;
-	if (!replaces && stage_forget(g->conn, s->model, s->key, e) < 0)
+	if (!replaces &&
+	    (stage_forget(g->conn, s->model, s->key, e) < 0 || stage_undelete(g->conn, s->model, s->key, e) < 0))
 		return -e->code;
 	if (cancel(&g->steps, at, g->steps.n, s, e) < 0)
 		return -e->code;

@@ -112,6 +112,11 @@ static const char *const templates[STATEMENTS] = {
 		   "VALUES ($P, ?$1, ?$2, ?$2, $G, 0)",
     [STAGED_GONE] = "INSERT OR REPLACE INTO $Z ($c, rowfs_serial, rowfs_mtime, rowfs_ctime, rowfs_gone) "
 		    "SELECT $C, t.rowfs_serial, t.rowfs_mtime, t.rowfs_ctime, 1 FROM $T AS t WHERE t.$K = ?1",
+    [DELETED_STAGE] =
+	"INSERT OR REPLACE INTO rowfs_staged_deleted (model, key, uid, time, text, secrets, serial, gone) "
+	"VALUES ($D, ?1, ?2, ?3, ?4, ?5, ?6, 0)",
+    [DELETED_STAGE_GONE] = "INSERT OR REPLACE INTO rowfs_staged_deleted (model, key, gone) VALUES ($D, ?1, 1)",
+    [DELETED_UNSTAGE] = "DELETE FROM rowfs_staged_deleted WHERE model = $D AND key = ?1",
     [STAGED_FORGET] = "DELETE FROM $Z WHERE $K = ?1",
     [STAGED_WAS] = "SELECT $C FROM $Z AS t WHERE t.$K = ?1 AND t.rowfs_gone",
 };

@@ -354,6 +354,11 @@ int stage_forget(struct conn *c, const struct model *m, const struct value *key,
 /* 1 and the row as it was before it went, or 0. */
 int stage_removed(struct conn *c, const struct model *m, const struct value *key, struct arena *a, struct value *row,
 		  struct err *e);
+/* txn_keep_deleted, to be seen on the connection alone, where store_get_deleted and store_list_deleted find it. */
+int stage_keep_deleted(struct conn *c, const struct model *m, const struct value *key, uid_t uid, struct err *e);
+/* What is kept of the key is not to be seen there; what was kept there never was. */
+int stage_forget_deleted(struct conn *c, const struct model *m, const struct value *key, struct err *e);
+int stage_undelete(struct conn *c, const struct model *m, const struct value *key, struct err *e);
 /* Nothing is staged any more. */
 int stage_discard(struct conn *c, struct err *e);
 

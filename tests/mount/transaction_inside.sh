@@ -306,6 +306,71 @@ test_others_find_none_of_it() {
 	is "$(as ls mnt/.txn/u/orders/.by/status/new | wc -l)" 3
 }
 
+# ---- .deleted and .info ----
+
+test_what_is_removed_inside_can_be_brought_back_there() {
+	local made
+	saves mnt/orders/1.json '{"user_id": 1, "lines": [{"sku": "a"}]}'
+	made=$(value mnt/orders/1.json .made)
+	rm mnt/.txn/t/orders/1.json
+	is "$(names mnt/.txn/t/orders/.deleted)" 1.json
+	is "$(names mnt/.txn/t/lines/.deleted)" 1.json
+	is "$(cat mnt/.txn/t/orders/.deleted/1.json)" "$(cat mnt/orders/1.json)"
+	is "$(names mnt/orders/.deleted)" ''
+	mv mnt/.txn/t/orders/.deleted/1.json mnt/.txn/t/orders/8.json
+	is "$(names mnt/.txn/t/orders/.deleted)" ''
+	is "$(value mnt/.txn/t/orders/8.json '[.user_id, .lines[].sku]')" '[1,"a"]'
+	is "$(commit)" ok
+	is "$(value mnt/orders/8.json '[.user_id, .lines[].sku, .made]')" "[1,\"a\",\"$made\"]"
+	is "$(names mnt/orders)" '2.json 3.json 8.json'
+	is "$(names mnt/orders/.deleted)" ''
+}
+
+test_what_was_removed_outside_comes_back_inside_once() {
+	rm mnt/orders/1.json
+	is "$(names mnt/.txn/t/orders/.deleted)" 1.json
+	mv mnt/.txn/t/orders/.deleted/1.json mnt/.txn/t/orders/
+	is "$(names mnt/.txn/t/orders/.deleted)" ''
+	is "$(names mnt/orders/.deleted)" 1.json
+	is "$(move mnt/.txn/t/orders/.deleted/1.json mnt/.txn/t/orders/5.json)" 'rename: ENOENT'
+	is "$(commit)" ok
+	is "$(names mnt/orders)" '1.json 2.json 3.json'
+	is "$(names mnt/orders/.deleted)" ''
+}
+
+test_what_is_made_and_removed_inside_was_never_there() {
+	saves mnt/.txn/t/tags/new.json '{"label": "n"}'
+	rm mnt/.txn/t/tags/new.json
+	is "$(names mnt/.txn/t/tags/.deleted)" ''
+	is "$(cat mnt/.txn/t/ctl)" 'open 0'
+	is "$(commit)" ok
+	is "$(names mnt/tags/.deleted)" ''
+}
+
+test_nothing_is_forgotten_for_good_inside() {
+	rm mnt/orders/1.json mnt/.txn/t/orders/2.json
+	is "$(errno unlink mnt/.txn/t/orders/.deleted/1.json)" 'unlink: EPERM'
+	is "$(errno unlink mnt/.txn/t/orders/.deleted/2.json)" 'unlink: EPERM'
+	has "$(last_error)" 'is forgotten outside of transactions'
+	is "$(names mnt/orders/.deleted)" 1.json
+	rmdir mnt/.txn/t
+	is "$(names mnt/orders)" '2.json 3.json'
+	is "$(names mnt/orders/.deleted)" 1.json
+}
+
+test_counts_and_schemas_are_those_of_the_inside() {
+	saves mnt/.txn/t/users/.new '{"name": "New"}'
+	is "$(cat mnt/.txn/t/users/.info/count)" 3
+	is "$(cat mnt/users/.info/count)" 2
+	is "$(cat mnt/.txn/t/users/.info/schema.json)" "$(cat mnt/users/.info/schema.json)"
+	is "$(cat mnt/.txn/t/users/.info/meta.json)" "$(cat mnt/users/.info/meta.json)"
+	is "$(value mnt/.txn/t/users/.answer/3.json .name)" New
+	is "$(ls mnt/users/.answer)" ''
+	is "$(save mnt/.txn/t/users/1.json '{"name": 1}')" 'write: EBADMSG, close: EBADMSG'
+	is "$(names mnt/.txn/t/users/.rejected)" 1.json
+	is "$(names mnt/users/.rejected)" ''
+}
+
 # ---- exchange ----
 
 test_two_records_exchange_keys_inside() {
