@@ -15,6 +15,10 @@ setup() {
 	touch /etc/fuse.conf
 	mount --bind fuse /dev/fuse
 	mount --bind fuse.conf /etc/fuse.conf
+	getent passwd 1000 >/dev/null || { # fusermount3 wants its caller's name
+		{ cat /etc/passwd && echo mounter:x:1000:1000::/:/bin/sh; } >passwd
+		mount --bind passwd /etc/passwd
+	}
 	program bin/rowfs <<END
 #!/bin/sh
 exec setpriv --reuid=1000 --regid=1000 --clear-groups "$BUILD/rowfs" "\$@"
