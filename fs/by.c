@@ -343,7 +343,7 @@ static int save_move(struct mount *m, const struct actor *actor, const struct by
 				  .len = patch.len,
 				  .where = from->field,
 				  .was = from->value};
-	if (save(m->saver, actor, &request, 1, &outcome, a, e) == 0) {
+	if (mount_save(m, actor, &request, &outcome, a, e) == 0) {
 		mount_settled(m, actor, from->model, name, &outcome);
 		return 0;
 	}
@@ -352,9 +352,9 @@ static int save_move(struct mount *m, const struct actor *actor, const struct by
 	return -err_clamp(e->code);
 }
 
-int by_move(fuse_req_t req, uint64_t parent, const char *name, uint64_t new_parent, const char *new_name, struct err *e)
+int by_move(struct mount *m, fuse_req_t req, uint64_t parent, const char *name, uint64_t new_parent,
+	    const char *new_name, struct err *e)
 {
-	struct mount *m = fuse_req_userdata(req);
 	const struct actor actor = mount_actor(req);
 	const struct node dir = node_decode(parent), new_dir = node_decode(new_parent);
 	arena_auto a = ARENA_INIT;

@@ -62,7 +62,7 @@ int by_show_link(struct mount *m, const struct node *node, const struct actor *w
  * A rename into a VALUE/: from another value of the same field, under the same name, it is a merge patch of the field,
  * saved only while the field still has the value it is moved from, else -ENOENT. Any other is -EPERM.
  */
-int by_move(fuse_req_t req, uint64_t parent, const char *name, uint64_t new_parent, const char *new_name,
-	    struct err *e);
+int by_move(struct mount *m, fuse_req_t req, uint64_t parent, const char *name, uint64_t new_parent,
+	    const char *new_name, struct err *e);
 
 #endif

@@ -92,6 +92,10 @@ int deleted_show(struct mount *m, const struct node *node, const struct actor *w
 
 int deleted_remove(struct mount *m, const struct node *node, const struct actor *who, struct err *e)
 {
-	(void)who;
+	if (m->transaction) {
+		err_set(e, EPERM, "what is kept of deleted records is forgotten outside of transactions");
+		mount_refused(m, who, mount_model(m, node->model), ".deleted", NULL, e);
+		return -EPERM;
+	}
 	return store_forget_deleted(m->store, mount_model(m, node->model), node->serial, e);
 }

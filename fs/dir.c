@@ -60,6 +60,7 @@ void dir_reply_entry(struct mount *m, fuse_req_t req, const struct stat *st, boo
 	int rc = transaction_remember(m, st->st_ino);
 
 	if (rc < 0) {
+		by_forget(m, st->st_ino, 1);
 		mount_reply_error(req, rc);
 		return;
 	}
@@ -180,7 +181,6 @@ void dir_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 
 void dir_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	(void)ino;
-	by_place_close(fuse_req_userdata(req), (struct by_place *)(uintptr_t)fi->fh);
+	by_place_close(mount_enter(req, &ino), (struct by_place *)(uintptr_t)fi->fh);
 	fuse_reply_err(req, 0);
 }

@@ -276,7 +276,7 @@ static int save_lines(struct mount *m, struct import *i, const struct actor *act
 	if (i->tail.len > 0)
 		i->lines++;
 	enlist(m, i);
-	int rc = save_stream(m->saver, actor, next_line, i, &blamed, e);
+	int rc = mount_save_stream(m, actor, next_line, i, &blamed, e);
 	delist(m, i);
 	if (rc < 0 && blamed)
 		blame_line(i, e);

@@ -51,6 +51,14 @@ int mount_save(struct mount *m, const struct actor *actor, const struct request 
 	return save(m->saver, actor, request, 1, outcome, a, e);
 }
 
+int mount_save_stream(struct mount *m, const struct actor *actor, save_next *next, void *data, bool *blamed,
+		      struct err *e)
+{
+	if (m->stage)
+		return transaction_save_stream(m, actor, next, data, blamed, e);
+	return save_stream(m->saver, actor, next, data, blamed, e);
+}
+
 int mount_reserve_key(struct mount *m, const struct model *model, struct value *key, struct err *e)
 {
 	return m->stage ? stage_reserve_key(m->stage, model, key, e) : store_reserve_key(m->store, model, key, e);

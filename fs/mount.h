@@ -103,6 +103,8 @@ uint64_t mount_public_ino(const struct mount *m, uint64_t ino);
 /* Where saves go: to the store, or into the transaction that is being prepared. */
 int mount_save(struct mount *m, const struct actor *actor, const struct request *request, struct outcome *outcome,
 	       struct arena *a, struct err *e);
+int mount_save_stream(struct mount *m, const struct actor *actor, save_next *next, void *data, bool *blamed,
+		      struct err *e);
 int mount_reserve_key(struct mount *m, const struct model *model, struct value *key, struct err *e);
 
 /* Who asks. */

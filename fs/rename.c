@@ -336,14 +336,14 @@ void rename_name(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t
 			 .noreplace = flags & RENAME_NOREPLACE,
 			 .exchange = flags & RENAME_EXCHANGE};
 	err_auto e = ERR_INIT;
-	bool by = !to->transaction && node_decode(new_parent).kind == NODE_BY_VALUE;
+	bool by = node_decode(new_parent).kind == NODE_BY_VALUE;
 	int rc = flags & RENAME_WHITEOUT || (by && v.exchange) ? -EOPNOTSUPP
 		 : from != to                                  ? -EPERM
 		 : by                                          ? 0
 							       : find_ends(&v, req, &e);
 
 	if (rc == 0)
-		rc = by ? by_move(req, parent, name, new_parent, new_name, &e) : carry_out(&v, &e);
+		rc = by ? by_move(to, req, parent, name, new_parent, new_name, &e) : carry_out(&v, &e);
 	arena_release(&v.arena);
 	mount_reply_error(req, rc);
 }

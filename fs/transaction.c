@@ -229,6 +229,37 @@ int transaction_save(struct mount *m, const struct actor *actor, const struct re
 	return rc;
 }
 
+/* Lines that are staged, each counted before it comes. */
+struct lines {
+	struct mount *m;
+	save_next *next;
+	void *data;
+	size_t answer; /* what the transaction holds besides what is staged */
+};
+
+static int next_counted(void *data, struct request *out, struct err *e)
+{
+	struct lines *l = data;
+	struct transaction *t = l->m->transaction;
+	int rc = l->next(l->data, out, e);
+
+	if (rc <= 0)
+		return rc;
+	size_t size = l->answer + stage_held(l->m->stage) + 2 * out->len;
+	return usage_hold(l->m->usages, t->uid, &t->held, size, e) < 0 ? -e->code : rc;
+}
+
+int transaction_save_stream(struct mount *m, const struct actor *actor, save_next *next, void *data, bool *blamed,
+			    struct err *e)
+{
+	struct transaction *t = m->transaction;
+	struct lines lines = {m, next, data, transaction_size(t) - stage_held(m->stage)};
+	int rc = stage_save_stream(m->stage, actor, next_counted, &lines, blamed, e);
+
+	usage_settle(m->usages, t->uid, &t->held, transaction_size(t));
+	return rc;
+}
+
 /* ---- NAME/ctl and NAME/answer.json ---- */
 
 enum { REPORT_LINE = 512 };

@@ -51,6 +51,9 @@ int transaction_show_answer(struct mount *m, const struct node *node, const stru
 /* mount_save() into the transaction of which m is the inside; also -ENOSPC (usage.h). */
 int transaction_save(struct mount *m, const struct actor *actor, const struct request *request, struct outcome *outcome,
 		     struct arena *a, struct err *e);
+/* mount_save_stream() into it, the same. */
+int transaction_save_stream(struct mount *m, const struct actor *actor, save_next *next, void *data, bool *blamed,
+			    struct err *e);
 /* "" or ".txn/NAME/", for messages. */
 const char *transaction_path(const struct mount *m);
 /* Nobody can use it any more. */

@@ -11,6 +11,7 @@
 #include "../hooks/stage.h"
 #include "../store/log.h"
 #include "answered.h"
+#include "by.h"
 #include "forget.h"
 #include "handle.h"
 #include "rejected.h"
@@ -113,6 +114,7 @@ void transaction_free(struct transaction *t)
 	scratch_release_all(&t->inside);
 	rejected_release_all(&t->inside);
 	answered_release_all(&t->inside);
+	by_release_all(&t->inside);
 	stage_free(t->inside.stage);
 	usage_settle(t->inside.usages, t->uid, &t->held, 0);
 	pthread_mutex_destroy(&t->inside.lock);

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "by.h"
 #include "handle.h"
 #include "transaction_parts.h"
 
@@ -108,12 +109,25 @@ static void forget(struct transactions *all, uint64_t public_ino, uint64_t looku
 	free(each);
 }
 
+/* What the kernel forgets is held until then by the look-ups that it forgets. */
+static void forget_by(struct transactions *all, uint64_t public_ino, uint64_t lookups)
+{
+	pthread_mutex_lock(&all->lock);
+	struct number *each = *number_at(all, public_ino);
+	struct mount *inside = each ? &each->of->inside : NULL;
+	uint64_t ino = each ? each->ino : 0;
+	pthread_mutex_unlock(&all->lock);
+	if (inside)
+		by_forget(inside, ino, lookups);
+}
+
 void transaction_forget(struct mount *m, uint64_t public_ino, uint64_t lookups)
 {
 	struct transactions *all = m->transactions;
 
 	if (!node_is_inside(public_ino))
 		return;
+	forget_by(all, public_ino, lookups);
 	pthread_mutex_lock(&all->lock);
 	forget(all, public_ino, lookups);
 	struct transaction *taken = transactions_take_ended(all);

@@ -201,7 +201,8 @@ static bool list_inside(struct listing *l, off_t first, off_t off)
 static bool is_inside_too(enum node_kind kind)
 {
 	static const enum node_kind kinds[] = {NODE_NEW,   NODE_INFO,     NODE_SCHEMA, NODE_META,
-					       NODE_COUNT, NODE_REJECTED, NODE_ANSWER, NODE_DELETED};
+					       NODE_COUNT, NODE_REJECTED, NODE_ANSWER, NODE_DELETED,
+					       NODE_BY,    NODE_HISTORY,  NODE_IMPORT, NODE_EXPORT};
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
 		if (kinds[i] == kind)

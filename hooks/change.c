@@ -262,6 +262,10 @@ int change_resolve(struct saving *v, struct change *c, struct err *e)
 	int result = c->key.kind == VALUE_NULL ? 0 : saving_read(v, c->model, &c->key, &c->old, e);
 	if (result == 0)
 		result = access_stored(v, c, e);
+	if (result == 0 && c->if_there && !c->old) {
+		c->verb = VERB_DELETE;
+		return 0;
+	}
 	if (result == 0)
 		result = check_expect(v, c, e);
 	if (result == 0)

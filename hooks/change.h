@@ -53,6 +53,7 @@ struct change {
 	enum request_kind kind; /* at most REQUEST_DELETE */
 	enum verb verb;         /* known once it is resolved */
 	enum expect expect;
+	bool if_there;             /* a delete of what is not there does nothing */
 	const struct field *where; /* as in the request */
 	struct value was;
 	bool trusted;
@@ -115,8 +116,10 @@ struct staging {
 	struct taken_key {
 		const struct model *model;
 		struct value key;
-	} * taken; /* reserved for the request that is being staged */
+	} * taken; /* reserved for the request that is being staged, or for many */
 	size_t ntaken, room;
+	bool keeps; /* what it deletes is shown as kept */
+	bool many;  /* they are staged all or none: what is taken is free again when one is refused */
 };
 
 /* One save. */

@@ -14,13 +14,14 @@
 
 int deleted_keep(struct saving *v, const struct change *c, struct err *e)
 {
-	if (c->verb != VERB_DELETE || !c->changed || c->forget || v->staged)
+	if (c->verb != VERB_DELETE || !c->changed || c->forget || (v->staged && !v->staged->keeps))
 		return 0;
 	uid_t keeper, before;
 	if (access_keeper(v, c, &keeper, e) < 0)
 		return -e->code;
 	before = store_view_as(v->conn, keeper);
-	int result = txn_keep_deleted(&v->txn, c->model, &c->key, keeper, e);
+	int result = v->staged ? stage_keep_deleted(v->conn, c->model, &c->key, keeper, e)
+			       : txn_keep_deleted(&v->txn, c->model, &c->key, keeper, e);
 	store_view_as(v->conn, before);
 	return result;
 }

@@ -44,6 +44,8 @@ int order_hooks(struct saving *v, enum event event, struct change *c, size_t at,
 int order_post(struct saving *v, size_t from, struct err *e);
 /* All requests of a stream, each with its post hooks (stream.c). */
 int order_stream(struct order *o, struct err *e);
+/* The key that a line's document says; what is wrong with it is told when it is bound. */
+void stream_key(const struct model *m, const json_t *document, struct arena *a, struct value *key);
 /* The checksum that the record must still have when the request is carried out; NULL: any. */
 const char *order_version(const struct order *o, const char *checksum);
 /* The change that stands for the request. NULL: an error is in *e. */

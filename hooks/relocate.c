@@ -7,6 +7,7 @@
 #include "access.h"
 #include "deleted.h"
 #include "order.h"
+#include "staged.h"
 #include "tree.h"
 
 /* The record that has the new key goes. For whoever looks at its name there is a later version of it. */
@@ -92,7 +93,8 @@ static int restore(struct order *o, const struct request *r, struct change **res
 	c->checksum = order_version(o, r->checksum);
 	if (order_carry(o, c, e) < 0)
 		return -e->code;
-	return v->staged ? 0 : txn_forget_deleted(&v->txn, r->model, serial, e);
+	return v->staged ? stage_forget_deleted(v->conn, r->model, &r->key, e)
+			 : txn_forget_deleted(&v->txn, r->model, serial, e);
 }
 
 /* ---- exchange ---- */
@@ -106,14 +108,24 @@ static int prepare_exchange(struct saving *v, struct change *c, size_t *at, size
 	return order_prepare(v, c, e) < 0 ? -e->code : order_prepare_deletes(v, *at, first, e);
 }
 
+static int set_aside(struct saving *v, struct change *c, struct err *e)
+{
+	const struct value key = c->key;
+	return v->staged ? staged_set_aside(v, c, e) : txn_set_aside(&v->txn, c->model, &key, &v->arena, &c->key, e);
+}
+
 /* The rows: one steps aside for the other. */
 static int apply_exchange(struct saving *v, struct change *const c[2], const size_t at[2], const size_t first[2],
-			  struct err *e)
+			  const struct stamp stamps[2], struct err *e)
 {
 	const struct value key = c[0]->key;
-	int result = txn_set_aside(&v->txn, c[0]->model, &key, &v->arena, &c[0]->key, e);
+	int result = set_aside(v, c[0], e);
+	if (v->staged)
+		stage_keep_stamp(v->conn, c[0]->model, &stamps[0]);
 	if (result == 0)
 		result = order_apply(v, at[1], first[1], v->n, e);
+	if (v->staged)
+		stage_keep_stamp(v->conn, c[0]->model, &stamps[1]);
 	if (result == 0)
 		result = order_apply(v, at[0], first[0], at[1], e);
 	c[0]->key = key;
@@ -145,8 +157,7 @@ static int exchange(struct order *o, const struct request *r, struct change **re
 	struct stamp stamps[2];
 	struct change *c[2];
 	size_t at[2], first[2];
-	if (v->staged)
-		return err_set(e, EOPNOTSUPP, "two records can't exchange keys inside a transaction that is prepared");
+	const char *const checksums[2] = {r->checksum, r->target_checksum};
 	for (int i = 0; i < 2; i++) {
 		if (store_get(v->conn, r->model, &keys[i], &v->arena, NULL, &stamps[i], e) < 0)
 			return -e->code;
@@ -154,14 +165,15 @@ static int exchange(struct order *o, const struct request *r, struct change **re
 		if (!c[i])
 			return -e->code;
 		c[i]->new_key = keys[1 - i];
+		c[i]->checksum = order_version(o, checksums[i]);
 	}
 	*result = c[0];
 	for (int i = 0; i < 2; i++)
 		if (prepare_exchange(v, c[i], &at[i], &first[i], e) < 0)
 			return -e->code;
-	if (apply_exchange(v, c, at, first, e) < 0)
+	if (apply_exchange(v, c, at, first, stamps, e) < 0)
 		return -e->code;
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < 2 && !v->staged; i++)
 		if (keep_stamp(v, r->model, &keys[i], &stamps[i], e) < 0)
 			return -e->code;
 	return 0;

@@ -63,6 +63,7 @@ struct change *order_change(struct order *o, size_t i, struct err *e)
 	if (!c)
 		return NULL;
 	c->expect = r->expect;
+	c->if_there = r->if_there;
 	c->where = r->where;
 	c->was = r->was;
 	c->trusted = c->exempt = r->trusted;

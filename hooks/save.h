@@ -49,6 +49,7 @@ struct request {
 	const struct model *model;
 	struct value key;   /* VALUE_NULL with PUT: the document's, or the next key */
 	enum expect expect; /* of the key; for MOVE and RESTORE of the new key */
+	bool if_there;      /* of DELETE: else nothing is to be done */
 	const char *text;
 	size_t len;
 	bool judged; /* json_scan has called all of the text complete */
@@ -63,7 +64,7 @@ struct request {
 	 * `key`; for RESTORE of the one that new_key has. NULL: any. A document's own `_checksum` is looked at besides.
 	 */
 	const char *checksum;
-	const char *target_checksum; /* the same of what a MOVE replaces */
+	const char *target_checksum; /* the same of what a MOVE replaces, and of an EXCHANGE's new_key */
 
 	/* The job runner's, trusted. */
 	bool runner;     /* who claims is it; its end of a start counts whoever the worker is */

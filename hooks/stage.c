@@ -35,6 +35,7 @@ int stage_new(struct stage **out, struct saver *s, bool trusted, struct err *e)
 	if (new_stage(out, s, e) < 0)
 		return -e->code;
 	(*out)->trusted = trusted;
+	(*out)->staging.keeps = !trusted;
 	return 0;
 }
 
@@ -64,7 +65,7 @@ int stage_drop_rows(struct stage *g, struct err *e)
 enum { STEP_BYTES = 512 }; /* a step and its row without their text */
 
 /* With the lock. A text stands in its step and in the rows that it makes. */
-static void tell_held(struct stage *g)
+void stage_tell_held(struct stage *g)
 {
 	g->held = 2 * g->steps.bytes + g->steps.n * STEP_BYTES;
 }
@@ -75,7 +76,7 @@ void stage_drop(struct stage *g)
 	g->state = GONE;
 	stage_drop_rows(g, &ignored);
 	steps_release(&g->steps);
-	tell_held(g);
+	stage_tell_held(g);
 }
 
 void stage_abort(struct stage *g)
@@ -117,8 +118,7 @@ void stage_keep_separate(struct stage *g, const char *const *methods)
 
 /* ---- reading ---- */
 
-/* The connection is opened when it is first needed: most programs never look. */
-static int connect(struct stage *g, struct err *e)
+int stage_connect(struct stage *g, struct err *e)
 {
 	if (g->state == GONE)
 		return err_set(e, ENOENT, "the transaction has ended");
@@ -146,7 +146,7 @@ static void end_read(void *data)
 struct conn *stage_read_begin(struct stage *g, uid_t viewer, struct err *e)
 {
 	pthread_mutex_lock(&g->lock);
-	if (connect(g, e) == 0) {
+	if (stage_connect(g, e) == 0) {
 		stage_hand_out(g->conn, viewer, end_read, g);
 		return g->conn;
 	}
@@ -244,19 +244,23 @@ static int compose(struct step *last, const struct request *r, json_t *document,
 	return result < 0 ? err_nomem(e) : 0;
 }
 
-/* Without what it says of a version: that was looked at. */
-static int print(json_t *document, struct buf *text, struct err *e)
+int stage_print(json_t *document, struct buf *text, struct err *e)
 {
 	json_object_del(document, CHECKSUM_MEMBER);
 	json_write(text, document, -1);
 	return buf_failed(text) ? err_nomem(e) : 0;
 }
 
+int stage_compose(struct step *last, const struct request *r, json_t *document, struct buf *text, struct err *e)
+{
+	json_scope *both = NULL;
+	return compose(last, r, document, &both, e) < 0 ? -e->code : stage_print(both, text, e);
+}
+
 static int compose_step(struct stage *g, struct step *last, const struct staged_request *x, struct err *e)
 {
 	buf_auto text = BUF_INIT;
-	json_scope *both = NULL;
-	if (compose(last, x->request, x->document, &both, e) < 0 || print(both, &text, e) < 0)
+	if (stage_compose(last, x->request, x->document, &text, e) < 0)
 		return -e->code;
 	return steps_rewrite(&g->steps, last, x->request->kind == REQUEST_PUT ? REQUEST_PUT : last->kind, &text, e);
 }
@@ -265,7 +269,7 @@ static int add_step(struct stage *g, const struct staged_request *x, struct err 
 {
 	buf_auto text = BUF_INIT;
 	struct request r = *x->request;
-	if (x->document && print(x->document, &text, e) < 0)
+	if (x->document && stage_print(x->document, &text, e) < 0)
 		return -e->code;
 	r.trusted = g->trusted;
 	r.text = x->document ? buf_text(&text) : NULL;
@@ -276,7 +280,13 @@ static int add_step(struct stage *g, const struct staged_request *x, struct err 
 		r.key = x->outcome->key;
 	if (r.kind != REQUEST_DELETE)
 		r.expect = x->existed ? EXPECT_RECORD : EXPECT_NONE;
-	return steps_add(&g->steps, &r, e);
+	const struct model *m = r.new_model ? r.new_model : r.model;
+	const struct value *made = r.new_key.kind == VALUE_NULL ? &r.key : &r.new_key;
+	bool fresh = !x->existed && r.kind != REQUEST_EXCHANGE && !steps_find(&g->steps, m, made);
+	if (steps_add(&g->steps, &r, e) < 0)
+		return -e->code;
+	steps_find(&g->steps, m, made)->fresh = fresh;
+	return 0;
 }
 
 /* Made here and gone again, with nothing that went with it: as if it had never been. */
@@ -288,22 +298,32 @@ static bool cancels(const struct stage *g, const struct step *last, const struct
 	       is_simple(r->model) && !schema_next_reference(g->saver->schema, r->model, &at, &child);
 }
 
+/* Whoever makes a further request for a record has been told what others have done to it. */
+static int settle_conflicts(struct stage *g, const struct staged_request *x, bool *done, struct err *e)
+{
+	const struct request *r = x->request;
+	const struct value *key = r->kind == REQUEST_MOVE ? &r->key : &x->outcome->key;
+	if (stage_settle_conflicts(g, r, key, x->document, done, e) < 0 || steps_renew(&g->steps, r->model, key, e) < 0)
+		return -e->code;
+	return r->kind == REQUEST_EXCHANGE ? steps_renew(&g->steps, r->model, &r->key, e) : 0;
+}
+
 static int record(struct stage *g, const struct staged_request *x, struct err *e)
 {
 	const struct request *r = x->request;
-	struct step *last = steps_find(&g->steps, r->model, &x->outcome->key);
+	bool done = false;
 	if (g->methods)
 		return add_step(g, x, e);
-	if (!x->outcome->changed && !r->new_model) /* what moves has gone from where it was */
+	if (g->steps.conflicts && settle_conflicts(g, x, &done, e) < 0)
+		return -e->code;
+	if (done || (!x->outcome->changed && !r->new_model)) /* what moves has gone from where it was */
 		return 0;
-	steps_renew(&g->steps, r->model, r->kind == REQUEST_MOVE ? &r->key : &x->outcome->key);
+	struct step *last = steps_find(&g->steps, r->model, &x->outcome->key);
 	if (may_compose(g, last, x))
 		return compose_step(g, last, x, e);
-	if (cancels(g, last, r)) {
-		steps_cancel(&g->steps, last);
-		return 0;
-	}
-	return add_step(g, x, e);
+	if (!cancels(g, last, r))
+		return add_step(g, x, e);
+	return stage_undelete(g->conn, r->model, &r->key, e) < 0 ? -e->code : steps_cancel(&g->steps, last, e);
 }
 
 /* What a move would replace: the commit finds the same there, or nothing where nothing was. */
@@ -318,7 +338,7 @@ static int look_at_target(struct stage *g, const struct actor *actor, const stru
 	if (result < 0 && result != -ENOENT)
 		return err_set(e, -result, "%s", why.text);
 	x->existed = result == 0;
-	return r->kind == REQUEST_MOVE ? stored_checksum(g, actor, m, &r->new_key, x->target, e) : 0;
+	return r->kind == REQUEST_RESTORE ? 0 : stored_checksum(g, actor, m, &r->new_key, x->target, e);
 }
 
 /* A unique value that another record had, or a reference to what has moved: it must not come before those steps. */
@@ -352,16 +372,17 @@ static int read_later(struct stage *g, const struct request *r, struct arena *a,
 	return result == 0 || result == -ENOENT ? 0 : err_set(e, -result, "%s", why.text);
 }
 
-static int stage_locked(struct stage *g, const struct actor *actor, const struct request *request,
-			struct outcome *outcome, struct arena *a, struct err *e)
+int stage_request(struct stage *g, const struct actor *actor, const struct request *request, struct outcome *outcome,
+		  struct arena *a, struct err *e)
 {
 	struct request r = *request;
 	struct staged_request x = {.request = request, .outcome = outcome};
 	const struct value *key = r.kind == REQUEST_RESTORE ? &r.new_key : &r.key;
 	struct value *before, *after;
-	if (g->trusted && (r.kind == REQUEST_RESTORE || r.new_model))
-		return err_set(e, EPERM, "a hook's program can't move a record to another model, or bring one back");
-	if (stage_may_change(g, e) < 0 || connect(g, e) < 0 || steps_room(&g->steps, r.len, e) < 0 ||
+	if (g->trusted && (r.kind >= REQUEST_RESTORE || r.new_model))
+		return err_set(
+		    e, EPERM, "a hook's program can't move a record to another model, bring one back, or exchange two");
+	if (stage_may_change(g, e) < 0 || stage_connect(g, e) < 0 || steps_room(&g->steps, r.len, e) < 0 ||
 	    stored_checksum(g, actor, r.model, key, x.checksum, e) < 0 || look_at_target(g, actor, &r, &x, e) < 0 ||
 	    read_later(g, &r, a, &before, e) < 0)
 		return -e->code;
@@ -381,13 +402,18 @@ static int stage_locked(struct stage *g, const struct actor *actor, const struct
 	return result;
 }
 
+void stage_settle(struct stage *g)
+{
+	stage_tell_held(g);
+	rest(g);
+}
+
 int stage_save(struct stage *g, const struct actor *actor, const struct request *request, struct outcome *outcome,
 	       struct arena *a, struct err *e)
 {
 	pthread_mutex_lock(&g->lock);
-	int result = stage_locked(g, actor, request, outcome, a, e);
-	tell_held(g);
-	rest(g);
+	int result = stage_request(g, actor, request, outcome, a, e);
+	stage_settle(g);
 	pthread_mutex_unlock(&g->lock);
 	phase("staged");
 	return result;
@@ -399,7 +425,7 @@ int stage_reserve_key(struct stage *g, const struct model *m, struct value *key,
 	pthread_mutex_lock(&g->lock);
 	int result = stage_may_change(g, e);
 	if (result == 0)
-		result = connect(g, e);
+		result = stage_connect(g, e);
 	v.conn = g->conn;
 	if (result == 0)
 		result = saving_next_key(&v, m, key, e);

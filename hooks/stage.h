@@ -41,6 +41,9 @@ struct conn *stage_read_begin(struct stage *g, uid_t viewer, struct err *e);
  */
 int stage_save(struct stage *g, const struct actor *actor, const struct request *request, struct outcome *outcome,
 	       struct arena *a, struct err *e);
+/* The same of requests that come one by one, all or none; *blamed as save_stream tells it. */
+int stage_save_stream(struct stage *g, const struct actor *actor, save_next *next, void *data, bool *blamed,
+		      struct err *e);
 /* A key that no other record gets. */
 int stage_reserve_key(struct stage *g, const struct model *m, struct value *key, struct err *e);
 

@@ -55,6 +55,8 @@ static const char *status_of(const struct commit *c, size_t i, bool committed)
 		return i == c->report.failed ? "failed" : i < c->report.failed ? "not committed" : "skipped";
 	if (c->requests[i].kind == REQUEST_MOVE)
 		return "moved";
+	if (c->requests[i].kind == REQUEST_EXCHANGE)
+		return "exchanged";
 	return c->outcomes[i].changed ? done[c->outcomes[i].verb] : "unchanged";
 }
 
@@ -91,11 +93,6 @@ static void write_report(struct buf *b, struct commit *c, const struct err *why)
 static int refuse(struct commit *c, struct err *why, struct err *e)
 {
 	struct step *step = c->report.failed < c->n ? c->steps[c->report.failed] : NULL;
-	if (step && *why->current) {
-		memcpy(step->current, why->current, sizeof step->current);
-		step->of_target =
-		    strcmp(why->supplied, step->target) == 0 && strcmp(why->supplied, step->checksum) != 0;
-	}
 	err_take(e, why);
 	if (step && !(c->methods && e->nproblems)) {
 		const char *text =
@@ -139,11 +136,15 @@ int stage_commit(struct stage *g, const struct actor *actor, size_t room, struct
 		phase("committing");
 		result = c.n ? save_all(g->saver, actor, c.requests, c.n, c.outcomes, &c.report, &c.arena, &why) : 0;
 		place_problems(&c, &why);
+		if (result < 0 && !c.methods && c.report.failed < c.n)
+			stage_note_conflict(g, actor, c.steps[c.report.failed], &why);
 		write_report(answer, &c, &why);
 		pthread_mutex_lock(&g->lock);
 		if (result < 0)
 			refuse(&c, &why, e);
-		g->steps.outdated = g->steps.outdated || (result < 0 && *e->current);
+		g->steps.conflicts |= result < 0;
+		if (result < 0 && c.report.failed < c.n)
+			stage_drop_removed(g, c.steps[c.report.failed]);
 		settle(g, result == 0);
 		pthread_mutex_unlock(&g->lock);
 		phase("reported");

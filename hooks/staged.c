@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../store/limits.h"
+
 /* ---- rows ---- */
 
 static int put(struct saving *v, const struct model *m, const struct value *row, struct err *e)
@@ -65,6 +67,26 @@ int staged_apply(struct saving *v, struct change *c, struct err *e)
 	return follow(v, c, e);
 }
 
+int staged_set_aside(struct saving *v, struct change *c, struct err *e)
+{
+	struct change aside = *c;
+	char text[LIMIT_NAME + 1];
+	struct value key = value_provisional(++v->staged->provisional);
+	if (!model_integer_key(c->model)) {
+		memset(text, '-', sizeof text);
+		key = value_text(arena_copy(&v->arena, text, sizeof text), sizeof text);
+		if (!key.text.data)
+			return err_nomem(e);
+	}
+	aside.row = row_new(v, c->model, c->old);
+	if (!aside.row)
+		return err_nomem(e);
+	aside.row[c->model->key->index] = aside.new_key = key;
+	aside.verb = VERB_REPLACE;
+	c->key = key;
+	return staged_apply(v, &aside, e);
+}
+
 int staged_recall(struct saving *v, struct change *c, const struct value *key, struct err *e)
 {
 	struct value *row = row_new(v, c->model, NULL);
@@ -114,6 +136,8 @@ static int take_key(struct saving *v, const struct model *m, struct value *key, 
 void staged_settle_keys(struct saving *v, bool keep)
 {
 	struct staging *g = v->staged;
+	if (keep && g->many)
+		return;
 	for (; !keep && g->ntaken > 0; g->ntaken--)
 		store_unreserve_key(v->saver->store, g->taken[g->ntaken - 1].model, &g->taken[g->ntaken - 1].key);
 	free(g->taken);

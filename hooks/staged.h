@@ -8,6 +8,8 @@
 
 /* change_apply. A delete is -EBUSY where what refers to the record restricts it. */
 int staged_apply(struct saving *v, struct change *c, struct err *e);
+/* Gives the row a key that no file can have, c->key, so that its own is free; references follow. */
+int staged_set_aside(struct saving *v, struct change *c, struct err *e);
 /* A key that nobody else gets: it may be shown before anything is saved. */
 int staged_next_key(struct saving *v, const struct model *m, struct value *key, struct err *e);
 /* The request was staged, or refused: then the keys that were reserved for it are free again. */

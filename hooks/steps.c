@@ -22,8 +22,16 @@ struct step_place {
 	struct step *step; /* NULL: the place is free */
 };
 
+/* What a step was when steps were marked; a text that was written anew is its own from then on. */
+struct step_before {
+	struct step_before *next;
+	struct step *step;
+	struct step was;
+};
+
 void steps_release(struct steps *s)
 {
+	steps_keep(s);
 	for (size_t i = 0; i < s->n; i++)
 		free(s->of[i]->rewritten);
 	free(s->of);
@@ -77,6 +85,23 @@ static void enter(struct steps *s, const struct model *m, const struct value *ke
 	*place = (struct step_place){m, key, step};
 }
 
+static void enter_both(struct steps *s, struct step *step)
+{
+	enter(s, step->model, &step->key, step);
+	if (step->new_key.kind != VALUE_NULL)
+		enter(s, step->new_model ? step->new_model : step->model, &step->new_key, step);
+}
+
+/* Keys are not what they were. */
+static void index_anew(struct steps *s)
+{
+	s->used = 0;
+	if (s->index)
+		memset(s->index, 0, s->places * sizeof *s->index);
+	for (size_t i = 0; i < s->n; i++)
+		enter_both(s, s->of[i]);
+}
+
 struct step *steps_find(const struct steps *s, const struct model *m, const struct value *key)
 {
 	struct step *step = s->places && key->kind != VALUE_NULL ? place_of(s, m, key)->step : NULL;
@@ -110,6 +135,82 @@ static struct step *new_step(struct steps *s, const struct request *r, struct er
 	return step;
 }
 
+/* ---- taking back ---- */
+
+int steps_mark(struct steps *s, struct err *e)
+{
+	s->mark = malloc(sizeof *s->mark);
+	if (!s->mark)
+		return err_nomem(e);
+	*s->mark = *s;
+	s->arena = (struct arena)ARENA_INIT; /* what comes from here on goes by itself */
+	return 0;
+}
+
+/* A text that its step still has is the step's again. */
+static void forget_before(struct steps *s, struct step_before *b)
+{
+	if (b->was.rewritten && b->step->text == b->was.rewritten) {
+		b->step->rewritten = b->was.rewritten;
+	} else if (b->was.rewritten) {
+		s->bytes -= b->was.len;
+		free(b->was.rewritten);
+	}
+	free(b);
+}
+
+void steps_keep(struct steps *s)
+{
+	while (s->before) {
+		struct step_before *first = s->before;
+		s->before = first->next;
+		forget_before(s, first);
+	}
+	if (s->mark)
+		arena_join(&s->arena, &s->mark->arena);
+	free(s->mark);
+	s->mark = NULL;
+}
+
+int steps_remember(struct steps *s, struct step *step, struct err *e)
+{
+	if (!s->mark)
+		return 0;
+	struct step_before *b = malloc(sizeof *b);
+	if (!b)
+		return err_nomem(e);
+	*b = (struct step_before){s->before, step, *step};
+	step->rewritten = NULL;
+	s->before = b;
+	return 0;
+}
+
+static void restore(struct step_before *b)
+{
+	free(b->step->rewritten);
+	*b->step = b->was;
+	free(b);
+}
+
+void steps_take_back(struct steps *s)
+{
+	while (s->before) {
+		struct step_before *last = s->before;
+		s->before = last->next;
+		restore(last);
+	}
+	while (s->n > s->mark->n)
+		free(s->of[--s->n]->rewritten);
+	arena_release(&s->arena);
+	s->bytes = s->mark->bytes;
+	s->cancelled = s->mark->cancelled;
+	s->conflicts = s->mark->conflicts;
+	index_anew(s);
+	steps_keep(s);
+}
+
+/* ---- changing ---- */
+
 int steps_add(struct steps *s, const struct request *r, struct err *e)
 {
 	if (s->n == s->room) {
@@ -125,26 +226,30 @@ int steps_add(struct steps *s, const struct request *r, struct err *e)
 		return -e->code;
 	s->of[s->n++] = step;
 	s->bytes += STEP_BYTES;
-	enter(s, step->model, &step->key, step);
-	if (step->new_key.kind != VALUE_NULL)
-		enter(s, step->new_model ? step->new_model : step->model, &step->new_key, step);
+	enter_both(s, step);
 	return 0;
 }
 
-void steps_renew(struct steps *s, const struct model *m, const struct value *key)
+int steps_renew(struct steps *s, const struct model *m, const struct value *key, struct err *e)
 {
-	for (size_t i = 0; s->outdated && i < s->n; i++) {
+	for (size_t i = 0; s->conflicts && i < s->n; i++) {
 		struct step *step = s->of[i];
 		const struct model *model = step->of_target && step->new_model ? step->new_model : step->model;
-		if (!*step->current || model != m || !value_equal(step->of_target ? &step->new_key : &step->key, key))
+		if (step->conflict != CONFLICT_CHANGED || model != m ||
+		    !value_equal(step->of_target ? &step->new_key : &step->key, key))
 			continue;
+		if (steps_remember(s, step, e) < 0)
+			return -e->code;
 		memcpy(step->of_target ? step->target : step->checksum, step->current, sizeof step->current);
-		step->current[0] = '\0';
+		step->conflict = NO_CONFLICT;
 	}
+	return 0;
 }
 
 int steps_rewrite(struct steps *s, struct step *step, enum request_kind kind, const struct buf *text, struct err *e)
 {
+	if (steps_remember(s, step, e) < 0)
+		return -e->code;
 	char *copy = malloc(text->len + 1);
 	if (!copy)
 		return err_nomem(e);
@@ -157,23 +262,48 @@ int steps_rewrite(struct steps *s, struct step *step, enum request_kind kind, co
 	return 0;
 }
 
-void steps_cancel(struct steps *s, struct step *step)
+int steps_cancel(struct steps *s, struct step *step, struct err *e)
 {
+	if (steps_remember(s, step, e) < 0)
+		return -e->code;
 	s->bytes -= step->rewritten ? step->len : 0;
 	free(step->rewritten);
 	step->text = step->rewritten = NULL;
 	step->len = 0;
 	s->cancelled += !step->cancelled;
 	step->cancelled = true;
+	return 0;
+}
+
+int steps_halve(struct steps *s, struct step *step, bool other, struct err *e)
+{
+	const struct value key = step->key;
+	if (steps_remember(s, step, e) < 0)
+		return -e->code;
+	step->kind = REQUEST_MOVE;
+	step->expect = EXPECT_NONE;
+	step->conflict = NO_CONFLICT;
+	step->fresh = true;
+	if (other) {
+		step->key = step->new_key;
+		step->new_key = key;
+		memcpy(step->checksum, step->target, sizeof step->checksum);
+		index_anew(s);
+	}
+	step->target[0] = '\0';
+	return 0;
 }
 
 struct request steps_request(const struct step *step, bool trusted)
 {
+	/* What is to go and has gone already is in nobody's way. */
+	bool replaces = step->kind == REQUEST_MOVE ? *step->target : step->kind == REQUEST_RESTORE && *step->checksum;
 	return (struct request){
 	    .kind = step->kind,
 	    .model = step->model,
 	    .key = step->key,
-	    .expect = step->expect,
+	    .expect = replaces ? EXPECT_ANY : step->expect,
+	    .if_there = step->kind == REQUEST_DELETE && *step->checksum,
 	    .text = step->text,
 	    .len = step->len,
 	    .judged = true, /* it was printed here */

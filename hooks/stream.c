@@ -37,16 +37,13 @@ static int forget(struct order *o, size_t from, size_t len, struct err *e)
 		       LIMIT_IMPORT_KEPT);
 }
 
-/* Where the document says it; what is wrong with it is told when it is bound. */
-static void take_key(struct order *o, const json_t *document, struct value *key)
+void stream_key(const struct model *m, const json_t *document, struct arena *a, struct value *key)
 {
-	const struct model *m = o->requests->model;
 	const json_t *member = json_object_get(document, m->key->name);
 	err_auto ignored = ERR_INIT;
 	buf_auto name = BUF_INIT;
 	struct value found;
-	if (!member || json_is_null(member) ||
-	    value_from_json(m->key->type, member, "", &o->v.arena, &found, &ignored) < 0 ||
+	if (!member || json_is_null(member) || value_from_json(m->key->type, member, "", a, &found, &ignored) < 0 ||
 	    record_name(m, &found, &name) < 0)
 		return;
 	*key = found;
@@ -62,7 +59,7 @@ static int carry_one(struct order *o, struct err *e)
 	if (!c)
 		return -e->code;
 	if (c->key.kind == VALUE_NULL)
-		take_key(o, o->documents[0], &c->key);
+		stream_key(c->model, o->documents[0], &v->arena, &c->key);
 	if (order_carry(o, c, e) < 0 || order_post(v, from, e) < 0)
 		return -e->code;
 	return forget(o, from, o->requests->len, e);

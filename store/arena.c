@@ -87,6 +87,20 @@ char *arena_printf(struct arena *a, const char *fmt, ...)
 	return text;
 }
 
+void arena_join(struct arena *to, struct arena *from)
+{
+	struct arena_block **end = &to->blocks;
+
+	if (!to->blocks)
+		*to = *from;
+	else {
+		while (*end)
+			end = &(*end)->next;
+		*end = from->blocks;
+	}
+	*from = (struct arena)ARENA_INIT;
+}
+
 void arena_release(struct arena *a)
 {
 	for (struct arena_block *block = a->blocks, *next; block; block = next) {

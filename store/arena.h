@@ -24,6 +24,8 @@ void *arena_alloc(struct arena *a, size_t size);
 /* A copy of len bytes with a NUL byte behind it. */
 char *arena_copy(struct arena *a, const void *data, size_t len);
 char *arena_printf(struct arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* What came from `from` belongs to `to` from here on, and goes with it. */
+void arena_join(struct arena *to, struct arena *from);
 void arena_release(struct arena *a);
 
 #endif

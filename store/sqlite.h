@@ -99,6 +99,10 @@ enum statement {
 	STAGED_PUT,
 	STAGED_GONE,
 	STAGED_WAS,
+	STAGED_FORGET,
+	DELETED_STAGE,
+	DELETED_STAGE_GONE,
+	DELETED_UNSTAGE,
 	ROW_STATEMENTS,
 	FIELD_TAKEN = ROW_STATEMENTS, /* from here on: one a field */
 	FIELD_KEYS,
@@ -160,6 +164,7 @@ struct conn {
 	void (*ended)(void *data); /* store_read_end does this instead; NULL: it is of the pool */
 	void *ended_data;
 	char *staged;          /* by model index: its name stands for a view here (sqlite_stage.c); NULL: none does */
+	char stages;           /* stage_begin without their stage_end */
 	int64_t staged_serial; /* the last one given to a staged row */
 	const struct model *kept_for; /* the next new row of it takes the place of one with the number and time kept */
 	struct stamp kept;

@@ -12,6 +12,9 @@
 
 enum { LIST_AT_ONCE = 100 };
 
+/* Serials of what is kept in a transaction that is prepared. */
+#define FIRST_STAGED (KEY_MAX / 2)
+
 #define TIME_MAX_MS (INT64_MAX / 1000000) /* who wants nanoseconds may multiply */
 
 static const char table[] = "CREATE TABLE IF NOT EXISTS rowfs_deleted (serial INTEGER PRIMARY KEY AUTOINCREMENT, "
@@ -90,8 +93,9 @@ int deleted_open(struct store *s, struct err *e)
 
 /* ---- writing ---- */
 
-static int insert(struct txn *t, const struct model *m, const struct value *row, uid_t uid, const struct buf *text,
-		  struct err *e)
+/* By DELETED_KEEP, or by DELETED_STAGE. */
+static int insert(struct conn *c, const struct model *m, enum statement statement, const struct value *row, uid_t uid,
+		  const struct buf *text, struct err *e)
 {
 	stmt_auto *stmt = NULL;
 	buf_auto secrets = BUF_INIT;
@@ -99,7 +103,7 @@ static int insert(struct txn *t, const struct model *m, const struct value *row,
 	record_close(&secrets, record_open(&secrets, m, row, SHOW_SECRETS, -1, NULL), -1);
 	if (buf_failed(text) || buf_failed(&secrets))
 		return err_nomem(e);
-	int r = conn_statement(t->conn, m, DELETED_KEEP, NULL, &stmt, e);
+	int r = conn_statement(c, m, statement, NULL, &stmt, e);
 	if (r)
 		return r;
 	bind_value(stmt, 1, &row[m->key->index]);
@@ -107,9 +111,11 @@ static int insert(struct txn *t, const struct model *m, const struct value *row,
 	sqlite3_bind_int64(stmt, 3, now);
 	sqlite3_bind_text64(stmt, 4, buf_text(text), text->len, SQLITE_STATIC, SQLITE_UTF8);
 	sqlite3_bind_text64(stmt, 5, buf_text(&secrets), secrets.len, SQLITE_STATIC, SQLITE_UTF8);
-	if (now > t->store->tables[m->index].deleted_ms)
-		t->store->tables[m->index].deleted_ms = now;
-	return stmt_step(t->conn, stmt, e);
+	if (statement == DELETED_STAGE)
+		sqlite3_bind_int64(stmt, 6, FIRST_STAGED + ++c->staged_serial);
+	if (now > c->store->tables[m->index].deleted_ms)
+		c->store->tables[m->index].deleted_ms = now;
+	return stmt_step(c, stmt, e);
 }
 
 static int step_with_integer(struct txn *t, const struct model *m, enum statement statement, int64_t integer,
@@ -126,11 +132,11 @@ static int step_with_integer(struct txn *t, const struct model *m, enum statemen
 }
 
 /* The file's text; of a record that has grown too long for a file, its own fields. */
-static int show_deleted(struct txn *t, const struct model *m, const struct value *key, const struct value *row,
+static int show_deleted(struct conn *c, const struct model *m, const struct value *key, const struct value *row,
 			struct buf *text, struct err *e)
 {
 	err_auto why = ERR_INIT;
-	int r = store_show(t->conn, m, key, text, NULL, &why);
+	int r = store_show(c, m, key, text, NULL, &why);
 	if (r != -EFBIG)
 		return r ? err_set(e, why.code, "%s", why.text) : 0;
 	buf_reset(text);
@@ -139,18 +145,23 @@ static int show_deleted(struct txn *t, const struct model *m, const struct value
 	return 0;
 }
 
-int txn_keep_deleted(struct txn *t, const struct model *m, const struct value *key, uid_t uid, struct err *e)
+static int keep(struct conn *c, const struct model *m, enum statement statement, const struct value *key, uid_t uid,
+		struct err *e)
 {
 	arena_auto a = ARENA_INIT;
 	buf_auto text = BUF_INIT;
 	struct value row[m->nfields];
+	int r = store_get(c, m, key, &a, row, NULL, e);
+	if (!r)
+		r = show_deleted(c, m, key, row, &text, e);
+	return r ? r : insert(c, m, statement, row, uid, &text, e);
+}
+
+int txn_keep_deleted(struct txn *t, const struct model *m, const struct value *key, uid_t uid, struct err *e)
+{
 	int r = txn_alive(t, e);
 	if (!r)
-		r = store_get(t->conn, m, key, &a, row, NULL, e);
-	if (!r)
-		r = show_deleted(t, m, key, row, &text, e);
-	if (!r)
-		r = insert(t, m, row, uid, &text, e);
+		r = keep(t->conn, m, DELETED_KEEP, key, uid, e);
 	return r ? r : step_with_integer(t, m, DELETED_PRUNE, horizon(), e);
 }
 
@@ -171,6 +182,46 @@ int store_forget_deleted(struct store *s, const struct model *m, int64_t serial,
 		return r;
 	}
 	return txn_commit(&t, e);
+}
+
+/* ---- what a transaction that is prepared would delete and bring back ---- */
+
+/* Names of the temporary database come first: whoever reads rowfs_deleted on the connection finds the view. */
+static const char staged[] =
+    "CREATE TEMP TABLE IF NOT EXISTS rowfs_staged_deleted (serial INTEGER PRIMARY KEY, model INTEGER, key, uid "
+    "INTEGER, "
+    "time INTEGER, text TEXT, secrets TEXT, gone INTEGER, UNIQUE (model, key));\n"
+    "CREATE TEMP VIEW IF NOT EXISTS rowfs_deleted AS SELECT * FROM main.rowfs_deleted AS d WHERE NOT EXISTS "
+    "(SELECT 1 FROM temp.rowfs_staged_deleted AS x WHERE x.model = d.model AND x.key = d.key) UNION ALL "
+    "SELECT serial, model, key, uid, time, text, secrets FROM temp.rowfs_staged_deleted WHERE NOT gone";
+
+int stage_keep_deleted(struct conn *c, const struct model *m, const struct value *key, uid_t uid, struct err *e)
+{
+	int r = conn_exec(c, staged, e);
+	return r ? r : keep(c, m, DELETED_STAGE, key, uid, e);
+}
+
+static int step_with_key(struct conn *c, const struct model *m, enum statement statement, const struct value *key,
+			 struct err *e)
+{
+	stmt_auto *stmt = NULL;
+	int r = conn_exec(c, staged, e);
+	if (!r)
+		r = conn_statement(c, m, statement, NULL, &stmt, e);
+	if (r)
+		return r;
+	bind_value(stmt, 1, key);
+	return stmt_step(c, stmt, e);
+}
+
+int stage_forget_deleted(struct conn *c, const struct model *m, const struct value *key, struct err *e)
+{
+	return step_with_key(c, m, DELETED_STAGE_GONE, key, e);
+}
+
+int stage_undelete(struct conn *c, const struct model *m, const struct value *key, struct err *e)
+{
+	return step_with_key(c, m, DELETED_UNSTAGE, key, e);
 }
 
 /* ---- reading ---- */

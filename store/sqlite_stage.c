@@ -14,12 +14,13 @@
 /* Numbers of staged rows that are not stored yet; stored ones count from 1. */
 #define FIRST_SERIAL (KEY_MAX / 2)
 
-/* Whether the model has its table and view; one that is new goes with what was staged since stage_begin. */
-enum { STAGED_NONE, STAGED_KEPT, STAGED_NEW };
+/* Whether the model has its table and view; one above STAGED_KEPT goes with what was staged since that stage_begin. */
+enum { STAGED_NONE, STAGED_KEPT };
 
 static const char *const table = "CREATE TEMP TABLE $Z ($K $d PRIMARY KEY, ";
-static const char *const times = "rowfs_serial INTEGER, rowfs_mtime INTEGER, rowfs_ctime INTEGER, "
-				 "rowfs_gone INTEGER);\nCREATE INDEX temp.$z ON $Z (rowfs_serial);\n";
+static const char *const times =
+    "rowfs_serial INTEGER, rowfs_mtime INTEGER, rowfs_ctime INTEGER, "
+    "rowfs_place INTEGER, rowfs_gone INTEGER);\nCREATE INDEX temp.$z ON $Z (rowfs_serial);\n";
 static const char *const stored = "CREATE TEMP VIEW $T AS SELECT $C, $s AS rowfs_serial, ";
 static const char *const stamps[] = {"0 AS rowfs_mtime, 0 AS rowfs_ctime",
 				     "s.mtime AS rowfs_mtime, s.ctime AS rowfs_ctime"};
@@ -35,8 +36,8 @@ static void write_tables(struct buf *b, const struct store *s, const struct mode
 			sql_text(b, s, m, &m->fields[i], "$F $d, ");
 	sql_text(b, s, m, NULL, times);
 	for (size_t i = 0; i < m->nfields; i++)
-		if (&m->fields[i] != m->key && (m->fields[i].unique || m->fields[i].references))
-			sql_text(b, s, m, &m->fields[i], "CREATE INDEX temp.$z ON $Z ($F);\n");
+		if (&m->fields[i] != m->key && (field_indexed(m, &m->fields[i]) || store_finds_by(s, m, &m->fields[i])))
+			sql_text(b, s, m, &m->fields[i], "CREATE INDEX temp.$z ON $Z ($F, rowfs_place);\n");
 	sql_text(b, s, m, NULL, stored);
 	buf_str(b, stamps[s->tables[m->index].stamped]);
 	sql_named(b, s, m, NULL, NAMES_STORED, staged);
@@ -106,7 +107,8 @@ int stage_prepare(struct conn *c, const struct model *m, struct err *e)
 	if (!c->staged || buf_failed(&sql))
 		return err_nomem(e);
 	conn_forget(c, m);
-	c->staged[m->index] = STAGED_NEW; /* also where only a part is made, which stage_end takes back */
+	/* Also where only a part is made, which stage_end takes back. */
+	c->staged[m->index] = (char)(STAGED_KEPT + c->stages);
 	return conn_exec(c, buf_text(&sql), e);
 }
 
@@ -148,16 +150,20 @@ int stage_begin(struct conn *c, struct err *e)
 	int r = conn_snapshot(c, e);
 	if (!r)
 		r = conn_prepare_controls(c, CONTROL_STAGE, CONTROL_STAGE_UNDO, e);
-	return r ? r : conn_control(c, CONTROL_STAGE, e);
+	if (!r)
+		r = conn_control(c, CONTROL_STAGE, e);
+	if (!r)
+		c->stages++;
+	return r;
 }
 
 /* What was made since then is there no more when it is taken back. */
 static void settle_tables(struct conn *c, bool keep)
 {
 	for (size_t i = 0; c->staged && i < c->store->schema->nmodels; i++) {
-		if (c->staged[i] != STAGED_NEW)
+		if (c->staged[i] != STAGED_KEPT + c->stages)
 			continue;
-		c->staged[i] = keep ? STAGED_KEPT : STAGED_NONE;
+		c->staged[i] = (char)(keep ? c->staged[i] - 1 : STAGED_NONE);
 		if (!keep)
 			conn_forget(c, &c->store->schema->models[i]);
 	}
@@ -169,6 +175,7 @@ int stage_end(struct conn *c, bool keep, struct err *e)
 	if (!r)
 		r = conn_control(c, CONTROL_STAGE_KEEP, e);
 	settle_tables(c, keep || r);
+	c->stages--;
 	return r;
 }
 
@@ -235,6 +242,18 @@ int stage_remove(struct conn *c, const struct model *m, const struct value *key,
 	bind_value(stmt, 1, key);
 	r = stmt_step(c, stmt, e);
 	return r || sqlite3_changes(c->db) ? r : err_set(e, ENOENT, "%s has no such record", m->name);
+}
+
+int stage_forget(struct conn *c, const struct model *m, const struct value *key, struct err *e)
+{
+	stmt_auto *stmt = NULL;
+	if (!is_staged(c, m))
+		return 0;
+	int r = conn_statement(c, m, STAGED_FORGET, NULL, &stmt, e);
+	if (r)
+		return r;
+	bind_value(stmt, 1, key);
+	return stmt_step(c, stmt, e);
 }
 
 int stage_removed(struct conn *c, const struct model *m, const struct value *key, struct arena *a, struct value *row,

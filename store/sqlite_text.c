@@ -108,19 +108,42 @@ static const char *const templates[STATEMENTS] = {
     [FIELD_FIRST] = "SELECT t.$F FROM $T AS t WHERE t.$F IS NOT NULL$Y ORDER BY t.$F LIMIT 1",
     [FIELD_NEXT] = "SELECT t.$F FROM $T AS t WHERE t.$F > ?1$Y ORDER BY t.$F LIMIT 1",
     [FIELD_HAS_NULL] = "SELECT 1 FROM $T AS t WHERE t.$F IS NULL$Y LIMIT 1",
-    [STAGED_PUT] = "INSERT OR REPLACE INTO $Z ($c, rowfs_serial, rowfs_mtime, rowfs_ctime, rowfs_gone) "
-		   "VALUES ($P, ?$1, ?$2, ?$2, 0)",
+    [STAGED_PUT] = "INSERT OR REPLACE INTO $Z ($c, rowfs_serial, rowfs_mtime, rowfs_ctime, rowfs_place, rowfs_gone) "
+		   "VALUES ($P, ?$1, ?$2, ?$2, $G, 0)",
     [STAGED_GONE] = "INSERT OR REPLACE INTO $Z ($c, rowfs_serial, rowfs_mtime, rowfs_ctime, rowfs_gone) "
 		    "SELECT $C, t.rowfs_serial, t.rowfs_mtime, t.rowfs_ctime, 1 FROM $T AS t WHERE t.$K = ?1",
+    [DELETED_STAGE] =
+	"INSERT OR REPLACE INTO rowfs_staged_deleted (model, key, uid, time, text, secrets, serial, gone) "
+	"VALUES ($D, ?1, ?2, ?3, ?4, ?5, ?6, 0)",
+    [DELETED_STAGE_GONE] = "INSERT OR REPLACE INTO rowfs_staged_deleted (model, key, gone) VALUES ($D, ?1, 1)",
+    [DELETED_UNSTAGE] = "DELETE FROM rowfs_staged_deleted WHERE model = $D AND key = ?1",
+    [STAGED_FORGET] = "DELETE FROM $Z WHERE $K = ?1",
     [STAGED_WAS] = "SELECT $C FROM $Z AS t WHERE t.$K = ?1 AND t.rowfs_gone",
 };
 
-/* Two arms that SQLite merges as they are, without sorting. */
-static const char *const staged_cursor = "SELECT t.$K, $s AS rowfs_serial FROM $R WHERE $s > ?1 AND $s <= $L$Y "
-					 "AND NOT EXISTS (SELECT 1 FROM $Z AS x WHERE x.$K = t.$K) "
-					 "UNION ALL SELECT t.$K, t.rowfs_serial FROM $Z AS t "
-					 "WHERE t.rowfs_serial > ?1 AND t.rowfs_serial <= $L AND NOT t.rowfs_gone$Y "
-					 "ORDER BY rowfs_serial";
+#define NOT_STAGED "NOT EXISTS (SELECT 1 FROM $Z AS x WHERE x.$K = t.$K)"
+/* Of a field's values, both in the order of an index. */
+#define STAGED_VALUE(condition)                                                                                        \
+	"SELECT t.$F AS value FROM main.$T AS t WHERE " condition " AND " NOT_STAGED "$Y "                             \
+	"UNION ALL SELECT t.$F FROM $Z AS t WHERE " condition " AND NOT t.rowfs_gone$Y ORDER BY value LIMIT 1"
+
+/*
+ * Of staged models these do without the view, which SQLite reads whole and sorts where a column of the user's table has
+ * another type than rowfs gives it: two arms that are merged as they are.
+ */
+static const char *const staged_templates[STATEMENTS] = {
+    [ROW_CURSOR] =
+	"SELECT t.$K, $s AS rowfs_serial FROM $R WHERE $s > ?1 AND $s <= $L AND " NOT_STAGED
+	"$Y UNION ALL SELECT t.$K, t.rowfs_serial FROM $Z AS t WHERE t.rowfs_serial > ?1 AND t.rowfs_serial <= $L "
+	"AND NOT t.rowfs_gone$Y ORDER BY rowfs_serial",
+    [FIELD_RECORDS] =
+	"SELECT t.$K, $j AS rowfs_place, t.$F FROM $B WHERE t.$F IS ?1 AND $j > ?2 AND $j <= $L AND " NOT_STAGED
+	"$Y UNION ALL SELECT t.$K, t.rowfs_place, t.$F FROM $Z AS t WHERE t.$F IS ?1 AND t.rowfs_place > ?2 "
+	"AND t.rowfs_place <= $L AND NOT t.rowfs_gone$Y ORDER BY rowfs_place",
+    [FIELD_FIRST] = STAGED_VALUE("t.$F IS NOT NULL"),
+    [FIELD_NEXT] = STAGED_VALUE("t.$F > ?1"),
+    [FIELD_HAS_NULL] = STAGED_VALUE("t.$F IS NULL"),
+};
 
 static void quoted(struct buf *b, const char *text, char quote)
 {
@@ -321,7 +344,15 @@ static void write_place(const struct context *c)
 static void write_placed_rows(const struct context *c)
 {
 	bool joined = stamped(c) && !model_integer_key(c->m) && !c->s->tables[c->m->index].rowid;
+	buf_str(c->b, schema_of(c));
 	sql_text(c->b, c->s, c->m, c->f, joined ? "$T AS t JOIN $S AS s ON s.key = t.$K" : "$T AS t");
+}
+
+/* Of a staged row: that of the stored one, if there is one. */
+static void write_staged_place(const struct context *c)
+{
+	bool by_row = !model_integer_key(c->m) && c->s->tables[c->m->index].rowid;
+	sql_text(c->b, c->s, c->m, c->f, by_row ? "COALESCE((SELECT rowid FROM main.$T WHERE $K = $k), ?$1)" : "?$1");
 }
 
 /* The same where there is no other condition: SQLite counts without one without looking at rows. */
@@ -486,6 +517,7 @@ static const struct {
     {'R', write_ordered_rows},
     {'j', write_place},
     {'B', write_placed_rows},
+    {'G', write_staged_place},
     {'O', write_order},
     {'N', write_sequence},
     {'L', write_key_max},
@@ -554,9 +586,9 @@ void sql_statement(struct buf *b, const struct conn *c, const struct model *m, e
 	const char *template = template_of(statement);
 	if (c->staged && c->staged[m->index])
 		x.naming = NAMES_STAGED;
-	if (x.naming == NAMES_STAGED && statement == ROW_CURSOR) {
+	if (x.naming == NAMES_STAGED && staged_templates[statement]) {
 		x.naming = NAMES_STORED;
-		template = staged_cursor;
+		template = staged_templates[statement];
 	}
 	write_template(&x, template);
 }

@@ -341,6 +341,7 @@ int stage_hold(struct conn *c, struct err *e);
 void stage_rest(struct conn *c);
 /* Makes room for rows of the model. */
 int stage_prepare(struct conn *c, const struct model *m, struct err *e);
+/* They may lie in each other. */
 int stage_begin(struct conn *c, struct err *e);
 /* Keeps what was staged since stage_begin, or takes it back. */
 int stage_end(struct conn *c, bool keep, struct err *e);
@@ -350,9 +351,16 @@ int stage_put(struct conn *c, const struct model *m, const struct value *row, st
 void stage_keep_stamp(struct conn *c, const struct model *m, const struct stamp *stamp);
 /* The row is gone; -ENOENT. */
 int stage_remove(struct conn *c, const struct model *m, const struct value *key, struct err *e);
+/* What is stored of the key shows through again. */
+int stage_forget(struct conn *c, const struct model *m, const struct value *key, struct err *e);
 /* 1 and the row as it was before it went, or 0. */
 int stage_removed(struct conn *c, const struct model *m, const struct value *key, struct arena *a, struct value *row,
 		  struct err *e);
+/* txn_keep_deleted, to be seen on the connection alone, where store_get_deleted and store_list_deleted find it. */
+int stage_keep_deleted(struct conn *c, const struct model *m, const struct value *key, uid_t uid, struct err *e);
+/* What is kept of the key is not to be seen there; what was kept there never was. */
+int stage_forget_deleted(struct conn *c, const struct model *m, const struct value *key, struct err *e);
+int stage_undelete(struct conn *c, const struct model *m, const struct value *key, struct err *e);
 /* Nothing is staged any more. */
 int stage_discard(struct conn *c, struct err *e);
 

@@ -394,6 +394,41 @@ static int do_reserve(struct actor *a, const struct call *c, struct got *got)
 	return rc > 0 ? 0 : rc;
 }
 
+/* ---- places in a model's directory ---- */
+
+static void set_link_path(const struct actor *a, const struct call *c, int value, char path[ACTOR_PATH])
+{
+	struct field_place place = value_field();
+	const struct field *f = &models[place.model].fields[place.field];
+	char name[32], directory[ACTOR_PATH];
+
+	directory_of(a, c, place.model, directory, sizeof(directory));
+	value_name(model_number(f->references), value, name);
+	snprintf(path, ACTOR_PATH, "%.400s/.by/%s/%s/%s", directory, f->name, name,
+		 name_of(place.model, c->name)->text);
+}
+
+static int do_value(struct actor *a, const struct call *c, struct got *got)
+{
+	(void)got;
+	set_link_path(a, c, c->flags, a->path);
+	set_link_path(a, c, (int)c->offset, a->path2);
+	return outcome(rename(a->path, a->path2));
+}
+
+static int do_import(struct actor *a, const struct call *c, struct got *got)
+{
+	(void)got;
+	directory_of(a, c, c->model, a->path, sizeof(a->path));
+	strcat(a->path, "/.import");
+	int fd = open(a->path, O_WRONLY | O_CLOEXEC), rc;
+	if (fd < 0)
+		return -errno;
+	rc = write(fd, a->desk->payload, c->len) < 0 ? -errno : 0;
+	int closed = outcome(close(fd));
+	return rc < 0 ? rc : closed;
+}
+
 static int (*const doings[CALL_KINDS])(struct actor *, const struct call *, struct got *) = {
     [CALL_OPEN] = do_open,
     [CALL_CLOSE] = do_close,
@@ -435,6 +470,8 @@ static int (*const doings[CALL_KINDS])(struct actor *, const struct call *, stru
     [CALL_STATE] = do_state,
     [CALL_COMMIT] = do_commit,
     [CALL_RESERVE] = do_reserve,
+    [CALL_VALUE] = do_value,
+    [CALL_IMPORT] = do_import,
 };
 
 static void set_path(const struct actor *a, const struct call *c, int model, int name, char path[ACTOR_PATH])

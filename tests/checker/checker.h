@@ -197,12 +197,18 @@ int save_document(struct world *w, int model, int key, enum save_kind kind, enum
 
 /* ---- staging.c: transactions that are prepared ---- */
 
-/* Of every save in an inside that changes something, before it is done. */
+/* Of every save in an inside, before it is done. */
 void staging_save(struct world *w, int model, int key, enum save_kind kind, const json_t *document,
 		  const struct row *row);
-void staging_delete(struct world *w, int model, int key);
-void staging_move(struct world *w, int model, int from, int to_model, int to, bool replace);
+/* True: what is stored of the record shows again. */
+bool staging_delete(struct world *w, int model, int key);
+void staging_move(struct world *w, int model, int from, int to_model, int to);
+void staging_exchange(struct world *w, int model, int a, int b);
 void staging_mark(struct world *w, int model, int key);
+void staging_unmark(struct world *w, int model, int key);
+/* The record of one of the steps, or where one that has a conflict is to be settled; false: there is none. */
+bool staging_some(const struct world *w, int which, int *model, int *key);
+bool staging_conflict(const struct world *w, int *model, int *key);
 /* What was changed outside shows inside, where nothing was staged. */
 void staging_refresh(struct world *root);
 void staging_drop(struct world *w);
@@ -215,7 +221,7 @@ void staging_drop(struct world *w);
 	X(FTRUNCATE) X(FSYNC) X(FSTAT) X(TRUNCATE) X(RENAME) X(LINK) X(SYMLINK) X(READLINK) X(UNLINK) \
 	X(STAT) X(LIST) X(CHMOD) X(CHOWN) X(TIMES) X(SETXATTR) X(GETXATTR) X(REMOVEXATTR) X(MAP) \
 	X(MAP_SHARED) X(STATFS) X(ACCESS) X(MKDIR) X(FALLOCATE) X(SEND) X(CAT) X(MAKE) X(DROP) X(COMMIT) \
-	X(STATE) X(RESERVE) X(SQL)
+	X(STATE) X(RESERVE) X(SQL) X(VALUE) X(IMPORT)
 /* clang-format on */
 #define CALL_NUMBER(name) CALL_##name,
 enum call_kind { CALLS(CALL_NUMBER) CALL_KINDS };
@@ -225,7 +231,7 @@ struct call {
 	int actor, slot, slot2;
 	int txn; /* in which transaction; 0: in none */
 	int model, name, model2, name2;
-	int flags; /* of open and rename; mode of access and chmod; whence */
+	int flags; /* of open and rename; mode of access and chmod; whence; of VALUE: from which value of the field */
 	int64_t offset;
 	size_t len; /* of reads, and of the payload */
 	char *data; /* owned; of writes, symlinks, xattrs, SQL */
@@ -276,6 +282,24 @@ void expect_drop(struct world *w, const struct call *c, struct expected *x);
 void expect_commit(struct world *w, const struct call *c, struct expected *x);
 void expect_state(struct world *w, const struct call *c, struct expected *x);
 void expect_reserve(struct world *w, const struct call *c, struct expected *x);
+
+/* values.c: records found by the value of a field, and several records as lines. */
+void expect_value(struct world *w, const struct call *c, struct expected *x);
+void expect_import(struct world *w, const struct call *c, struct expected *x);
+/* The name of a value of what refers to the model: that of a key, or of null beyond them. */
+void value_name(int model, int value, char out[32]);
+struct field_place {
+	int model;
+	size_t field;
+};
+/* The field whose values VALUE moves between. */
+struct field_place value_field(void);
+
+/* replay.c: a world as it was. */
+struct snapshot;
+struct snapshot *world_keep(const struct world *w);
+/* Ends it; with `restore` the world is that again. */
+void world_settle(struct world *w, struct snapshot *s, bool restore);
 
 /* names.c: the calls that are about names. */
 void expect_rename(struct world *w, const struct call *c, struct expected *x);

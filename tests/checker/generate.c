@@ -34,7 +34,7 @@ bool chance(struct generator *g, int percent)
 
 /* ---- calls ---- */
 
-static struct call *push(struct generator *g, enum call_kind kind)
+struct call *generate_push(struct generator *g, enum call_kind kind)
 {
 	struct call *c = &g->queue[g->queued++];
 
@@ -42,7 +42,7 @@ static struct call *push(struct generator *g, enum call_kind kind)
 	return c;
 }
 
-static void set_data(struct call *c, const void *data, size_t len)
+void generate_data(struct call *c, const void *data, size_t len)
 {
 	c->data = malloc(len + 1);
 	if (!c->data)
@@ -52,7 +52,7 @@ static void set_data(struct call *c, const void *data, size_t len)
 	c->len = len;
 }
 
-static int any_key(struct generator *g)
+int generate_key(struct generator *g)
 {
 	return chance(g, 85) ? below(g, 3) : below(g, KEYS);
 }
@@ -66,7 +66,7 @@ static int any_name(struct generator *g)
 {
 	int p = below(g, 100);
 
-	return p < 60 ? any_key(g) : p < 92 ? any_scratch(g) : KEYS + 6 + below(g, NAMES - KEYS - 6);
+	return p < 60 ? generate_key(g) : p < 92 ? any_scratch(g) : KEYS + 6 + below(g, NAMES - KEYS - 6);
 }
 
 static void any_file(struct generator *g, struct call *c)
@@ -100,7 +100,7 @@ static struct call *push_slot(struct generator *g, struct world *w, enum call_ki
 
 	if (slot < 0)
 		return NULL;
-	c = push(g, kind);
+	c = generate_push(g, kind);
 	c->slot = slot;
 	c->actor = w->slots[slot]->actor;
 	return c;
@@ -111,7 +111,7 @@ static void plan(struct generator *g, struct world *w, int slot, int model, int 
 	const struct name *n = name_of(model, name);
 	bool append = (flags & O_APPEND) && !(flags & O_TRUNC);
 
-	make_document(g, w, model, n->kind == NAME_RECORD ? n->key : any_key(g), append, &g->plans[slot]);
+	make_document(g, w, model, n->kind == NAME_RECORD ? n->key : generate_key(g), append, &g->plans[slot]);
 }
 
 /* ---- one draw each; nothing is queued where it can't be ---- */
@@ -145,7 +145,7 @@ static void gen_open(struct generator *g, struct world *w)
 
 	if (slot < 0)
 		return;
-	c = push(g, CALL_OPEN);
+	c = generate_push(g, CALL_OPEN);
 	any_file(g, c);
 	c->slot = slot;
 	c->flags = flags[below(g, sizeof(flags) / sizeof(flags[0]))];
@@ -155,14 +155,14 @@ static void gen_open(struct generator *g, struct world *w)
 static void push_piece(struct generator *g, struct world *w, int slot, int actor, size_t len)
 {
 	struct text *p = &g->plans[slot];
-	struct call *c = push(g, CALL_WRITE);
+	struct call *c = generate_push(g, CALL_WRITE);
 
 	(void)w;
 	c->slot = slot;
 	c->actor = actor;
 	if (len > p->len)
 		len = p->len;
-	set_data(c, p->data, len);
+	generate_data(c, p->data, len);
 	memmove(p->data, p->data + len, p->len - len);
 	p->len -= len;
 }
@@ -188,7 +188,7 @@ static void gen_pwrite(struct generator *g, struct world *w)
 	if (!c)
 		return;
 	const struct handle *h = w->slots[c->slot];
-	make_document(g, w, h->model, h->scratch ? any_key(g) : h->key, false, &t);
+	make_document(g, w, h->model, h->scratch ? generate_key(g) : h->key, false, &t);
 	if (chance(g, 30))
 		t.len = t.len ? (size_t)below(g, (int)t.len) : 0;
 	c->offset = chance(g, 60)   ? 0
@@ -196,7 +196,7 @@ static void gen_pwrite(struct generator *g, struct world *w)
 				    : below(g, 80);
 	if (chance(g, 1) && !h->scratch)
 		c->offset = RECORD_MAX - below(g, 100);
-	set_data(c, t.data, t.len);
+	generate_data(c, t.data, t.len);
 	text_release(&t);
 }
 
@@ -231,7 +231,7 @@ static void gen_ftruncate(struct generator *g, struct world *w)
 	const struct handle *h = w->slots[c->slot];
 	c->offset = chance(g, 50) ? 0 : chance(g, 30) ? (int64_t)(h->scratch ? 5 : h->draft.len) : below(g, 80);
 	if (c->offset == 0 && chance(g, 70)) {
-		struct call *seek = push(g, CALL_SEEK);
+		struct call *seek = generate_push(g, CALL_SEEK);
 		seek->slot = c->slot;
 		seek->actor = c->actor;
 		text_clear(&g->plans[c->slot]);
@@ -276,7 +276,7 @@ static void gen_slot(struct generator *g, struct world *w)
 
 static void gen_rename(struct generator *g, struct world *w)
 {
-	struct call *c = push(g, CALL_RENAME);
+	struct call *c = generate_push(g, CALL_RENAME);
 
 	(void)w;
 	any_file(g, c);
@@ -295,12 +295,12 @@ static void gen_link(struct generator *g, struct world *w)
 /* As editors save: a temporary file, then rename. */
 static void gen_replace(struct generator *g, struct world *w)
 {
-	int slot = free_slot(w), model = below(g, MODELS), key = any_key(g), actor = below(g, ACTORS);
+	int slot = free_slot(w), model = below(g, MODELS), key = generate_key(g), actor = below(g, ACTORS);
 	struct call *c;
 
 	if (slot < 0)
 		return;
-	c = push(g, CALL_OPEN);
+	c = generate_push(g, CALL_OPEN);
 	c->slot = slot;
 	c->actor = actor;
 	c->model = model;
@@ -308,25 +308,25 @@ static void gen_replace(struct generator *g, struct world *w)
 	c->flags = O_WRONLY | O_CREAT | O_TRUNC;
 	make_document(g, w, model, key, false, &g->plans[slot]);
 	push_piece(g, w, slot, actor, g->plans[slot].len);
-	c = push(g, CALL_CLOSE);
+	c = generate_push(g, CALL_CLOSE);
 	c->slot = slot;
 	c->actor = actor;
-	struct call *r = push(g, chance(g, 85) ? CALL_RENAME : CALL_LINK);
+	struct call *r = generate_push(g, chance(g, 85) ? CALL_RENAME : CALL_LINK);
 	r->model = r->model2 = model;
 	r->name = g->queue[g->queued - 4].name;
 	r->name2 = key;
 }
 
 /* As a shell saves: `>` or `>>`. */
-static void gen_echo(struct generator *g, struct world *w)
+void generate_echo(struct generator *g, struct world *w, int model, int key)
 {
-	int slot = free_slot(w), model = below(g, MODELS), key = any_key(g), actor = below(g, ACTORS);
+	int slot = free_slot(w), actor = below(g, ACTORS);
 	bool append = chance(g, 30);
 	struct call *c;
 
 	if (slot < 0)
 		return;
-	c = push(g, CALL_OPEN);
+	c = generate_push(g, CALL_OPEN);
 	c->slot = slot;
 	c->actor = actor;
 	c->model = model;
@@ -336,16 +336,21 @@ static void gen_echo(struct generator *g, struct world *w)
 	if (chance(g, 30))
 		push_piece(g, w, slot, actor, (size_t)below(g, 1 + (int)g->plans[slot].len));
 	push_piece(g, w, slot, actor, g->plans[slot].len);
-	c = push(g, CALL_CLOSE);
+	c = generate_push(g, CALL_CLOSE);
 	c->slot = slot;
 	c->actor = actor;
-	struct call *s = push(g, CALL_STAT);
+	struct call *s = generate_push(g, CALL_STAT);
 	s->model = model;
 	s->name = key;
-	struct call *r = push(g, CALL_CAT);
+	struct call *r = generate_push(g, CALL_CAT);
 	r->model = model;
 	r->name = key;
 	r->len = 4096;
+}
+
+static void gen_echo(struct generator *g, struct world *w)
+{
+	generate_echo(g, w, below(g, MODELS), generate_key(g));
 }
 
 static void gen_named(struct generator *g, struct world *w)
@@ -354,7 +359,7 @@ static void gen_named(struct generator *g, struct world *w)
 	    CALL_STAT,     CALL_STAT,     CALL_STAT,        CALL_CAT,   CALL_CAT,        CALL_MAP,
 	    CALL_ACCESS,   CALL_READLINK, CALL_TRUNCATE,    CALL_CHMOD, CALL_CHOWN,      CALL_TIMES,
 	    CALL_SETXATTR, CALL_GETXATTR, CALL_REMOVEXATTR, CALL_MKDIR, CALL_MAP_SHARED, CALL_SYMLINK};
-	struct call *c = push(g, kinds[below(g, sizeof(kinds) / sizeof(kinds[0]))]);
+	struct call *c = generate_push(g, kinds[below(g, sizeof(kinds) / sizeof(kinds[0]))]);
 	static const int modes[] = {F_OK, R_OK, W_OK, R_OK | W_OK};
 
 	(void)w;
@@ -363,20 +368,20 @@ static void gen_named(struct generator *g, struct world *w)
 	c->offset = c->kind == CALL_TIMES ? (int64_t)(draw(g) % 2000000000000000000u) : below(g, 40);
 	c->flags = c->kind == CALL_ACCESS ? modes[below(g, 4)] : 0600 | below(g, 0100);
 	if (c->kind == CALL_SYMLINK)
-		set_data(c, "nobody@nowhere.1:2", 18);
+		generate_data(c, "nobody@nowhere.1:2", 18);
 	if (c->kind == CALL_SETXATTR)
-		set_data(c, "abcdefghij", 1 + (size_t)below(g, 9));
+		generate_data(c, "abcdefghij", 1 + (size_t)below(g, 9));
 }
 
 static void gen_unlink(struct generator *g, struct world *w)
 {
 	(void)w;
-	any_file(g, push(g, CALL_UNLINK));
+	any_file(g, generate_push(g, CALL_UNLINK));
 }
 
 static void gen_list(struct generator *g, struct world *w)
 {
-	struct call *c = push(g, chance(g, 80) ? CALL_LIST : CALL_STATFS);
+	struct call *c = generate_push(g, chance(g, 80) ? CALL_LIST : CALL_STATFS);
 
 	(void)w;
 	c->model = below(g, MODELS);
@@ -387,57 +392,27 @@ static void gen_list(struct generator *g, struct world *w)
 static void gen_sql(struct generator *g, struct world *w)
 {
 	static const int columns[MODELS] = {1, 1, 0, 0, 1}; /* a number, or carts.title */
-	struct call *c = push(g, CALL_SQL);
+	struct call *c = generate_push(g, CALL_SQL);
 
 	w = world_root(w);
 	c->txn = 0;
 	c->model = below(g, MODELS);
-	c->name = any_key(g);
+	c->name = generate_key(g);
 	c->flags = !w->records[c->model][c->name].there ? 1 : chance(g, 80) ? 0 : 2;
 	c->slot = columns[c->model];
 	c->offset = below(g, 50);
-	set_data(c, "by another", 1 + (size_t)below(g, 9));
-}
-
-static void gen_reserve(struct generator *g, struct world *w)
-{
-	struct call *c = push(g, CALL_RESERVE);
-
-	(void)w;
-	c->model = below(g, MODELS);
-}
-
-/* What is open is closed first: a new one has other files. */
-static void gen_transaction(struct generator *g, struct world *w)
-{
-	struct call *c;
-
-	if (w->state == TXN_NONE) {
-		for (int i = w->first_slot; i < w->first_slot + w->nslots; i++)
-			if (w->slots[i]) {
-				c = push(g, CALL_CLOSE);
-				c->slot = i;
-				c->actor = w->slots[i]->actor;
-			}
-		push(g, CALL_MAKE);
-		return;
-	}
-	if (chance(g, 40)) {
-		push(g, CALL_STATE);
-		return;
-	}
-	c = push(g, w->state == TXN_COMMITTED || chance(g, 5) ? CALL_DROP : CALL_COMMIT);
-	c->flags = chance(g, 5);
+	generate_data(c, "by another", 1 + (size_t)below(g, 9));
 }
 
 static const struct {
 	int chances;
 	void (*generate)(struct generator *g, struct world *w);
 } draws[] = {
-    {14, gen_open},     {16, gen_write}, {6, gen_pwrite}, {8, gen_read},    {4, gen_seek},
-    {6, gen_ftruncate}, {14, gen_sync},  {2, gen_dup},    {2, gen_send},    {5, gen_slot},
-    {8, gen_rename},    {3, gen_link},   {5, gen_echo},   {5, gen_replace}, {12, gen_named},
-    {4, gen_unlink},    {3, gen_list},   {1, gen_sql},    {1, gen_reserve},
+    {14, gen_open},       {16, gen_write}, {6, gen_pwrite}, {8, gen_read},         {4, gen_seek},
+    {6, gen_ftruncate},   {14, gen_sync},  {2, gen_dup},    {2, gen_send},         {5, gen_slot},
+    {8, gen_rename},      {3, gen_link},   {5, gen_echo},   {5, gen_replace},      {12, gen_named},
+    {4, gen_unlink},      {3, gen_list},   {1, gen_sql},    {1, generate_reserve}, {3, generate_value},
+    {3, generate_import},
 };
 
 void generate(struct generator *g, struct world *w, struct call *c)
@@ -446,13 +421,17 @@ void generate(struct generator *g, struct world *w, struct call *c)
 
 	while (g->taken == g->queued) {
 		size_t i = 0;
-		int n = below(g, 119);
+		int n = below(g, 125);
 
 		g->taken = g->queued = 0;
 		g->txn = chance(g, 45) ? 1 + below(g, TXNS) : 0;
 		at = world_in(w, g->txn);
 		if (g->txn && (at->state != TXN_OPEN ? chance(g, 20) : chance(g, 4))) {
-			gen_transaction(g, at);
+			generate_transaction(g, at);
+			continue;
+		}
+		if (at->state == TXN_OPEN && chance(g, 6)) {
+			generate_conflict(g, at);
 			continue;
 		}
 		while (n >= draws[i].chances)

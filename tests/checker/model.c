@@ -326,7 +326,8 @@ static void (*const expectations[CALL_KINDS])(struct world *, const struct call 
     [CALL_MAP] = expect_whole,           [CALL_CAT] = expect_whole,           [CALL_MAP_SHARED] = expect_map_shared,
     [CALL_STATFS] = expect_statfs,       [CALL_ACCESS] = expect_access,       [CALL_SQL] = expect_sql,
     [CALL_MAKE] = expect_make,           [CALL_DROP] = expect_drop,           [CALL_COMMIT] = expect_commit,
-    [CALL_STATE] = expect_state,         [CALL_RESERVE] = expect_reserve,
+    [CALL_STATE] = expect_state,         [CALL_RESERVE] = expect_reserve,     [CALL_VALUE] = expect_value,
+    [CALL_IMPORT] = expect_import,
 };
 
 /* What was open when its transaction ended. */

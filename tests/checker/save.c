@@ -199,11 +199,10 @@ int save_document(struct world *w, int model, int key, enum save_kind kind, enum
 	const struct record *r = &w->records[model][key];
 	int rc = make_row(w, model, key, kind, expect, base, document, &row);
 
-	if (rc == 0 && then && !(r->there && row_equal(&r->row, &row))) {
-		if (w->staging)
-			staging_save(w, model, key, kind, document, &row);
+	if (rc == 0 && then && w->staging)
+		staging_save(w, model, key, kind, document, &row);
+	if (rc == 0 && then && !(r->there && row_equal(&r->row, &row)))
 		put_row(w, model, key, &row);
-	}
 	row_clear(&row);
 	return rc;
 }
@@ -250,9 +249,10 @@ int save_delete(struct world *w, int model, int key)
 		return -ENOENT;
 	if (!w->late && world_referred(w, model, key))
 		return -EBUSY;
-	if (w->staging)
-		staging_delete(w, model, key);
+	bool shows = w->staging && staging_delete(w, model, key);
 	forget(w, model, key);
+	if (shows)
+		staging_unmark(w, model, key);
 	return 0;
 }
 
@@ -280,7 +280,7 @@ int save_key(struct world *w, int model, int from, int to, bool replace)
 	if (target->there && !w->late && world_referred(w, model, to))
 		return -EBUSY;
 	if (w->staging)
-		staging_move(w, model, from, model, to, replace);
+		staging_move(w, model, from, model, to);
 	if (!target->there) {
 		target->mtime = 0;
 		anew(model, target);
@@ -329,7 +329,7 @@ int save_move(struct world *w, int model, int from, int to_model, int to, bool r
 	if (rc == 0 && stays)
 		rc = -EBUSY;
 	if (rc == 0 && w->staging)
-		staging_move(w, model, from, to_model, to, replace);
+		staging_move(w, model, from, to_model, to);
 	if (rc == 0) {
 		put_document(w, to_model, to, document);
 		forget(w, model, from);
@@ -358,7 +358,7 @@ int save_exchange(struct world *w, int model, int a, int b)
 	struct row row = w->records[model][a].row;
 
 	if (w->staging)
-		return -EOPNOTSUPP;
+		staging_exchange(w, model, a, b);
 	w->records[model][a].row = w->records[model][b].row;
 	w->records[model][b].row = row;
 	record_changed(w, model, a);

@@ -10,37 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "checker.h"
-
-struct part {
-	bool given;
-	struct datum value;
-};
-
-/* A change of one record; several documents for it one after the other are one step. */
-struct step {
-	enum { STEP_SAVE, STEP_DELETE, STEP_MOVE } kind;
-	int model, key, to_model, to;
-	bool existed, cancelled; /* existed: what is saved, or what a move replaces, inside and before */
-	bool based;              /* base is what was stored when it was made */
-	struct row base;
-	bool target_based; /* of a move: so was target */
-	struct row target;
-	bool has_current,
-	    of_target; /* what was stored, of it or of its target, when it was refused for having changed */
-	struct row current;
-	enum save_kind save;
-	struct part parts[FIELDS_MAX];
-	const char *status;
-};
-
-struct staging {
-	bool staged[MODELS][KEYS];
-	int seen[MODELS][KEYS]; /* changes of the stored record that the inside shows */
-	int last[MODELS][KEYS]; /* the last step of the record, counted from 1 */
-	struct step *steps;
-	int n, room;
-};
+#include "staging.h"
 
 static void release_step(struct step *step)
 {
@@ -51,26 +21,31 @@ static void release_step(struct step *step)
 		free(step->parts[i].value.string);
 }
 
+void staging_free(struct staging *g)
+{
+	for (int i = 0; g && i < g->n; i++)
+		release_step(&g->steps[i]);
+	if (g)
+		free(g->steps);
+	free(g);
+}
+
 static void release_staging(struct world *w)
 {
-	for (int i = 0; w->staging && i < w->staging->n; i++)
-		release_step(&w->staging->steps[i]);
-	if (w->staging)
-		free(w->staging->steps);
-	free(w->staging);
+	staging_free(w->staging);
 	w->staging = NULL;
 }
 
 /* ---- steps ---- */
 
-static struct step *last_step(struct staging *g, int model, int key)
+struct step *last_step(struct staging *g, int model, int key)
 {
 	struct step *step = g->last[model][key] ? &g->steps[g->last[model][key] - 1] : NULL;
 
 	return step && !step->cancelled ? step : NULL;
 }
 
-static struct step *add_step(struct world *w, int kind, int model, int key)
+struct step *add_step(struct world *w, int kind, int model, int key)
 {
 	struct staging *g = w->staging;
 	const struct record *stored = &world_root(w)->records[model][key];
@@ -86,9 +61,18 @@ static struct step *add_step(struct world *w, int kind, int model, int key)
 	*step = (struct step){.kind = kind, .model = model, .key = key, .existed = w->records[model][key].there};
 	g->last[model][key] = g->n;
 	step->based = first && stored->there;
+	step->fresh = kind == STEP_SAVE && first && !step->existed;
 	if (step->based)
 		row_set(&step->base, &stored->row);
 	return step;
+}
+
+void set_parts(struct step *step, int model, const struct row *row)
+{
+	for (size_t i = 0; i < models[model].nfields; i++) {
+		step->parts[i].given = true;
+		datum_set(&step->parts[i].value, &row->values[i]);
+	}
 }
 
 static void set_part(struct part *part, const struct field *f, const json_t *json)
@@ -101,20 +85,6 @@ static void set_part(struct part *part, const struct field *f, const json_t *jso
 		value = (struct datum){STRING, 0, (char *)json_string_value(json)};
 	part->given = true;
 	datum_set(&part->value, &value);
-}
-
-/* A further change of the record is one of what it is now. */
-static void renew(struct staging *g, int model, int key)
-{
-	for (int i = 0; i < g->n; i++) {
-		struct step *step = &g->steps[i];
-		int of_model = step->of_target ? step->to_model : step->model;
-		int of_key = step->of_target ? step->to : step->key;
-		if (!step->has_current || of_model != model || of_key != key)
-			continue;
-		row_set(step->of_target ? &step->target : &step->base, &step->current);
-		step->has_current = false;
-	}
 }
 
 /* It must not come before other steps: they may have freed a unique value, or moved what is referred to. */
@@ -132,6 +102,11 @@ static bool is_tied(struct world *w, int model, int key, const struct row *row)
 void staging_save(struct world *w, int model, int key, enum save_kind kind, const json_t *document,
 		  const struct row *row)
 {
+	if (settle(w, model, key, row))
+		return;
+	renew(w->staging, model, key);
+	if (w->records[model][key].there && row_equal(&w->records[model][key].row, row))
+		return;
 	struct step *step = last_step(w->staging, model, key);
 	bool further = step && step->kind == STEP_SAVE && w->records[model][key].there && !is_tied(w, model, key, row);
 
@@ -141,7 +116,6 @@ void staging_save(struct world *w, int model, int key, enum save_kind kind, cons
 	}
 	if (kind == PUT)
 		step->save = PUT;
-	renew(w->staging, model, key);
 	for (size_t i = 0; i < models[model].nfields; i++) {
 		const json_t *json = json_object_get(document, models[model].fields[i].name);
 		if (kind == PUT)
@@ -156,37 +130,79 @@ static bool is_referred_to(int model)
 	return models[model].child;
 }
 
-void staging_delete(struct world *w, int model, int key)
+bool staging_delete(struct world *w, int model, int key)
 {
-	struct step *last = last_step(w->staging, model, key);
-
+	if (settle(w, model, key, NULL))
+		return !last_step(w->staging, model, key);
 	renew(w->staging, model, key);
+	struct step *last = last_step(w->staging, model, key);
 	if (last && last->kind == STEP_SAVE && !last->existed && !is_referred_to(model))
 		last->cancelled = true;
 	else
 		add_step(w, STEP_DELETE, model, key);
+	return false;
 }
 
-void staging_move(struct world *w, int model, int from, int to_model, int to, bool replace)
+static struct step *add_two(struct world *w, int kind, int model, int from, int to_model, int to)
 {
 	const struct record *stored = &world_root(w)->records[to_model][to];
 	bool first = !last_step(w->staging, to_model, to);
-	struct step *step = add_step(w, STEP_MOVE, model, from);
+	struct step *step = add_step(w, kind, model, from);
 
-	(void)replace;
-	renew(w->staging, model, from);
 	step->to_model = to_model;
 	step->to = to;
 	step->existed = w->records[to_model][to].there;
+	step->fresh = kind == STEP_MOVE && first && !step->existed;
 	step->target_based = first && stored->there;
 	if (step->target_based)
 		row_set(&step->target, &stored->row);
 	w->staging->last[to_model][to] = w->staging->n;
+	return step;
+}
+
+void staging_move(struct world *w, int model, int from, int to_model, int to)
+{
+	renew(w->staging, model, from);
+	add_two(w, STEP_MOVE, model, from, to_model, to);
+}
+
+void staging_exchange(struct world *w, int model, int a, int b)
+{
+	renew(w->staging, model, b);
+	renew(w->staging, model, a);
+	add_two(w, STEP_EXCHANGE, model, a, model, b);
 }
 
 void staging_mark(struct world *w, int model, int key)
 {
 	w->staging->staged[model][key] = true;
+}
+
+void staging_unmark(struct world *w, int model, int key)
+{
+	w->staging->staged[model][key] = false;
+	w->staging->seen[model][key] = -1;
+	w->records[model][key].ino = 0;
+}
+
+int staging_size(const struct staging *g)
+{
+	int n = 0;
+
+	for (int i = 0; i < g->n; i++)
+		n += !g->steps[i].cancelled;
+	return n;
+}
+
+bool staging_some(const struct world *w, int which, int *model, int *key)
+{
+	if (!w->staging || w->staging->n == 0)
+		return false;
+	const struct step *step = &w->staging->steps[which % w->staging->n];
+	bool target = step->kind >= STEP_MOVE && which % 2;
+	*model = target ? step->to_model : step->model;
+	*key = target ? step->to : step->key;
+	return true;
 }
 
 /* ---- what the inside shows ---- */
@@ -217,7 +233,7 @@ void staging_refresh(struct world *root)
 }
 
 /* From here on it shows what is stored. */
-static void start(struct world *w)
+void staging_start(struct world *w)
 {
 	release_staging(w);
 	w->staging = calloc(1, sizeof(*w->staging));
@@ -240,191 +256,6 @@ void staging_drop(struct world *w)
 				scratch_take_name(w, m, n);
 }
 
-/* ---- the commit ---- */
-
-static json_t *document_of_step(const struct step *step)
-{
-	json_t *document = json_object();
-
-	for (size_t i = 0; i < models[step->model].nfields; i++) {
-		const struct part *part = &step->parts[i];
-		const char *name = models[step->model].fields[i].name;
-		if (part->given)
-			json_object_set_new(document, name,
-					    part->value.kind == NOTHING   ? json_null()
-					    : part->value.kind == INTEGER ? json_integer(part->value.integer)
-									  : json_string(part->value.string));
-	}
-	return document;
-}
-
-static int replay_save(struct world *w, struct step *step)
-{
-	json_t *document = document_of_step(step);
-	const struct record *r = &w->records[step->model][step->key];
-	bool there = r->there;
-	int changes = r->changes;
-	int rc =
-	    save_document(w, step->model, step->key, step->save, step->existed ? EXISTING : NEW, NULL, document, true);
-
-	json_decref(document);
-	step->status = !there                  ? "created"
-		       : r->changes == changes ? "unchanged"
-		       : step->save == PUT     ? "replaced"
-					       : "patched";
-	return rc;
-}
-
-/* The target first. */
-static int replay_key(struct world *w, struct step *step)
-{
-	bool there = w->records[step->model][step->to].there;
-
-	if (there != step->existed)
-		return there ? -EEXIST : -ENOENT;
-	if (there && !w->late && world_referred(w, step->model, step->to))
-		return -EBUSY;
-	if (!w->records[step->model][step->key].there)
-		return -ENOENT;
-	return save_key(w, step->model, step->key, step->to, step->existed);
-}
-
-static int replay_move(struct world *w, struct step *step)
-{
-	step->status = "moved";
-	if (step->model == step->to_model)
-		return replay_key(w, step);
-	if (!w->records[step->model][step->key].there || (step->existed && !w->records[step->to_model][step->to].there))
-		return -ENOENT;
-	return save_move(w, step->model, step->key, step->to_model, step->to, step->existed);
-}
-
-static int replay_delete(struct world *w, struct step *step)
-{
-	step->status = "deleted";
-	return save_delete(w, step->model, step->key);
-}
-
-static int replay(struct world *w, struct step *step)
-{
-	static int (*const kinds[])(struct world *, struct step *) = {
-	    [STEP_SAVE] = replay_save, [STEP_DELETE] = replay_delete, [STEP_MOVE] = replay_move};
-
-	return step->cancelled ? 0 : kinds[step->kind](w, step);
-}
-
-static bool is_other(struct step *step, const struct record *r, bool based, const struct row *base, bool of_target)
-{
-	if (step->cancelled || !based || !r->there || row_equal(&r->row, base))
-		return false;
-	step->has_current = true;
-	step->of_target = of_target;
-	row_set(&step->current, &r->row);
-	return true;
-}
-
-/* Whether somebody has changed what the step is for. */
-static bool is_outdated(struct world *w, struct step *step)
-{
-	return is_other(step, &w->records[step->model][step->key], step->based, &step->base, false) ||
-	       is_other(step, &w->records[step->to_model][step->to], step->target_based, &step->target, true);
-}
-
-/* A reference to nothing: what it refers to never came, or has gone. */
-static bool dangles(struct world *w)
-{
-	int lines = model_number("lines"), carts = model_number("carts");
-
-	for (int k = 0; k < KEYS; k++) {
-		const struct record *r = &w->records[lines][k];
-		bool found = !r->there || r->row.values[0].kind == NOTHING;
-		for (int i = 0; i < KEYS; i++)
-			found = found ||
-				(w->records[carts][i].there && key_of(carts, i).integer == r->row.values[0].integer);
-		if (!found)
-			return true;
-	}
-	return false;
-}
-
-static int size_of(const struct staging *g)
-{
-	int n = 0;
-
-	for (int i = 0; i < g->n; i++)
-		n += !g->steps[i].cancelled;
-	return n;
-}
-
-static int replay_all(struct world *copy, struct staging *g, int *other)
-{
-	int n = size_of(g), rc = 0;
-
-	copy->lenient = copy->late = n > 1;
-	for (int i = 0; i < g->n; i++) {
-		struct step *step = &g->steps[i];
-		if (n == 1 && step->kind == STEP_SAVE && !step->existed)
-			continue; /* a record that is there already says so itself */
-		if (!is_outdated(copy, step))
-			continue;
-		*other = n == 1 ? replay(copy, step) : 0;
-		return -EBUSY;
-	}
-	for (int i = 0; i < g->n && rc == 0; i++)
-		rc = replay(copy, &g->steps[i]);
-	if (rc == 0 && n > 1 && dangles(copy)) {
-		*other = -EBUSY;
-		return -EBADMSG;
-	}
-	return rc;
-}
-
-/* As answer.json tells it. */
-static void tell(const struct staging *g, struct text *out)
-{
-	text_resize(out, 0);
-	for (int i = 0; i < g->n; i++) {
-		const struct step *step = &g->steps[i];
-		bool moved = step->kind == STEP_MOVE;
-		int model = moved ? step->to_model : step->model;
-		if (!step->cancelled)
-			text_printf(out, "%s/%s %s\n", models[model].name,
-				    name_of(model, moved ? step->to : step->key)->text, step->status);
-	}
-}
-
-static void copy_records(struct world *to, const struct world *from)
-{
-	for (int m = 0; m < MODELS; m++)
-		for (int k = 0; k < KEYS; k++) {
-			struct row row = to->records[m][k].row;
-			row_set(&row, &from->records[m][k].row);
-			to->records[m][k] = from->records[m][k];
-			to->records[m][k].row = row;
-		}
-	memcpy(to->topped, from->topped, sizeof(to->topped));
-}
-
-void expect_commit(struct world *w, const struct call *c, struct expected *x)
-{
-	struct world copy = {0};
-
-	if (c->flags) { /* abort */
-		staging_drop(w);
-		return;
-	}
-	copy_records(&copy, w->root);
-	x->result = replay_all(&copy, w->staging, &x->other);
-	if (x->result == 0) {
-		x->wants = WANTS_ANSWER;
-		tell(w->staging, &x->bytes);
-		copy_records(w->root, &copy);
-		w->state = TXN_COMMITTED;
-		start(w);
-	}
-	world_release(&copy);
-}
-
 /* ---- the other calls ---- */
 
 void expect_make(struct world *w, const struct call *c, struct expected *x)
@@ -436,7 +267,7 @@ void expect_make(struct world *w, const struct call *c, struct expected *x)
 	if (x->skip)
 		return;
 	w->state = TXN_OPEN; /* refusals are remembered by name: by that of the one before, too */
-	start(w);
+	staging_start(w);
 }
 
 void expect_drop(struct world *w, const struct call *c, struct expected *x)
@@ -448,7 +279,7 @@ void expect_drop(struct world *w, const struct call *c, struct expected *x)
 void expect_state(struct world *w, const struct call *c, struct expected *x)
 {
 	(void)c;
-	text_printf(&x->bytes, "%s %d\n", w->state == TXN_OPEN ? "open" : "committed", size_of(w->staging));
+	text_printf(&x->bytes, "%s %d\n", w->state == TXN_OPEN ? "open" : "committed", staging_size(w->staging));
 	x->wants = WANTS_BYTES;
 	x->result = (int)x->bytes.len;
 }

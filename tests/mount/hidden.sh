@@ -223,12 +223,12 @@ test_a_transaction_with_a_reference_to_a_hidden_record_is_refused() {
 	is "$(ls mnt/notes)" ''
 }
 
-test_what_was_given_away_meanwhile_is_not_there_for_the_commit() {
+test_what_was_given_away_meanwhile_is_as_removed_for_the_commit() {
 	as 1002 mkdir mnt/.txn/t
 	is "$(by 1002 open mnt/.txn/t/pins/8.json wa : write '{"text": "x"}')" ok
 	is "$(by 1002 open mnt/.txn/t/boards/2.json wa : write '{"name": "x"}')" ok
 	saves mnt/pins/8.json '{"board_id": 2, "uid": 1001, "text": "his now"}'
-	is "$(commit 1002 t)" 'write: ENOENT'
+	is "$(commit 1002 t)" 'write: EBUSY'
 	hasnt "$(as 1002 tail -n 1 mnt/.errors)" 'his now|current'
 	hasnt "$(as 1002 cat mnt/.txn/t/answer.json)" 'his now|current'
 	is "$(value mnt/pins/8.json '[.uid, .text]')" '[1001,"his now"]'

@@ -308,4 +308,115 @@ test_the_directory_belongs_to_the_user_whom_the_program_runs_as() {
 	is "$(value mnt/tracks/1.json .sold)" 3
 }
 
+# ---- what else stands in a model's directory ----
+
+with_places() {
+	unmount
+	cat >>mount.conf <<'END'
+model jobs_of from work { fields { id integer key
+	status string default new enum new,running,done }
+	history 5 }
+END
+	mount_rowfs
+	saves mnt/jobs_of/1.json '{}'
+	saves mnt/jobs_of/2.json '{}'
+}
+
+test_a_program_moves_links_by_value_and_finds_what_it_has_moved() {
+	with_places
+	program hooks/count <<'END'
+#!/bin/sh
+set -e; cd "$ROWFS_TXN"/jobs_of
+mv .by/status/new/1.json .by/status/running/
+ls .by/status/new .by/status/running | tr '\n' ' ' >"$ROWFS_CONF".seen
+END
+	saves mnt/lines/1.json '{"track_id": 1}'
+	is "$(cat mount.conf.seen)" '.by/status/new: 2.json  .by/status/running: 1.json '
+	is "$(ls mnt/jobs_of/.by/status/running)" 1.json
+	is "$(sql "select status from work order by id" | tr '\n' ' ')" 'running new '
+}
+
+test_a_program_imports_and_exports_lines() {
+	with_places
+	program hooks/count <<'END'
+#!/bin/sh
+set -e; cd "$ROWFS_TXN"
+printf '{"id": %d}\n' 5 6 7 | cat >jobs_of/.import
+jq -c .id jobs_of/.export | tr '\n' ' ' >"$ROWFS_CONF".seen
+END
+	saves mnt/lines/1.json '{"track_id": 1}'
+	is "$(cat mount.conf.seen)" '1 2 5 6 7 '
+	is "$(ls mnt/jobs_of | tr '\n' ' ')" '1.json 2.json 5.json 6.json 7.json '
+}
+
+test_a_programs_refused_import_is_taken_back_and_it_may_go_on() {
+	with_places
+	program hooks/count <<'END'
+#!/bin/sh
+cd "$ROWFS_TXN"
+printf '%s\n' '{"id": 5}' '{"id": 6, "status": "odd"}' | cat >jobs_of/.import 2>/dev/null && exit 1
+ls jobs_of | tr '\n' ' ' >"$ROWFS_CONF".seen
+echo '{"id": 9}' | cat >jobs_of/.import
+END
+	saves mnt/lines/1.json '{"track_id": 1}'
+	is "$(cat mount.conf.seen)" '1.json 2.json '
+	is "$(ls mnt/jobs_of | tr '\n' ' ')" '1.json 2.json 9.json '
+}
+
+test_a_programs_lines_go_with_the_save_that_is_refused() {
+	with_places
+	program hooks/count <<'END'
+#!/bin/sh
+printf '{"id": %d}\n' 5 6 7 | cat >"$ROWFS_TXN"/jobs_of/.import
+echo no >&2; exit 1
+END
+	refuses ECANCELED mnt/lines/1.json '{"track_id": 1}'
+	is "$(ls mnt/jobs_of | tr '\n' ' ')" '1.json 2.json '
+}
+
+test_a_program_before_the_transaction_has_the_same_places() {
+	with_places
+	count
+	saves mnt/lines/1.json '{"track_id": 1}'
+	program hooks/early <<'END'
+#!/bin/sh
+set -e; cd "$ROWFS_TXN"/jobs_of
+mv .by/status/new/2.json .by/status/done/
+echo '{"id": 8}' | cat >.import
+ls .by/status/new | tr '\n' ' ' >"$ROWFS_CONF".seen
+END
+	saves mnt/lines/1.json '{"track_id": 1, "quantity": 5}'
+	is "$(cat mount.conf.seen)" '1.json 8.json '
+	is "$(ls mnt/jobs_of/.by/status/done mnt/jobs_of/.by/status/new | tr '\n' ' ')" \
+		'mnt/jobs_of/.by/status/done: 2.json  mnt/jobs_of/.by/status/new: 1.json 8.json '
+}
+
+test_a_program_brings_an_earlier_version_back() {
+	with_places
+	echo '{"status": "done"}' >>mnt/jobs_of/1.json
+	program hooks/count <<'END'
+#!/bin/sh
+set -e; cd "$ROWFS_TXN"/jobs_of
+ls .history/1 | wc -l >"$ROWFS_CONF".seen
+cp .history/1/*-create.json 1.json
+END
+	saves mnt/lines/1.json '{"track_id": 1}'
+	is "$(cat mount.conf.seen)" 1
+	is "$(value mnt/jobs_of/1.json .status)" new
+	is "$(ls mnt/jobs_of/.history/1 | wc -l)" 2
+}
+
+test_a_program_cannot_exchange_two_records() {
+	with_places
+	program hooks/count <<'END'
+#!/bin/sh
+cd "$ROWFS_TXN"/jobs_of && errno exchange 1.json 2.json >"$ROWFS_CONF".seen
+tail -n 1 "$ROWFS_MOUNT"/.errors | jq -r .message >>"$ROWFS_CONF".seen
+END
+	sed -i "2i PATH=$PATH" hooks/count
+	saves mnt/lines/1.json '{"track_id": 1}'
+	is "$(cat mount.conf.seen)" "exchange: EPERM
+a hook's program can't move a record to another model, bring one back, or exchange two"
+}
+
 run "$@"
