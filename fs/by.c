@@ -271,8 +271,10 @@ static int list_links(struct listing *l, struct cursor *cursor, struct by_node *
 		struct stat st = {.st_ino = by_number(l->m, n), .st_mode = S_IFLNK};
 
 		buf_reset(&name);
-		if (record_name(n->model, &n->key, &name) == 0 &&
-		    !listing_add(l, buf_text(&name), &st, place + LISTING_FIRST))
+		rc = record_name(n->model, &n->key, &name);
+		if (rc == -ENOMEM)
+			return err_nomem(e);
+		if (rc == 0 && !listing_add(l, buf_text(&name), &st, place + LISTING_FIRST))
 			return 0;
 	}
 	return rc;

@@ -66,8 +66,10 @@ int deleted_list(struct listing *l, const struct node *dir, off_t off, struct er
 		struct stat st;
 
 		fill_stat(l->m, model, &kept[i], &st);
-		if (record_name(model, &kept[i].key, &name) == 0 &&
-		    !listing_add(l, buf_text(&name), &st, kept[i].serial + LISTING_FIRST))
+		int named = record_name(model, &kept[i].key, &name);
+		if (named == -ENOMEM)
+			return err_nomem(e);
+		if (named == 0 && !listing_add(l, buf_text(&name), &st, kept[i].serial + LISTING_FIRST))
 			break;
 	}
 	return rc;

@@ -47,7 +47,10 @@ static int add_lines(struct export *x, struct conn *c, struct cursor *cursor, st
 		if (rc < 0)
 			return rc;
 		x->after = serial;
-		if (record_name(x->model, &key, &name) < 0)
+		rc = record_name(x->model, &key, &name);
+		if (rc == -ENOMEM)
+			return err_nomem(e);
+		if (rc < 0) /* it has no file */
 			continue;
 		rc = store_line(c, x->model, &key, &x->text, e);
 		if (rc < 0)

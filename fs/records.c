@@ -109,7 +109,10 @@ static int list_records_from(struct listing *l, struct cursor *cursor, const str
 		struct stat st = {.st_ino = mount_record_ino(l->m, model, serial), .st_mode = S_IFREG};
 
 		buf_reset(&name);
-		if (record_name(model, &key, &name) < 0)
+		rc = record_name(model, &key, &name);
+		if (rc == -ENOMEM)
+			return err_nomem(e);
+		if (rc < 0) /* it has no file */
 			continue;
 		*full = !listing_add(l, buf_text(&name), &st, serial + LISTING_FIRST);
 		if (*full)
