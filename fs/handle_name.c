@@ -22,15 +22,17 @@ static bool has_name(const struct handle *h, const struct model *model, const ch
 	return is_unsaved(h) && h->model == model && strcmp(h->name, name) == 0;
 }
 
+/* Of several that have the number one whose name was never saved: the others' records may be gone. */
 static struct handle *find_open(const struct mount *m, struct handle *head, const struct model *model, const char *name,
 				uint64_t ino, uid_t viewer)
 {
-	struct handle *h = head;
+	struct handle *found = NULL;
 
-	while (h &&
-	       !((name ? has_name(h, model, name) : h->kind == NODE_RECORD && h->ino == ino) && is_for(m, h, viewer)))
-		h = h->next;
-	return h;
+	for (struct handle *h = head; h && !(found && is_unsaved(found)); h = h->next)
+		if ((name ? has_name(h, model, name) : h->kind == NODE_RECORD && h->ino == ino) &&
+		    is_for(m, h, viewer) && (!found || is_unsaved(h)))
+			found = h;
+	return found;
 }
 
 bool handle_find(struct mount *m, const struct model *model, const char *name, uint64_t ino, uid_t viewer,

@@ -133,6 +133,16 @@ test_mv_removes_the_old_name_also_when_another_has_it_open_unsaved() {
 	exec 3>&-
 }
 
+test_an_open_name_can_be_created_again_after_its_record_came_and_went() {
+	exec 7>>mnt/items/9.json
+	exec 8>mnt/items/9.json
+	echo '{"name": "c"}' >&8
+	sql 'delete from items where id = 9'
+	is "$(errno open mnt/items/9.json wca : close)" ok
+	saves mnt/items/9.json '{"name": "d"}'
+	exec 7>&- 8>&-
+}
+
 test_a_name_of_digits_is_refused_at_rename_too() {
 	: >mnt/items/tmp
 	is "$(errno rename mnt/items/tmp mnt/items/4913)" 'rename: EACCES'
