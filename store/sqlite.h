@@ -387,6 +387,9 @@ void sql_literal(struct buf *b, const char *text);
 void sql_text(struct buf *b, const struct store *s, const struct model *m, const struct field *f, const char *template);
 void sql_named(struct buf *b, const struct store *s, const struct model *m, const struct field *f, enum naming naming,
 	       const char *template);
+/* The same; with `filter` for a viewer who sees only what is his. */
+void sql_filtered(struct buf *b, const struct store *s, const struct model *m, const struct field *f,
+		  enum naming naming, bool filter, const char *template);
 void sql_statement(struct buf *b, const struct conn *c, const struct model *m, enum statement statement,
 		   const struct field *f, bool filter);
 enum { VIEWER_PARAMETER = 9 };
