@@ -12,7 +12,7 @@
 
 #include "../store/limits.h"
 
-enum { PAUSE_NS = 10 * 1000 * 1000 };
+enum { PAUSE_NS = 10 * 1000 * 1000, AGAIN_NS = 20 * 1000 * 1000 };
 
 struct server {
 	struct server *next;
@@ -24,8 +24,8 @@ struct server {
 
 struct serving {
 	struct fuse_session *session;
-	pthread_mutex_t lock; /* a leaf; guards what follows */
-	pthread_cond_t ended; /* the last server has; of the monotonic clock */
+	pthread_mutex_t lock;   /* a leaf; guards what follows */
+	pthread_cond_t changed; /* of the monotonic clock: the last server has ended, or all are to end */
 	struct server *servers;
 	unsigned n, waiting;
 	int error;
@@ -40,12 +40,16 @@ int serving_new(struct serving **out, struct fuse_session *session)
 {
 	struct sigaction action = {.sa_handler = do_nothing};
 	struct serving *s = calloc(1, sizeof(*s));
+	pthread_condattr_t monotonic;
 
 	if (!s)
 		return -ENOMEM;
 	s->session = session;
 	pthread_mutex_init(&s->lock, NULL);
-	pthread_cond_init(&s->ended, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&s->changed, &monotonic);
+	pthread_condattr_destroy(&monotonic);
 	sigaction(SIGUSR1, &action, NULL);
 	*out = s;
 	return 0;
@@ -55,7 +59,7 @@ void serving_free(struct serving *s)
 {
 	if (!s)
 		return;
-	pthread_cond_destroy(&s->ended);
+	pthread_cond_destroy(&s->changed);
 	pthread_mutex_destroy(&s->lock);
 	free(s);
 }
@@ -130,8 +134,9 @@ static void note_end(struct serving *s, int error)
 	pthread_mutex_lock(&s->lock);
 	if (error != ENODEV && error != ECONNABORTED && !s->error)
 		s->error = -error;
-	pthread_mutex_unlock(&s->lock);
 	fuse_session_exit(s->session);
+	pthread_cond_signal(&s->changed);
+	pthread_mutex_unlock(&s->lock);
 }
 
 /* False: there are none any more. */
@@ -164,7 +169,7 @@ static void leave(struct server *self)
 	*at = self->next;
 	set_waits(self, false);
 	if (--s->n == 0)
-		pthread_cond_signal(&s->ended);
+		pthread_cond_signal(&s->changed);
 	pthread_mutex_unlock(&s->lock);
 	free(self);
 }
@@ -185,12 +190,31 @@ static void *serve(void *data)
 
 /* ---- all of them ---- */
 
+/* With the lock, for some milliseconds without: a signal that comes between a look at the session and the read that
+ * follows interrupts nothing, so it is sent until all have ended. */
+static void interrupt(struct serving *s)
+{
+	struct timespec again;
+
+	for (struct server *each = s->servers; each; each = each->next)
+		if (each->waits)
+			pthread_kill(each->thread, SIGUSR1);
+	clock_gettime(CLOCK_MONOTONIC, &again);
+	again.tv_nsec += AGAIN_NS;
+	again.tv_sec += again.tv_nsec / 1000000000;
+	again.tv_nsec %= 1000000000;
+	pthread_cond_timedwait(&s->changed, &s->lock, &again);
+}
+
 int serving_run(struct serving *s)
 {
 	pthread_mutex_lock(&s->lock);
 	int rc = start_server(s);
 	while (s->n > 0)
-		pthread_cond_wait(&s->ended, &s->lock);
+		if (fuse_session_exited(s->session))
+			interrupt(s);
+		else
+			pthread_cond_wait(&s->changed, &s->lock);
 	rc = rc ? rc : s->error;
 	pthread_mutex_unlock(&s->lock);
 	return rc;
@@ -198,10 +222,8 @@ int serving_run(struct serving *s)
 
 void serving_stop(struct serving *s)
 {
-	fuse_session_exit(s->session);
 	pthread_mutex_lock(&s->lock);
-	for (struct server *each = s->servers; each; each = each->next)
-		if (each->waits)
-			pthread_kill(each->thread, SIGUSR1);
+	fuse_session_exit(s->session);
+	pthread_cond_signal(&s->changed);
 	pthread_mutex_unlock(&s->lock);
 }

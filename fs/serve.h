@@ -15,7 +15,7 @@ struct serving;
 int serving_new(struct serving **out, struct fuse_session *session);
 /* Until the mount is gone or serving_stop. 0, or -errno of what can't go on. */
 int serving_run(struct serving *s);
-/* Wakes those who wait for requests, again and again until serving_run has returned. */
+/* serving_run returns when the requests that are served have been. From any thread, before serving_free. */
 void serving_stop(struct serving *s);
 void serving_free(struct serving *s);
 

@@ -219,8 +219,7 @@ static void close_parts(struct mount *m)
 
 /*
  * TERM, INT and HUP are blocked in every thread and waited for by one: libfuse's own handlers lose a signal that
- * another thread gets, or that comes just before its main thread goes to sleep. Those who wait for requests are told
- * until they have ended.
+ * another thread gets, or that comes just before its main thread goes to sleep.
  */
 struct stopper {
 	struct mount *mount;
@@ -242,7 +241,6 @@ static sigset_t stop_signals(void)
 
 static void *wait_for_stop(void *data)
 {
-	static const struct timespec pause = {0, 10 * 1000 * 1000};
 	struct stopper *s = data;
 	sigset_t set = stop_signals();
 	int signal;
@@ -255,10 +253,7 @@ static void *wait_for_stop(void *data)
 	}
 	if (!s->ended)
 		forget_stop(s->mount); /* while requests are served that it may wait for */
-	while (!s->ended) {
-		serving_stop(s->serving);
-		nanosleep(&pause, NULL);
-	}
+	serving_stop(s->serving);
 	return NULL;
 }
 
