@@ -41,13 +41,20 @@ static bool take_dirty(struct runner *r, struct watched *w)
 	return take;
 }
 
+/* A program that ends says so before its slot is collected here, or makes the queue dirty again: a job that it leaves
+ * queued is never passed over for the slot that it has still. */
+static void work(struct runner *r, struct watched *w)
+{
+	do
+		slots_collect(r);
+	while (!runner_stopping(r) && queue_work(r, w));
+}
+
 static void work_all(struct runner *r)
 {
-	slots_collect(r);
 	for (size_t i = 0; i < r->nqueues; i++)
 		if (take_dirty(r, &r->queues[i]))
-			while (!runner_stopping(r) && queue_work(r, &r->queues[i]))
-				;
+			work(r, &r->queues[i]);
 }
 
 static void all_dirty(struct runner *r)
