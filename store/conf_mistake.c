@@ -12,7 +12,7 @@
 #include "limits.h"
 #include "nearest.h"
 
-enum { TEXT_SIZE = 400, LONGEST_LINE_SHOWN = 400, LONGEST_WORD_SHOWN = 100 };
+enum { TEXT_SIZE = 400, LONGEST_LINE_SHOWN = 400, LONGEST_WORD_SHOWN = 100, LONGEST_LIST_SHOWN = 80 };
 
 static bool is_control(char c)
 {
@@ -62,18 +62,35 @@ void conf_mistake(struct conf *c, const struct word *at, const char *fmt, ...)
 		m->text = lost;
 }
 
+/* What there is, or "" where that is nothing, or more than anybody would read. */
+static void list_known(char *list, size_t size, const char *const *known, size_t nknown)
+{
+	size_t len = 0;
+
+	for (size_t i = 0; i < nknown && len < size; i++)
+		len += (size_t)snprintf(list + len, size - len, "%s%s",
+					i == 0           ? "; known: "
+					: i + 1 < nknown ? ", "
+							 : " and ",
+					known[i]);
+	if (len == 0 || len >= size)
+		*list = '\0';
+}
+
 void conf_unknown(struct conf *c, const struct word *at, const char *what, const char *const *known, size_t nknown)
 {
 	if (c->nmistakes == LIMIT_MISTAKES)
 		return;
 	const char *near = nearest(at->text, known, nknown);
+	char list[LONGEST_LIST_SHOWN];
 	int shown = (int)strnlen(at->text, LONGEST_WORD_SHOWN);
+	list_known(list, sizeof list, known, nknown);
 	while (shown > 0 && in_character(at->text[shown]))
 		shown--;
 	if (near)
 		conf_mistake(c, at, "unknown %s '%s'; did you mean '%s'?", what, at->text, near);
 	else
-		conf_mistake(c, at, "unknown %s '%.*s%s'", what, shown, at->text, at->text[shown] ? "..." : "");
+		conf_mistake(c, at, "unknown %s '%.*s%s'%s", what, shown, at->text, at->text[shown] ? "..." : "", list);
 }
 
 /* ---- printing ---- */

@@ -183,12 +183,12 @@ START_TEST(a_near_word_is_proposed)
 		const char *word, *text;
 	} cases[] = {
 	    {"modle", "unknown word 'modle'; did you mean 'model'?"},
-	    {"mdl", "unknown word 'mdl'"},
+	    {"mdl", "unknown word 'mdl'; known: model, queue, on and store"},
 	    {"MODEL", "unknown word 'MODEL'; did you mean 'model'?"},
 	    {"no", "unknown word 'no'; did you mean 'on'?"},
 	    {"quue", "unknown word 'quue'; did you mean 'queue'?"},
 	    {"sotres", "unknown word 'sotres'; did you mean 'store'?"},
-	    {"entirely", "unknown word 'entirely'"},
+	    {"entirely", "unknown word 'entirely'; known: model, queue, on and store"},
 	};
 
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
