@@ -101,7 +101,7 @@ struct record {
 	uint64_t ino;  /* 0: not seen yet */
 	int64_t mtime; /* last seen */
 	bool changed;  /* since then: it must be later now */
-	int born;      /* of a text key: how often it came anew, for its number is another one then */
+	int born;      /* of a text key: another one each time that it comes anew, as its number is */
 	int changes;   /* counted, for the insides of transactions */
 	bool refused;  /* a text, since the last save: who removes the name now may be cleaning up, and is told EBUSY */
 };
@@ -147,6 +147,7 @@ struct world {
 	int opened;
 	struct world *root;       /* of an inside: the mount */
 	struct world *txns[TXNS]; /* of the mount: its insides */
+	int births;               /* of the mount: what was `born` last */
 	enum txn_state state;     /* of an inside */
 	struct staging *staging;  /* of one that is open: what was changed in it */
 	bool lenient, late;       /* references may lead to nothing so far; what is referred to may go so far */

@@ -225,12 +225,13 @@ int save_text(struct world *w, int model, int key, enum save_kind kind, enum exp
 	return rc;
 }
 
-static void anew(int model, struct record *r)
+/* What came anew inside and outside of a transaction are two. */
+static void anew(struct world *w, int model, struct record *r)
 {
 	if (models[model].key.type != STRING)
 		return;
 	r->ino = 0;
-	r->born++;
+	r->born = ++world_root(w)->births;
 }
 
 static void forget(struct world *w, int model, int key)
@@ -239,7 +240,7 @@ static void forget(struct world *w, int model, int key)
 
 	r->there = false;
 	row_clear(&r->row);
-	anew(model, r);
+	anew(w, model, r);
 	record_changed(w, model, key);
 }
 
@@ -283,7 +284,7 @@ int save_key(struct world *w, int model, int from, int to, bool replace)
 		staging_move(w, model, from, model, to);
 	if (!target->there) {
 		target->mtime = 0;
-		anew(model, target);
+		anew(w, model, target);
 	}
 	target->there = true;
 	row_set(&target->row, &source->row);
