@@ -5,11 +5,11 @@
  * memory, and a temporary view of the table's name. SQLite finds temporary names first, so every statement about the
  * model's rows, made anew, reads stored and staged rows as one table. A row that is gone keeps its values there.
  */
+#include "clock.h"
 #include "sqlite.h"
 
 #include <errno.h>
 #include <stdlib.h>
-#include <time.h>
 
 /* Numbers of staged rows that are not stored yet; stored ones count from 1. */
 #define FIRST_SERIAL (KEY_MAX / 2)
@@ -179,13 +179,6 @@ int stage_end(struct conn *c, bool keep, struct err *e)
 	return r;
 }
 
-static int64_t now_ns(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_REALTIME, &now);
-	return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
-}
-
 void stage_keep_stamp(struct conn *c, const struct model *m, const struct stamp *stamp)
 {
 	c->kept_for = m;
@@ -205,7 +198,7 @@ static int new_stamp(struct conn *c, const struct model *m, const struct value *
 {
 	err_auto why = ERR_INIT;
 	arena_auto a = ARENA_INIT;
-	int64_t now = now_ns();
+	int64_t now = realtime_ns();
 	int r = store_get(c, m, key, &a, NULL, stamp, &why);
 	if (r == -ENOENT)
 		*stamp = first_stamp(c, m);
