@@ -173,9 +173,7 @@ static int find_inside(struct mount *m, const struct view *v, const struct actor
 	struct node node = {.kind = v->kind};
 	int rc = tree_kind(v->kind)->show(m, &node, who, &out->st, NULL, e);
 
-	if (rc == 0)
-		out->kind = ENTRY_SHOWN;
-	return rc == -ENOENT ? 0 : rc;
+	return dir_found(out, ENTRY_SHOWN, rc, e);
 }
 
 static bool list_inside(struct listing *l, off_t first, off_t off)

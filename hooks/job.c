@@ -306,12 +306,8 @@ int runner_renew(struct saver *s, const struct actor *actor, const struct model 
 {
 	arena_auto arena = ARENA_INIT;
 	char uid[24];
-	struct value *row = arena_alloc(&arena, queue->nfields * sizeof *row);
-	struct conn *c = row ? store_read_begin(s->store, e) : NULL;
-	if (!c)
-		return row ? -e->code : err_nomem(e);
-	int result = store_get(c, queue, key, &arena, row, NULL, e);
-	store_read_end(c);
+	struct value *row;
+	int result = job_row(s, queue, key, &arena, &row, e);
 	if (result < 0)
 		return result;
 	const struct value *worker = &row[queue->queue->fields[QUEUE_WORKER]->index];
