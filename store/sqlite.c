@@ -207,9 +207,9 @@ int conn_open(struct conn *c, struct store *s, const char *path, int flags, int 
 	sqlite3_busy_timeout(c->db, TIMEOUT_BUSY_MS);
 	sqlite3_db_config(c->db, SQLITE_DBCONFIG_LOOKASIDE, NULL, 256, 64);
 	snprintf(pragmas, sizeof(pragmas),
-		 "PRAGMA synchronous=%s; PRAGMA foreign_keys=ON; PRAGMA recursive_triggers=ON; PRAGMA cache_size=-%d; "
-		 "PRAGMA temp_store=%s; PRAGMA wal_autocheckpoint=0",
-		 synchronous[s->schema->durability], cache_kib, c == &s->writer ? "FILE" : "MEMORY");
+		 "PRAGMA page_size=%d; PRAGMA synchronous=%s; PRAGMA foreign_keys=ON; PRAGMA recursive_triggers=ON; "
+		 "PRAGMA cache_size=-%d; PRAGMA temp_store=%s; PRAGMA wal_autocheckpoint=0",
+		 DATABASE_PAGE, synchronous[s->schema->durability], cache_kib, c == &s->writer ? "FILE" : "MEMORY");
 	return conn_exec(c, pragmas, e);
 }
 

@@ -20,8 +20,9 @@
 enum {
 	WRITER_CACHE_KIB = 1024,
 	READER_CACHE_KIB = 256,
-	STATEMENT_PIECE = 48 << 10,     /* malloc keeps what is freed below 64 KiB at hand */
-	CHECKPOINT_PAGES = 1000,        /* more in the log than at the last checkpoint start the checkpointer */
+	STATEMENT_PIECE = 48 << 10, /* malloc keeps what is freed below 64 KiB at hand */
+	DATABASE_PAGE = 2048,       /* of a new one: a save changes little of two pages, and they go to the log whole */
+	CHECKPOINT_PAGES = 2000,    /* more in the log than at the last checkpoint start the checkpointer */
 	GROUP_AGE_NS = 5 * 1000 * 1000, /* an older group is not extended: one slow hook must not delay many saves */
 	COMPANY_NS = 30 * 1000,         /* a shorter wait for others would not pay */
 	PLACE_NS = 1000 * 1000,         /* the database is looked for at its path no more often */

@@ -159,9 +159,10 @@ test_a_database_that_is_truncated_is_an_error_until_it_is_whole_again() {
 
 test_a_damaged_database_answers_with_an_error_and_the_mount_with_what_is_left() {
 	fill
-	local page
+	local page size
+	size=$(sql "pragma page_size")
 	page=$(sql "select pageno from dbstat where name = 'items' and pagetype = 'leaf' order by path limit 1 offset 3")
-	dd if=/dev/zero of=shop.db bs=4096 seek=$((page - 1)) count=1 conv=notrunc status=none
+	dd if=/dev/zero of=shop.db bs="$size" seek=$((page - 1)) count=1 conv=notrunc status=none
 	allow_log 'damaged'
 	mv mnt/items/1.json mnt/items/5000.json # the page of both is whole
 	has "$(ls mnt/items 2>&1 >shown || true)" "Input/output error"
