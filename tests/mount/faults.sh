@@ -144,11 +144,7 @@ test_an_open_that_fails_once() { every open EMFILE once; }
 test_opens_that_fail_from_then_on() { every open EMFILE always; }
 test_a_lock_that_fails_once() { every lock EIO once; }
 
-# A lock that can't be had is waited for, as when another program has it: seconds each.
-test_locks_that_fail_from_then_on() {
-	[ "${STEP:-0}" = 1 ] || STEP=1000 LOADS=${LOADS:-save}
-	every lock EIO always
-}
+test_locks_that_fail_from_then_on() { every lock EIO always; }
 
 test_a_thread_that_cannot_start() { every thread EAGAIN once; }
 test_threads_that_cannot_start_from_then_on() { every thread EAGAIN always; }
