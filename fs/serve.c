@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "../store/limits.h"
+#include "closing.h"
 
 enum { PAUSE_NS = 10 * 1000 * 1000, AGAIN_NS = 20 * 1000 * 1000 };
 
@@ -23,6 +24,7 @@ struct server {
 };
 
 struct serving {
+	struct mount *mount;
 	struct fuse_session *session;
 	pthread_mutex_t lock;   /* a leaf; guards what follows */
 	pthread_cond_t changed; /* of the monotonic clock: the last server has ended, or all are to end */
@@ -36,7 +38,7 @@ static void do_nothing(int signal)
 	(void)signal;
 }
 
-int serving_new(struct serving **out, struct fuse_session *session)
+int serving_new(struct serving **out, struct mount *m, struct fuse_session *session)
 {
 	struct sigaction action = {.sa_handler = do_nothing};
 	struct serving *s = calloc(1, sizeof(*s));
@@ -44,6 +46,7 @@ int serving_new(struct serving **out, struct fuse_session *session)
 
 	if (!s)
 		return -ENOMEM;
+	s->mount = m;
 	s->session = session;
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_condattr_init(&monotonic);
@@ -180,6 +183,7 @@ static void *serve(void *data)
 
 	while (take_request(self)) {
 		begin_request(self);
+		closing_take(self->of->mount, self->request.mem, self->request.size);
 		fuse_session_process_buf(self->of->session, &self->request);
 		if (!end_request(self))
 			break;

@@ -153,4 +153,17 @@ test_processes_that_cannot_start_from_then_on() { every process EAGAIN always; }
 test_an_allocation_that_fails_once() { every malloc ENOMEM once; }
 test_allocations_that_fail_from_then_on() { every malloc ENOMEM always; }
 
+# A name that was never saved is there while it is open. libfuse has no memory for the flush and for the release.
+test_what_is_closed_without_memory_is_closed() {
+	exec 9>mnt/plain/7.json
+	test -e mnt/plain/7.json
+	fault faults malloc 1 ENOMEM always
+	exec 9>&-
+	eventually two_were_not_handed_on
+	fault faults off >seen
+	eventually gone_again
+}
+gone_again() { [ ! -e mnt/plain/7.json ]; }
+two_were_not_handed_on() { [ "$(grep -c 'failed to allocate request' daemon.log)" -ge 2 ]; }
+
 run "$@"
