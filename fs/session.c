@@ -265,7 +265,7 @@ static void stopper_end(struct stopper *s)
 static int serve(struct mount *m, struct fuse_session *session)
 {
 	struct stopper stopper = {.mount = m};
-	int rc = serving_new(&stopper.serving, session);
+	int rc = serving_new(&stopper.serving, m, session);
 
 	if (rc == 0)
 		rc = stopper_start(&stopper);
