@@ -312,28 +312,6 @@ int tables_compare(struct store *s, struct err *e)
 	return -e->code;
 }
 
-/* The rebuild that sqlite.org/lang_altertable.html tells, with what both tables have. */
-static void print_rebuild(struct comparison *x, struct buf *out)
-{
-	buf_auto columns = BUF_INIT, name = BUF_INIT;
-	buf_printf(&name, "new_%s", x->m->table);
-	for (size_t i = 0; i < x->m->nfields; i++) {
-		const struct column *column = column_find(x->columns, x->m->fields[i].name);
-		if (!column || column->generated)
-			continue;
-		buf_str(&columns, columns.len ? ", " : "");
-		sql_name(&columns, x->m->fields[i].name);
-	}
-	buf_str(out, "PRAGMA foreign_keys = OFF;\nBEGIN;\n");
-	sql_table(out, x->m, buf_text(&name));
-	buf_str(out, ";\nINSERT INTO ");
-	sql_name(out, buf_text(&name));
-	buf_printf(out, " (%s) SELECT %s FROM ", buf_text(&columns), buf_text(&columns));
-	sql_text(out, x->c->store, x->m, x->m->key, "$T;\nDROP TABLE $T;\nALTER TABLE ");
-	sql_name(out, buf_text(&name));
-	sql_text(out, x->c->store, x->m, x->m->key, " RENAME TO $T;\nCOMMIT;\nPRAGMA foreign_keys = ON;\n");
-}
-
 static int print_table(struct comparison *x, FILE *to, struct err *e)
 {
 	struct table t;
@@ -342,9 +320,11 @@ static int print_table(struct comparison *x, FILE *to, struct err *e)
 	if (r)
 		return r;
 	if (x->rebuild && !t.view)
-		print_rebuild(x, &out);
+		r = rebuild_write(&out, x->c, x->m, x->columns, t.autoincrement && model_integer_key(x->m), e);
 	else if (!t.view)
 		buf_str(&out, buf_text(&x->alters));
+	if (r)
+		return r;
 	if (buf_failed(&out) || buf_failed(&x->alters))
 		return err_nomem(e);
 	fputs(buf_text(&out), to);
