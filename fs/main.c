@@ -72,13 +72,16 @@ static int print_differences(const struct declared *d)
 }
 
 /* Tables that differ from the conf are mistakes too; a database that is not there yet has none. */
-static int check_tables(const struct declared *d)
+static int check_tables(struct declared *d)
 {
 	struct err e = ERR_INIT;
 	int rc = store_compare(&d->schema, &e);
 
-	if (rc < 0)
+	if (rc < 0) {
+		declared_differs(d, &e);
+		conf_print_mistakes(&d->conf, stderr);
 		command_complain(&e);
+	}
 	err_release(&e);
 	return rc < 0 ? EXIT_USAGE : 0;
 }
