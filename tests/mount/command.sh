@@ -167,6 +167,17 @@ test_check_sql_prints_what_would_close_the_difference_and_runs_nothing() {
 	is "$(status rowfs check mount.conf)" 0
 }
 
+test_check_takes_sql_behind_the_conf_too() {
+	sql 'create table items (id integer primary key)'
+	is "$(status rowfs check mount.conf --sql)" 0
+	has "$(cat out)" '^ALTER TABLE .*items.* ADD .*name'
+}
+
+test_init_without_a_file_is_a_mistake() {
+	is "$(status rowfs init sqlite:)" 1
+	has "$(cat err)" "'sqlite:' is no database; it is written sqlite:FILE"
+}
+
 test_schema_prints_json_schema() {
 	is "$(status rowfs schema mount.conf items)" 0
 	is "$(value out '.["$schema"], (.properties | keys_unsorted | join(" "))')" \
