@@ -43,6 +43,10 @@ enum { STORE_MAX_NUMBER = 8191 }; /* of store_model_number; fs/node.h has room f
 int store_open(struct store **out, const struct schema *schema, unsigned flags, struct err *e);
 /* A database in memory with the schema's tables, for `rowfs check` and tests of SQL. */
 int store_open_memory(struct store **out, const struct schema *schema, struct err *e);
+/* Makes in it what else the schema's database has, for SQL that uses tables that are no models. */
+int store_borrow(struct store *memory, struct err *e);
+/* A `check` of a field that does not compile is a mistake of the conf, and is taken away. */
+int checks_compile(struct schema *s, struct conf *c, struct err *e);
 void store_close(struct store *s); /* NULL is fine; no conn may be in use */
 /* Tells another process that waits to open the database that this one will close it soon. */
 void store_ending(struct store *s);
