@@ -584,6 +584,22 @@ END
 	is "$(ls mnt/events)" ''
 }
 
+test_a_hook_that_takes_a_key_or_renews_a_lease_outside_its_transaction_gets_edeadlk() {
+	program hooks/take <<END
+#!/bin/sh
+$BUILD/tool/errno open mnt/items/.new r : read >>result
+$BUILD/tool/errno touch mnt/tasks/1.json >>result
+END
+	with <<'END'
+	on pre_save,post_save run hooks/take
+END
+	saves mnt/tasks/1.json '{"note": "a"}'
+	saves mnt/tasks/1.json '{"note": "a", "status": "running"}'
+	saves mnt/items/7.json '{"name": "a"}'
+	is "$(sort -u result)" $'open: EDEADLK, read: EBADF\ntouch: EDEADLK'
+	is "$(cat mnt/items/.new)" 8
+}
+
 test_readers_do_not_wait_for_a_hook() {
 	mkfifo go
 	program hooks/wait <<'END'
