@@ -26,7 +26,7 @@ static int carry_one(struct saving *v, struct change *c, struct err *e)
 	if (change_add(v, c, &why) == 0 && carry(v, v->n - 1, &why) == 0)
 		return 0;
 	if (c->origin)
-		return err_set(e, why.code, "%s: %s", c->origin, why.text);
+		return cause_refused(c, &why, e);
 	return err_set(e, why.code, why.nproblems ? "%s: %s" : "%.0s%s", c->model->name, why.text);
 }
 

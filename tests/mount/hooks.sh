@@ -501,8 +501,8 @@ END
 	on before_commit replace run hooks/more
 END
 	saves mnt/events/1.json '{"text": "old"}'
-	refuses ENOENT mnt/items/1.json '{"name": "a"}'
-	has "$(last_error)" '^hooks/more: events/2.json: .*does not exist'
+	refuses ECANCELED mnt/items/1.json '{"name": "a"}'
+	is "$(last_error)" 'hooks/more: events/2.json does not exist'
 	saves mnt/events/2.json '{}'
 	saves mnt/items/1.json '{"name": "a"}'
 	is "$(jq -r .text mnt/events/*.json)" $'new\nmade'
@@ -511,6 +511,79 @@ END
 	sql 'delete from events where id = 5'
 	saves mnt/items/1.json '{"name": "b"}'
 	is "$(ls mnt/events)" $'1.json\n5.json'
+}
+
+test_what_a_program_deletes_and_is_not_there_is_no_success_for_rm_f() {
+	program hooks/more <<'END'
+#!/bin/sh
+echo '{"delete": ["events/2.json"]}'
+END
+	program hooks/self <<'END'
+#!/bin/sh
+[ -e events ] || echo '{"delete": ["items/1.json"]}'
+END
+	with <<'END'
+	on pre_delete run hooks/self
+	on post_delete run hooks/more
+END
+	saves mnt/items/1.json '{"name": "a"}'
+	fails rm -f mnt/items/1.json
+	is "$(last_error '[.errno, .message] | join(" ")')" \
+		'ECANCELED hooks/self: items/1.json: this record is being deleted already'
+	touch events
+	fails rm -f mnt/items/1.json
+	is "$(last_error '[.errno, .message] | join(" ")')" 'ECANCELED hooks/more: events/2.json does not exist'
+	is "$(ls mnt/items)" 1.json
+}
+
+test_the_version_that_a_program_was_wrong_about_is_told() {
+	program hooks/stale <<'END'
+#!/bin/sh
+echo '{"save": [{"path": "events/1.json", "merge": {"_checksum": "abc", "text": "b"}}]}'
+END
+	with <<'END'
+	on post_save run hooks/stale
+END
+	saves mnt/events/1.json '{"text": "a"}'
+	refuses EBUSY mnt/items/1.json '{"name": "a"}'
+	is "$(last_error '.checksum.supplied + " " + .checksum.current')" \
+		"abc $(getfattr --only-values -n user.rowfs.checksum mnt/events/1.json)"
+}
+
+test_hooks_that_nest_too_deep_are_told_in_one_sentence() {
+	program hooks/next <<'END'
+#!/bin/sh
+echo '{"save": [{"path": "items/.new", "put": {"name": "a"}}]}'
+END
+	with <<'END'
+	on post_save run hooks/next
+END
+	refuses EPROTO mnt/items/1.json '{"name": "a"}'
+	is "$(last_error)" \
+		'hooks/next: items/.new: hooks save records, whose hooks save records, more than 16 deep, the last in items'
+}
+
+test_a_refusal_without_a_word_is_a_sentence_all_the_same() {
+	program hooks/mute <<'END'
+#!/bin/sh
+cat answer
+END
+	touch answer
+	with <<'END'
+	on pre_save run hooks/mute
+	on pre_save sql "select '' as error where :name = 'sql'"
+	on pre_save check ":name <> 'check'" ""
+END
+	refuses ECANCELED mnt/items/1.json '{"name": "sql"}'
+	is "$(last_error)" 'an sql hook refuses'
+	refuses ECANCELED mnt/items/1.json '{"name": "check"}'
+	is "$(last_error)" 'a check refuses'
+	echo '{"message": ""}' >answer
+	refuses ECANCELED mnt/items/1.json '{"name": "a"}'
+	is "$(last_error)" 'hooks/mute refuses'
+	echo '{"message": "", "errors": {"name": ""}}' >answer
+	refuses ECANCELED mnt/items/1.json '{"name": "a"}'
+	is "$(last_error)" '/name: is refused'
 }
 
 test_a_program_that_takes_too_long_is_ended_and_the_save_is_etimedout() {
