@@ -174,7 +174,7 @@ static const struct {
     {"post_save", "estale", EIO, "stale"},
     {"pre_save", "edit", ECANCELED, "probe.so edits the record: /text: must be a string"},
     {"post_save", "edit", ECANCELED, "probe.so edits the record, which only pre_save may"},
-    {"pre_save", "remove", ENOENT, "probe.so: log/99.json: log/99.json does not exist"},
+    {"pre_save", "remove", ECANCELED, "probe.so: log/99.json does not exist"},
     {"pre_save", "nonsense", ECANCELED, "probe.so: log/1.json: "},
     {"pre_save", "many", EFBIG, "probe.so: log/.new: a transaction changes at most 100000 records"},
     {"pre_save", "nowhere", ECANCELED, "probe.so: nowhere/1.json: there is no model"},
