@@ -253,6 +253,7 @@ test_a_paused_queue_goes_on_when_it_is_told() {
 	is "$(cat mnt/ours/.info/paused)" 1
 	patches EBUSY mnt/ours/1.json "$claim"
 	is "$(errno open mnt/ours/.info/paused wt : write maybe)" 'write: EBADMSG'
+	is "$(last_error '.path + ": " + .message')" 'ours/.info/paused: ours/.info/paused takes 0 or 1'
 	is "$(ls -A mnt/orders/.info)" $'count\nmeta.json\nschema.json'
 	has "$(cat mnt/.info/status)" 'paused'
 	echo 0 >mnt/ours/.info/paused
