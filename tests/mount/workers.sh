@@ -93,6 +93,7 @@ test_the_worker_alone_ends_a_job() {
 	patches EBUSY mnt/mails/1.json '{"status": "done"}'
 	has "$(last_error)" 'only its worker, 1000, can end it'
 	patches EBUSY mnt/mails/1.json '{"status": "queued"}'
+	has "$(last_error)" 'only its worker, 1000, can give it back; rm cancels it'
 	as 1000 sh -c 'echo "{\"status\": \"done\", \"result\": 5}" >>mnt/mails/1.json'
 	is "$(value mnt/mails/1.json '[.status, .result, .lease_until]')" '["done",5,null]'
 	hasnt "$(value mnt/mails/1.json .finished_at)" null
