@@ -172,6 +172,7 @@ static const struct {
     {"apply", "odd", ECANCELED, "probe.so returns 7, which apply may not"},
     {"post_save", "fail", ECANCELED, "probe.so refuses"},
     {"post_save", "estale", EIO, "stale"},
+    {"post_save", "mute", ECANCELED, "the plugin refuses"},
     {"pre_save", "edit", ECANCELED, "probe.so edits the record: /text: must be a string"},
     {"post_save", "edit", ECANCELED, "probe.so edits the record, which only pre_save may"},
     {"pre_save", "remove", ECANCELED, "probe.so: log/99.json does not exist"},
