@@ -117,7 +117,10 @@ int order_prepare(struct saving *v, struct change *c, struct err *e)
 			continue;
 		if (change_add(v, child, e) < 0 || order_prepare(v, child, e) < 0)
 			return -e->code;
+		c->edited |= child->edited;
 	}
+	if (c->edited && c->old && c->new_key.kind == VALUE_NULL)
+		c->changed = !row_equal(c->model, c->old, c->row) || tree_changed(c);
 	return 0;
 }
 

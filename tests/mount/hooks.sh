@@ -425,6 +425,29 @@ END
 	is "$(value mnt/events/1.json .text)" 42
 }
 
+test_an_edit_back_to_what_is_stored_goes_no_further() {
+	logger
+	program hooks/lower <<'END'
+#!/bin/sh
+jq -c '{new: (.new | .name |= ascii_downcase)}'
+END
+	with <<'END'
+	on pre_save run hooks/lower
+	on post_save,before_commit run hooks/log
+	on post_save enqueue tasks item_id=:id
+END
+	saves mnt/items/1.json '{"name": "a"}'
+	is "$(cat log)" $'post_save create \nbefore_commit create '
+	local before
+	before=$(stat -c %y%z mnt/items/1.json)
+	saves mnt/items/1.json '{"name": "A"}'
+	saves mnt/items/1.json '{"name": "A", "pin": "1"}'
+	is "$(cat log)" $'post_save create \nbefore_commit create \npost_save replace \nbefore_commit replace '
+	is "$(ls mnt/tasks)" $'1.json\n2.json'
+	is "$(value mnt/items/1.json .name)" a
+	[ "$before" != "$(stat -c %y%z mnt/items/1.json)" ] || fail "the write-only field was not stored"
+}
+
 test_an_edit_that_breaks_a_rule_is_refused() {
 	program hooks/edit <<'END'
 #!/bin/sh
