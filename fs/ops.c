@@ -137,7 +137,7 @@ static int set_size(struct mount *m, struct handle *h, struct scratch *s, off_t 
 }
 
 /* Setting the times of a job that runs renews the worker's lease. */
-static int renew_lease(struct mount *m, fuse_ino_t ino, const struct actor *who, int set, struct err *e)
+static int renew_lease(struct mount *m, fuse_req_t req, fuse_ino_t ino, const struct actor *who, int set, struct err *e)
 {
 	const int times = FUSE_SET_ATTR_ATIME | FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_ATIME_NOW | FUSE_SET_ATTR_MTIME_NOW;
 	struct node node = node_decode(ino);
@@ -147,7 +147,9 @@ static int renew_lease(struct mount *m, fuse_ino_t ino, const struct actor *who,
 
 	if (!(set & times) || !model || !model->queue || m->stage)
 		return 0;
-	int rc = mount_key(m, &node, &a, &key, e);
+	int rc = mount_may_change(m, req);
+	if (rc == 0)
+		rc = mount_key(m, &node, &a, &key, e);
 	return rc < 0 ? rc : runner_renew(m->saver, who, model, &key, e);
 }
 
@@ -168,7 +170,7 @@ static int set_attributes(struct mount *m, fuse_req_t req, fuse_ino_t ino, const
 	if (rc == 0 && s)
 		set_scratch(m, s, to, set);
 	if (rc == 0 && !s)
-		rc = renew_lease(m, ino, &who, set, e);
+		rc = renew_lease(m, req, ino, &who, set, e);
 	scratch_put(m, s);
 	return rc < 0 ? rc : mount_stat(m, ino, &who, st, e);
 }

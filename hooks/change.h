@@ -96,7 +96,8 @@ struct change {
 	bool has_tree;          /* they have been read */
 	bool numbered;          /* its key was the next one */
 
-	const char *origin;    /* "hooks/count: tracks/3.json", for messages; NULL: none */
+	const char *origin;    /* the hook that asked for it, for messages; NULL: none */
+	const char *path;      /* and the path by which it did: "tracks/3.json" */
 	struct change *caused; /* by its hooks that have run before the transaction */
 	struct change *next_caused;
 };
