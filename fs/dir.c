@@ -18,6 +18,16 @@
 
 /* ---- finding a name ---- */
 
+int dir_found(struct entry *out, enum entry_kind kind, int rc, struct err *e)
+{
+	if (rc == 0)
+		out->kind = kind;
+	if (rc != -ENOENT)
+		return rc;
+	err_release(e);
+	return 0;
+}
+
 int dir_find(struct mount *m, uint64_t parent, const char *name, const struct actor *who, struct arena *a,
 	     struct entry *out, struct err *e)
 {

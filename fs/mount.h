@@ -67,7 +67,7 @@ struct mount {
 	gid_t gid;
 	bool
 	    asks_group; /* some model lets the group write what belongs to a user, and not all others, or the reverse */
-	struct timespec started;        /* CLOCK_MONOTONIC */
+	int64_t started_ms;             /* of the monotonic clock */
 	_Atomic int64_t *changed;       /* by model index: st_mtime of its directory, ns since 1970 */
 	void (*ready)(struct mount *m); /* called once, when the kernel has said hello */
 	int ready_fd;

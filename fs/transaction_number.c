@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "../store/clock.h"
 #include "by.h"
 #include "handle.h"
 #include "transaction_parts.h"
@@ -167,7 +168,7 @@ struct mount *mount_inside(struct mount *m, uint64_t *ino)
 	struct number *n = *number_at(all, *ino);
 	*ino = n ? n->ino : 0;
 	if (n) {
-		n->of->used_ms = transaction_now_ms();
+		n->of->used_ms = monotonic_ms();
 		m = &n->of->inside;
 	}
 	pthread_mutex_unlock(&all->lock);

@@ -309,13 +309,6 @@ struct store {
 	bool checkpoint_due, stopping;
 };
 
-static inline int64_t monotonic_ns(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
-}
-
 /* sqlite.c */
 struct store *store_new(const struct schema *schema, bool read_only, bool memory);
 #define stmt_auto __attribute__((cleanup(stmt_reset))) sqlite3_stmt

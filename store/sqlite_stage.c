@@ -10,11 +10,11 @@
  * again before anybody sees it. A statement without memory may also roll back all since BEGIN; nothing is done outside
  * of a transaction then.
  */
+#include "clock.h"
 #include "sqlite.h"
 
 #include <errno.h>
 #include <stdlib.h>
-#include <time.h>
 
 /* Numbers of staged rows that are not stored yet; stored ones count from 1. */
 #define FIRST_SERIAL (KEY_MAX / 2)
@@ -247,13 +247,6 @@ void stage_rest(struct conn *c)
 	stage_ready(c, &later);
 }
 
-static int64_t now_ns(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_REALTIME, &now);
-	return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
-}
-
 void stage_keep_stamp(struct conn *c, const struct model *m, const struct stamp *stamp)
 {
 	c->kept_for = m;
@@ -273,7 +266,7 @@ static int new_stamp(struct conn *c, const struct model *m, const struct value *
 {
 	err_auto why = ERR_INIT;
 	arena_auto a = ARENA_INIT;
-	int64_t now = now_ns();
+	int64_t now = realtime_ns();
 	int r = store_get(c, m, key, &a, NULL, stamp, &why);
 	if (r == -ENOENT)
 		*stamp = first_stamp(c, m);
