@@ -105,7 +105,7 @@ int deleted_recall(struct saving *v, struct change *c, struct err *e)
 {
 	struct deleted d;
 	struct value key;
-	if (c->old || c->deleted || c->trusted || !known_key(v, c, &key))
+	if (c->old || c->deleted || c->along || c->trusted || !known_key(v, c, &key))
 		return 0;
 	if (v->staged && staged_recall(v, c, &key, e) != 0)
 		return -e->code;
