@@ -17,7 +17,6 @@
 
 #include "../store/phase.h"
 #include "await.h"
-#include "by.h"
 #include "dir.h"
 #include "events.h"
 #include "handle.h"
@@ -371,7 +370,7 @@ static void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	struct actor actor = mount_actor(req);
 	err_auto e = ERR_INIT;
 
-	if (repeat_release(req, fi))
+	if (repeat_flush(req, fi))
 		return;
 	reply(req, handle_sync(mount_enter(req, &ino), handle_of(fi), &actor, &e), &e);
 }
@@ -400,51 +399,16 @@ static void op_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, s
 	fuse_reply_poll(req, POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM);
 }
 
-static void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
-{
-	if (repeat_release(req, fi))
-		return;
-	struct mount *m = mount_enter(req, &ino);
-	if (tree_kind(node_decode(ino).kind)->awaits)
-		await_forget(m, handle_of(fi));
-	handle_close(m, handle_of(fi));
-	fuse_reply_err(req, 0);
-}
-
 static void op_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
 {
 	(void)ino, (void)datasync, (void)fi;
 	fuse_reply_err(req, 0); /* what is seen is durable already */
 }
 
-/* Most numbers are computed: nothing is kept for the kernel's references. */
-static void forget(struct mount *m, fuse_ino_t ino, uint64_t nlookup)
-{
-	if (node_is_inside(ino))
-		transaction_forget(m, ino, nlookup);
-	else
-		by_forget(m, ino, nlookup);
-	watched_forget(m, ino, nlookup);
-}
-
-static void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t nlookup)
-{
-	forget(fuse_req_userdata(req), ino, nlookup);
-	fuse_reply_none(req);
-}
-
-static void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets)
-{
-	for (size_t i = 0; i < count; i++)
-		forget(fuse_req_userdata(req), forgets[i].ino, forgets[i].nlookup);
-	fuse_reply_none(req);
-}
-
+/* What closing.h takes has no operation here. */
 const struct fuse_lowlevel_ops ops_table = {
     .init = op_init,
     .lookup = dir_lookup,
-    .forget = op_forget,
-    .forget_multi = op_forget_multi,
     .getattr = op_getattr,
     .setattr = op_setattr,
     .access = op_access,
@@ -457,10 +421,8 @@ const struct fuse_lowlevel_ops ops_table = {
     .copy_file_range = op_copy,
     .flush = op_flush,
     .fsync = op_fsync,
-    .release = op_release,
     .opendir = dir_open,
     .readdir = dir_read,
-    .releasedir = dir_release,
     .fsyncdir = op_fsyncdir,
     .unlink = name_unlink,
     .rename = rename_name,

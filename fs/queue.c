@@ -124,12 +124,7 @@ int queue_find_awaited(struct mount *m, const struct node *dir, const char *name
 
 	if (rc == 0)
 		rc = awaited(m, model, &key, who->uid, &out->st, &text, e);
-	if (rc == 0)
-		out->kind = ENTRY_SHOWN;
-	if (rc != -ENOENT)
-		return rc;
-	err_release(e);
-	return 0;
+	return dir_found(out, ENTRY_SHOWN, rc, e);
 }
 
 int queue_show_awaited(struct mount *m, const struct node *node, const struct actor *who, struct stat *st,

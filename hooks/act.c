@@ -103,7 +103,9 @@ static json_t *json_of_value(enum field_type type, const struct value *value)
 	value_write(&text, type, value, -1);
 	if (buf_failed(&text))
 		return NULL;
-	return json_loadb(buf_text(&text), text.len, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+	json_t *json = NULL;
+	json_read_value(buf_text(&text), text.len, JSON_ALLOW_NUL, &json);
+	return json;
 }
 
 static bool is_true(const struct value *value)

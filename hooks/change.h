@@ -118,10 +118,9 @@ struct staging {
 	struct taken_key {
 		const struct model *model;
 		struct value key;
-	} * taken; /* reserved for the request that is being staged, or for many */
+	} * taken; /* reserved for what is being staged: free again when it is refused */
 	size_t ntaken, room;
 	bool keeps; /* what it deletes is shown as kept */
-	bool many;  /* they are staged all or none: what is taken is free again when one is refused */
 };
 
 /* One save. */

@@ -202,12 +202,13 @@ static int read_row(const struct model *m, const json_t *json, struct arena *a, 
 		return 0;
 	*row = arena_alloc(a, m->nfields * sizeof **row);
 	for (size_t i = 0; *row && i < m->nfields; i++) {
-		err_auto ignored = ERR_INIT;
+		err_auto wrong = ERR_INIT;
 		const json_t *member = json_object_get(json, m->fields[i].name);
 		struct value value;
-		if (value_from_json(m->fields[i].type, member, "", a, &value, &ignored) < 0)
+		int result = value_from_json(m->fields[i].type, member, "", a, &value, &wrong);
+		if (result < 0)
 			value = value_null();
-		if (value_copy(a, &value, &(*row)[i]) < 0)
+		if (result == -ENOMEM || value_copy(a, &value, &(*row)[i]) < 0)
 			return -ENOMEM;
 	}
 	return *row ? 0 : -ENOMEM;

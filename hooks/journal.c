@@ -11,6 +11,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "../store/clock.h"
 #include "../store/json.h"
 #include "../store/limits.h"
 #include "../store/utf8.h"
@@ -135,13 +136,6 @@ static void write_line(struct buf *b, uid_t uid, pid_t pid, const char *path, co
 		buf_char(b, '}');
 	}
 	buf_str(b, "}\n");
-}
-
-static int64_t monotonic_ms(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 static struct entry *make_entry(const char *path, const char *sentence, const struct buf *line)

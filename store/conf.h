@@ -70,6 +70,8 @@ int conf_insert(struct conf *c, const struct word *at, const char *text, size_t 
 
 /* Adds a mistake at the word (NULL: line 1, column 1). */
 void conf_mistake(struct conf *c, const struct word *at, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* The same for the word that stands there, of which only the place is known. */
+void conf_mistake_at(struct conf *c, int line, int column, const char *text);
 /*
  * The same for a word that is none of the known ones: "unknown WHAT 'WORD'", with "; did you mean 'NEAREST'?" when one
  * is near (Damerau-Levenshtein distance of at most 2, or 1 for words of up to 4 letters).

@@ -185,6 +185,42 @@ test_what_check_sql_prints_closes_the_difference() {
 	is "$(sql 'select user_id, total, kind from orders')" '1|2.5|'
 }
 
+# sqlite3 goes on behind a statement that has failed: nothing after it may take rows away.
+test_what_check_sql_prints_changes_nothing_where_a_row_does_not_fit() {
+	init
+	local fields before
+	sql "create table notes (id integer primary key autoincrement, text text, n text) strict;
+		insert into notes (text, n) values ('a', 'one'), (null, '2'), ('a', '3')"
+	before=$(sql '.dump notes')
+	for fields in 'text string required; n string' 'text string; n integer' 'text string unique; n string' \
+		'text string unique; n integer' 'text string; n string; more integer required'; do
+		echo "store sqlite:shop.db; model notes { fields { id integer key; $fields } }" >mount.conf
+		rowfs check --sql mount.conf >close.sql
+		[ -s close.sql ]
+		fails sqlite3 shop.db <close.sql
+		is "$(sql '.dump notes')" "$before" "$fields"
+	done
+}
+
+test_what_check_sql_prints_keeps_indexes_triggers_the_counter_and_references() {
+	init
+	sql "create table notes (id integer primary key autoincrement, text text unique, n integer) strict;
+		create table lines (id integer primary key autoincrement, note integer references notes (id) on delete cascade) strict;
+		create index notes_n on notes (n);
+		create trigger notes_note after insert on notes begin update notes set n = 7 where id = new.id; end;
+		insert into notes (text) values ('a'), ('b'), ('c'); delete from notes where id = 3; insert into lines (note) values (1)"
+	cat >mount.conf <<'CONF'
+store sqlite:shop.db
+model notes { fields { id integer key; text string required unique; n integer } }
+model lines { fields { id integer key; note integer references notes on-delete cascade } }
+CONF
+	rowfs check --sql mount.conf | sqlite3 -bail shop.db
+	rowfs check mount.conf
+	is "$(sql "insert into notes (text) values ('d'); select id, text, n from notes; select note from lines;
+		select count(*) from sqlite_schema where name like '%old%' or sql like '%old%'; select name from sqlite_schema where name = 'notes_n'")" \
+		$'1|a|7\n2|b|7\n4|d|7\n1\n0\nnotes_n'
+}
+
 # ---- graph ----
 
 # A graph that is wrong would not be read by anybody; without dot, its shape is looked at.

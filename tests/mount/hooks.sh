@@ -207,6 +207,40 @@ END
 	is "$(jq -r .text mnt/events/*.json)" $'create 1 a -\nreplace 1 b a\ndelete b 1'
 }
 
+test_sql_uses_tables_views_and_computed_columns_that_mount_conf_does_not_have() {
+	sql "create table log (what text); create view loud as select upper(what) as what from log;
+		create table events (id integer primary key autoincrement, text text, length integer as (length(text))) strict;
+		insert into events (text) values ('four')"
+	with <<'END'
+	on post_save sql "insert into log values (:name); delete from log where what = 'no'"
+	on pre_save sql "select (select length from events) as qty, 'Twice' as error where exists (select 1 from loud where what = upper(:name))"
+END
+	rowfs check mount.conf >/dev/null
+	saves mnt/items/1.json '{"name": "a"}'
+	saves mnt/items/1.json '{"name": "no"}'
+	is "$(sql 'select * from log')" a
+	refuses ECANCELED mnt/items/2.json '{"name": "a"}'
+}
+
+# Of a view mount.conf can't say that it is one.
+test_sql_that_the_database_can_not_do_is_a_mistake_and_mounts_nothing() {
+	sql 'create view seen as select 1 as id'
+	conf <<'END'
+store sqlite:shop.db
+model items {
+	fields { id integer key }
+	on post_save sql "delete from seen"
+}
+model seen {
+	read-only
+	fields { id integer key }
+}
+END
+	mkdir mnt
+	fails rowfs mount.conf mnt
+	is "$(rowfs check mount.conf 2>&1 | head -n 1)" "mount.conf:4:19: error: cannot modify seen because it is a view"
+}
+
 test_rows_of_sql_in_pre_save_replace_fields() {
 	with <<'END'
 	on pre_save sql "select upper(:name) as name, :qty * 2 as qty"
