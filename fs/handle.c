@@ -276,8 +276,10 @@ static int reserve_key(struct mount *m, struct handle *h, struct err *e)
 	struct value key;
 	int rc = mount_reserve_key(m, h->model, &key, e);
 
-	if (rc < 0)
+	if (rc < 0) {
+		mount_refused(m, &h->opener, h->model, h->name, NULL, e);
 		return rc;
+	}
 	buf_printf(&h->text, "%" PRId64 "\n", key.integer);
 	return buf_failed(&h->text) ? err_nomem(e) : 0;
 }

@@ -83,6 +83,7 @@ struct change {
 	struct value new_key;        /* of a key change, else VALUE_NULL */
 	struct value *old;           /* NULL on create */
 	struct value *row;           /* NULL on delete */
+	const struct value **along;  /* by field, what a record that moves brings beside its document; NULL: nothing */
 	struct value *deleted;       /* on a create: what the key had until a moment ago (deleted.c) */
 	size_t pre_at;               /* pre hooks before this place in the list have run before the transaction */
 

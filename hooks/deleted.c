@@ -106,7 +106,7 @@ int deleted_recall(struct saving *v, struct change *c, struct err *e)
 {
 	struct deleted d;
 	struct value key;
-	if (c->old || c->deleted || c->trusted)
+	if (c->old || c->deleted || c->along || c->trusted)
 		return 0;
 	if (known_key(v, c, &key, e) < 0)
 		return -e->code;

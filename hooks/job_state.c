@@ -259,11 +259,22 @@ static void allow_start(struct step *s)
 		set(s, QUEUE_MAX_ATTEMPTS, value_integer(attempts + 1));
 }
 
+/* Who has put the job off while it ran is heeded. */
+static void put_off(struct step *s)
+{
+	const struct value *until = value_of(s, s->old, QUEUE_RUN_AT);
+	if (is_before(value_of(s, s->old, QUEUE_STARTED_AT), until) &&
+	    is_before(value_of(s, s->row, QUEUE_RUN_AT), until))
+		set(s, QUEUE_RUN_AT, *until);
+}
+
 static int queue_again(struct step *s, long long ms, struct err *e)
 {
 	if (drop_double(s, e) < 0)
 		return -e->code;
-	if (!is_runner(s) && value_equal(value_of(s, s->row, QUEUE_RUN_AT), value_of(s, s->old, QUEUE_RUN_AT)))
+	if (is_runner(s))
+		put_off(s);
+	else if (value_equal(value_of(s, s->row, QUEUE_RUN_AT), value_of(s, s->old, QUEUE_RUN_AT)))
 		set_time(s, QUEUE_RUN_AT, ms);
 	set(s, QUEUE_WORKER, value_null());
 	set(s, QUEUE_LEASE_UNTIL, value_null());
