@@ -25,6 +25,11 @@ struct declared {
  * negative errno when it can't be read; -EBADMSG when there are mistakes, which stand in conf.
  */
 int declared_read(struct declared *d, const char *path, struct err *e);
+/*
+ * After an error of the store, or of what is compiled on it: differences between tables and models become mistakes of
+ * the conf, at the word that they are about, and *e counts those that it has. The code that stands in *e.
+ */
+int declared_differs(struct declared *d, struct err *e);
 void declared_release(struct declared *d);
 
 #endif

@@ -188,9 +188,3 @@ void dir_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	else if (fuse_reply_open(req, fi) < 0)
 		by_place_close(m, place);
 }
-
-void dir_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
-{
-	by_place_close(mount_enter(req, &ino), (struct by_place *)(uintptr_t)fi->fh);
-	fuse_reply_err(req, 0);
-}

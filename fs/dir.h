@@ -61,7 +61,6 @@ bool listing_add(struct listing *l, const char *name, const struct stat *st, off
 
 void dir_lookup(fuse_req_t req, fuse_ino_t parent, const char *name);
 void dir_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
-void dir_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 /* Plain READDIR: attributes that come with names would have to be cached to be of use, and nothing is. */
 void dir_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi);
 

@@ -72,26 +72,30 @@ static int print_differences(const struct declared *d)
 }
 
 /* Tables that differ from the conf are mistakes too; a database that is not there yet has none. */
-static int check_tables(const struct declared *d)
+static int check_tables(struct declared *d)
 {
 	struct err e = ERR_INIT;
 	int rc = store_compare(&d->schema, &e);
 
-	if (rc < 0)
+	if (rc < 0) {
+		declared_differs(d, &e);
+		conf_print_mistakes(&d->conf, stderr);
 		command_complain(&e);
+	}
 	err_release(&e);
 	return rc < 0 ? EXIT_USAGE : 0;
 }
 
 int command_check(int argc, char **argv)
 {
-	bool sql = argc > 0 && strcmp(argv[0], "--sql") == 0;
+	bool first = argc > 0 && strcmp(argv[0], "--sql") == 0;
+	bool sql = first || (argc > 1 && strcmp(argv[1], "--sql") == 0);
 	declared_auto d = DECLARED_INIT;
 	int rc;
 
 	if (argc != 1 + sql)
 		return fputs(usage, stderr), EXIT_USAGE;
-	rc = read_declared(&d, argv[sql]);
+	rc = read_declared(&d, argv[first]);
 	if (rc)
 		return rc;
 	if (sql)
@@ -127,7 +131,7 @@ int command_init(int argc, char **argv)
 
 	if (argc != 1)
 		return fputs(usage, stderr), EXIT_USAGE;
-	if (strncmp(argv[0], sqlite, strlen(sqlite)) != 0)
+	if (strncmp(argv[0], sqlite, strlen(sqlite)) != 0 || argv[0][strlen(sqlite)] == '\0')
 		return fprintf(stderr, "rowfs: '%s' is no database; it is written sqlite:FILE\n", argv[0]), EXIT_USAGE;
 	int rc = describe_database(argv[0] + strlen(sqlite), stdout, &e);
 	if (rc < 0)

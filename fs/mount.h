@@ -96,6 +96,7 @@ uint64_t mount_record_ino(const struct mount *m, const struct model *model, int6
 int64_t mount_next_serial(struct mount *m);
 
 /* The mount, or the inside of a transaction, that the number belongs to; *ino becomes its number there. */
+struct mount *mount_inside(struct mount *m, uint64_t *ino);
 struct mount *mount_enter(fuse_req_t req, fuse_ino_t *ino);
 /* What the kernel knows as the number of something in m: in a transaction no other's. */
 uint64_t mount_public_ino(const struct mount *m, uint64_t ino);

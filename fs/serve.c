@@ -12,6 +12,7 @@
 
 #include "../store/clock.h"
 #include "../store/limits.h"
+#include "closing.h"
 
 enum { PAUSE_NS = 10 * 1000 * 1000, AGAIN_MS = 20 };
 
@@ -24,6 +25,7 @@ struct server {
 };
 
 struct serving {
+	struct mount *mount;
 	struct fuse_session *session;
 	pthread_mutex_t lock;   /* a leaf; guards what follows */
 	pthread_cond_t changed; /* of the monotonic clock: the last server has ended, or all are to end */
@@ -37,13 +39,14 @@ static void do_nothing(int signal)
 	(void)signal;
 }
 
-int serving_new(struct serving **out, struct fuse_session *session)
+int serving_new(struct serving **out, struct mount *m, struct fuse_session *session)
 {
 	struct sigaction action = {.sa_handler = do_nothing};
 	struct serving *s = calloc(1, sizeof(*s));
 
 	if (!s)
 		return -ENOMEM;
+	s->mount = m;
 	s->session = session;
 	pthread_mutex_init(&s->lock, NULL);
 	clock_cond_init(&s->changed);
@@ -177,6 +180,7 @@ static void *serve(void *data)
 
 	while (take_request(self)) {
 		begin_request(self);
+		closing_take(self->of->mount, self->request.mem, self->request.size);
 		fuse_session_process_buf(self->of->session, &self->request);
 		if (!end_request(self))
 			break;

@@ -154,6 +154,8 @@ static int open_parts(struct mount *m, struct declared *d, struct err *e)
 		rc = events_start(m, e);
 	if (rc == 0)
 		rc = hooks_prepare(m->hooks, &d->conf, m->store, m->schema, e);
+	if (rc == 0 && d->conf.nmistakes)
+		rc = -EBADMSG;
 	if (rc == 0)
 		rc = transactions_start(m, e);
 	if (rc == 0 && (journal_new(&m->journal) < 0 || usages_new(&m->usages) < 0))
@@ -265,7 +267,7 @@ static void stopper_end(struct stopper *s)
 static int serve(struct mount *m, struct fuse_session *session)
 {
 	struct stopper stopper = {.mount = m};
-	int rc = serving_new(&stopper.serving, session);
+	int rc = serving_new(&stopper.serving, m, session);
 
 	if (rc == 0)
 		rc = stopper_start(&stopper);
@@ -356,6 +358,7 @@ static int run_mount(struct options *o, struct declared *d, const char *director
 	if (open_parts(&m, d, &e) == 0) {
 		code = mount_and_run(&m, o);
 	} else {
+		declared_differs(d, &e);
 		conf_print_mistakes(&d->conf, stderr);
 		command_complain(&e);
 		code = e.code == EBADMSG ? EXIT_USAGE : EXIT_SYSTEM;

@@ -158,9 +158,8 @@ enum transaction_use transaction_use(struct mount *m, uint64_t root)
 	return use;
 }
 
-struct mount *mount_enter(fuse_req_t req, fuse_ino_t *ino)
+struct mount *mount_inside(struct mount *m, uint64_t *ino)
 {
-	struct mount *m = fuse_req_userdata(req);
 	struct transactions *all = m->transactions;
 
 	if (!node_is_inside(*ino))
@@ -174,6 +173,11 @@ struct mount *mount_enter(fuse_req_t req, fuse_ino_t *ino)
 	}
 	pthread_mutex_unlock(&all->lock);
 	return m;
+}
+
+struct mount *mount_enter(fuse_req_t req, fuse_ino_t *ino)
+{
+	return mount_inside(fuse_req_userdata(req), ino);
 }
 
 int numbers_start(struct transactions *all, struct err *e)

@@ -28,12 +28,19 @@ static json_t *json_text(const char *text)
 	return json ? json : json_string("a message that is no UTF-8");
 }
 
+static json_t *json_event(const char *text)
+{
+	json_t *json = NULL;
+	json_read_value(text, strlen(text), JSON_ALLOW_NUL, &json);
+	return json;
+}
+
 static json_t *json_of(const struct pending *p)
 {
 	return json_pack("{sI so so so sb sI so so so so}", "id", (json_int_t)p->id, "path", json_text(p->path), "run",
 			 json_loads(p->hook, 0, NULL), "created", json_time(p->created_ms), "held", p->held, "attempts",
 			 (json_int_t)p->attempts, "failed", json_time(p->failed_ms), "message", json_text(p->message),
-			 "next_try", json_time(p->next_ms), "event", json_loads(p->event, JSON_ALLOW_NUL, NULL));
+			 "next_try", json_time(p->next_ms), "event", json_event(p->event));
 }
 
 int after_show(struct saver *s, int64_t id, struct buf *out, struct timespec *created, struct err *e)

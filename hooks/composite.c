@@ -198,7 +198,7 @@ static int set_variables(struct composite *c, struct part *p, size_t i, struct e
 	if (!vars || json_array_size(vars) == 0)
 		return 0;
 	if (p->answer.len)
-		record = json_loadb(p->answer.data, p->answer.len, JSON_ALLOW_NUL, NULL);
+		json_read_value(p->answer.data, p->answer.len, JSON_ALLOW_NUL, &record);
 	json_array_foreach((json_t *)vars, at, each)
 	{
 		const char *path = json_string_value(json_object_get(each, "path"));

@@ -311,56 +311,6 @@ void hooks_release(struct hooks *h)
 	*h = (struct hooks){0};
 }
 
-/* ---- compiling ---- */
-
-static bool is_known(void *model, const char *name)
-{
-	struct parameter unused;
-	return parameter_find(model, name, &unused);
-}
-
-static int prepare_for(struct hook *h, struct conf *c, struct store *store, const struct model *m, struct sql **out,
-		       struct err *e)
-{
-	err_auto why = ERR_INIT;
-	buf_auto text = BUF_INIT;
-	if (h->kind == HOOK_CHECK)
-		check_write(&text, m, h->sql);
-	else
-		buf_str(&text, h->sql);
-	if (buf_failed(&text))
-		return err_nomem(e);
-	int result = sql_prepare(store, buf_text(&text), is_known, (void *)m, out, &why);
-	if (result == -EBADMSG) {
-		conf_mistake(c, h->where + 1, "%s%s%s", h->model ? "" : m->name, h->model ? "" : ": ", why.text);
-		return 0;
-	}
-	return result < 0 ? err_set(e, -result, "%s", why.text) : 0;
-}
-
-static int prepare_all(struct hooks *all, struct hook *h, struct conf *c, struct store *store, const struct schema *s,
-		       struct err *e)
-{
-	h->prepared_for = arena_alloc(&all->arena, s->nmodels * sizeof *h->prepared_for);
-	int result = h->prepared_for ? 0 : err_nomem(e);
-	for (size_t i = 0; i < s->nmodels && result == 0; i++)
-		result = prepare_for(h, c, store, &s->models[i], &h->prepared_for[i], e);
-	return result;
-}
-
-int hooks_prepare(struct hooks *h, struct conf *c, struct store *store, const struct schema *s, struct err *e)
-{
-	int result = 0;
-	for (size_t i = 0; i < h->n && result == 0; i++) {
-		struct hook *hook = &h->all[i];
-		if (!hook->sql)
-			continue;
-		result = hook->model ? prepare_for(hook, c, store, hook->model, &hook->prepared, e)
-				     : prepare_all(h, hook, c, store, s, e);
-	}
-	return result;
-}
-
 /* ---- looking up ---- */
 
 const struct hook *hooks_next(const struct hooks *h, enum event event, enum verb verb, const struct model *m,

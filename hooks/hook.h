@@ -78,6 +78,8 @@ struct hooks {
 int hooks_read(struct hooks *h, struct conf *c, const struct schema *s, struct err *e);
 /* Compiles the SQL of all hooks on the store; what does not compile is a mistake of the conf at its word. */
 int hooks_prepare(struct hooks *h, struct conf *c, struct store *store, const struct schema *s, struct err *e);
+/* The same where models have mistakes, on a store without tables: only what is wrong whatever tables there are. */
+int hooks_try(const struct hooks *h, struct conf *c, struct store *empty, struct err *e);
 void hooks_release(struct hooks *h);
 /* -EPERM when a program is to run as a user that only root could run it as. */
 int hooks_check_users(const struct hooks *h, const struct schema *s, struct err *e);

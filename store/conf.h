@@ -15,6 +15,7 @@
 #include <stdio.h>
 
 #include "arena.h"
+#include "buf.h"
 #include "err.h"
 
 struct word {
@@ -43,6 +44,7 @@ struct conf {
 	char *text;      /* the whole file */
 	size_t len;
 	struct directive *directives;
+	bool completed; /* by conf_insert */
 	struct mistake *mistakes;
 	size_t nmistakes;
 	struct arena arena;
@@ -68,8 +70,13 @@ void conf_release(struct conf *c);
 int conf_insert(struct conf *c, const struct word *at, const char *text, size_t len, struct directive **out,
 		struct err *e);
 
+/* The file as it is in force: its text, or, where conf_insert has added to it, all of it printed anew. */
+void conf_print(const struct conf *c, struct buf *b);
+
 /* Adds a mistake at the word (NULL: line 1, column 1). */
 void conf_mistake(struct conf *c, const struct word *at, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* The same for the word that stands there, of which only the place is known. */
+void conf_mistake_at(struct conf *c, int line, int column, const char *text);
 /*
  * The same for a word that is none of the known ones: "unknown WHAT 'WORD'", with "; did you mean 'NEAREST'?" when one
  * is near (Damerau-Levenshtein distance of at most 2, or 1 for words of up to 4 letters).

@@ -62,6 +62,18 @@ void conf_mistake(struct conf *c, const struct word *at, const char *fmt, ...)
 		m->text = lost;
 }
 
+void conf_mistake_at(struct conf *c, int line, int column, const char *text)
+{
+	struct word word = {.line = line, .column = column, .length = 1};
+	const char *at = c->text, *end = c->text + c->len;
+
+	while (at && --line > 0)
+		at = (at = memchr(at, '\n', (size_t)(end - at))) ? at + 1 : NULL;
+	if (at && column <= end - at)
+		word.length = (int)strcspn(at + column - 1, " \t\r\n;{}#");
+	conf_mistake(c, word.line > 0 ? &word : NULL, "%s", text);
+}
+
 /* What there is, or "" where that is nothing, or more than anybody would read. */
 static void list_known(char *list, size_t size, const char *const *known, size_t nknown)
 {

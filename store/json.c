@@ -75,11 +75,31 @@ int json_read(const char *text, size_t len, json_t **out, struct err *e)
 	return rc ? rc : json_read_judged(text, len, out, e);
 }
 
+/* Reals without an exponent, beyond 64 bits, that jansson takes for integers. */
+static int read_large(const char *text, size_t len, json_t **out)
+{
+	err_auto e = ERR_INIT;
+	buf_auto whole = BUF_INIT;
+	json_t *json = NULL;
+	buf_str(&whole, "{\"v\":");
+	buf_add(&whole, text, len);
+	buf_char(&whole, '}');
+	int rc = buf_failed(&whole) ? -ENOMEM : scan_all(buf_text(&whole), whole.len, &e);
+	if (rc == 0)
+		rc = json_read_judged(buf_text(&whole), whole.len, &json, &e);
+	*out = json_incref(json_object_get(json, "v"));
+	json_decref(json);
+	return rc;
+}
+
 /* jansson calls a text wrong when there is no memory for it; malloc has said why. */
 int json_read_value(const char *text, size_t len, size_t flags, json_t **out)
 {
+	json_error_t why;
 	errno = 0;
-	json_t *json = json_loadb(text, len, flags | JSON_DECODE_ANY, NULL);
+	json_t *json = json_loadb(text, len, flags | JSON_DECODE_ANY, &why);
+	if (!json && errno != ENOMEM && json_error_code(&why) == json_error_numeric_overflow)
+		return read_large(text, len, out);
 	if (!json)
 		return errno == ENOMEM ? -ENOMEM : -EBADMSG;
 	*out = json;
@@ -190,6 +210,17 @@ static void shortest(double real, struct decimal *d)
 	while (d->count > 1 && d->digits[d->count - 1] == '0')
 		d->count--;
 	d->point = (*at ? atoi(at + 1) : 0) + 1;
+}
+
+bool json_real_is_written(const char *text, size_t len, double real)
+{
+	struct decimal d;
+	if (isinf(real) || real == 0)
+		return false;
+	shortest(real, &d);
+	if (len != (size_t)d.point || len < (size_t)d.count || memcmp(text, d.digits, (size_t)d.count) != 0)
+		return false;
+	return strspn(text + d.count, "0") >= len - (size_t)d.count;
 }
 
 static void write_exponential(struct buf *b, const struct decimal *d)

@@ -56,9 +56,9 @@ size_t json_scan(struct json_scan *s, const char *text, size_t len);
 
 /*
  * Parses a document strictly: one object, no byte order mark, comment, NUL, duplicate member, NaN, lone surrogate,
- * invalid UTF-8, integer beyond 64 bits, real beyond a double, more depth than LIMIT_JSON_DEPTH, and nothing behind it
- * but white space. A mistake is one problem with pointer "", line and column, code EBADMSG (EFBIG over LIMIT_RECORD).
- * *out is the caller's.
+ * invalid UTF-8, integer beyond 64 bits that is no double's, real beyond a double, more depth than LIMIT_JSON_DEPTH,
+ * and nothing behind it but white space. A mistake is one problem with pointer "", line and column, code EBADMSG (EFBIG
+ * over LIMIT_RECORD). *out is the caller's.
  */
 int json_read(const char *text, size_t len, json_t **out, struct err *e);
 /* The same where json_scan has called all of the text complete. */
@@ -83,6 +83,8 @@ void json_write(struct buf *b, const json_t *json, int indent);
 void json_write_string(struct buf *b, const char *text, size_t len);
 /* Shortest digits that round-trip, whole values below 1e17 without fraction; as jq writes exponents (1e+17, 3e-07). */
 void json_write_real(struct buf *b, double real);
+/* Whether a whole number without sign is written as the double's shortest digits and zeros. */
+bool json_real_is_written(const char *text, size_t len, double real);
 void json_write_integer(struct buf *b, int64_t integer);
 
 #endif

@@ -107,12 +107,13 @@ static void set_pattern(struct draft *d, json_t *property, const struct field *f
 
 static void set_default(struct draft *d, json_t *property, const struct field *f)
 {
-	json_error_t error;
 	buf_auto text = BUF_INIT;
 	if (f->default_kind != DEFAULT_LITERAL)
 		return;
 	value_write(&text, f->type, &f->default_value, -1);
-	set(d, property, "default", json_loads(buf_text(&text), JSON_DECODE_ANY, &error));
+	json_t *value = NULL;
+	json_read_value(buf_text(&text), text.len, 0, &value);
+	set(d, property, "default", value);
 }
 
 static json_t *property_of(struct draft *d, const struct model *m, const struct field *f)

@@ -46,7 +46,8 @@ struct field {
 	regex_t *regex;
 	const struct model *references;
 	enum on_delete on_delete;
-	const char *check;        /* SQL expression over the fields; NULL without */
+	const char *check; /* SQL expression over the fields; NULL without */
+	const struct word *check_where;
 	const struct word *where; /* in mount.conf; NULL for the fields every queue has */
 };
 

@@ -166,6 +166,17 @@ static json_t *parse_real(struct parse *p, size_t start, const struct number *n)
 	return isinf(real) ? wrong(p, start, "this number is out of range") : json_real(real);
 }
 
+/* What is beyond 64 bits is a real that was written without an exponent, as JavaScript and json_write_real do; no
+ * other. */
+static json_t *parse_large(struct parse *p, size_t start)
+{
+	size_t digits = start + (p->text[start] == '-');
+	double real = strtod(p->text + start, NULL);
+	return json_real_is_written(p->text + digits, p->at - digits, fabs(real))
+		   ? json_real(real)
+		   : wrong(p, start, "this number is out of range");
+}
+
 static json_t *parse_number(struct parse *p)
 {
 	size_t start = p->at;
@@ -176,7 +187,7 @@ static json_t *parse_number(struct parse *p)
 		return json_integer(p->text[start] == '-' ? -(json_int_t)n.digits : (json_int_t)n.digits);
 	errno = 0;
 	json_int_t integer = strtoll(p->text + start, NULL, 10);
-	return errno ? wrong(p, start, "this number is out of range") : json_integer(integer);
+	return errno ? parse_large(p, start) : json_integer(integer);
 }
 
 static json_t *parse_literal(struct parse *p)

@@ -156,9 +156,12 @@ static void read_max(struct reader *r, struct field *f, const struct word *w)
 
 static void read_check(struct reader *r, struct field *f, const struct word *w)
 {
-	f->check = w->text;
-	if (w->text[strspn(w->text, " \t\r\n")] == '\0')
+	if (w->text[strspn(w->text, " \t\r\n")] == '\0') {
 		conf_mistake(r->c, w, "'check' needs an SQL expression");
+		return;
+	}
+	f->check = w->text;
+	f->check_where = w;
 }
 
 /* ---- defaults ---- */

@@ -108,6 +108,8 @@ sqlite3_stmt **conn_slot(struct conn *c, const struct model *m, enum statement s
 
 int conn_snapshot(struct conn *c, struct err *e)
 {
+	if (c->begun && sqlite3_get_autocommit(c->db))
+		return err_set(e, EIO, "the database rolled the transaction back");
 	if (c->begun || c->once || c == &c->store->writer)
 		return 0;
 	int r = conn_check_place(c, e);

@@ -22,6 +22,9 @@ struct column *column_find(struct column *columns, const char *name); /* NULL: n
 /* Whether values of the type keep their form there. The sidecar finds rows by key, which needs the very same affinity.
  */
 bool column_fits(const struct column *column, enum field_type type, bool key);
+/* The script that gives the table the columns of the model; counter: its rows are numbered by AUTOINCREMENT. */
+int rebuild_write(struct buf *out, struct conn *c, const struct model *m, struct column *columns, bool counter,
+		  struct err *e);
 bool column_is_untyped(const struct column *column); /* anything is kept as it comes */
 
 #endif

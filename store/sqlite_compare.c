@@ -23,14 +23,22 @@ struct comparison {
 
 /* ---- what differs ---- */
 
-__attribute__((format(printf, 2, 3))) static void differ(struct comparison *x, const char *fmt, ...)
+/* f: the field that differs; NULL: it is the table as a whole. */
+__attribute__((format(printf, 3, 4))) static void differ(struct comparison *x, const struct field *f, const char *fmt,
+							 ...)
 {
 	char text[400];
 	va_list args;
 	va_start(args, fmt);
 	vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
+	size_t told = x->e->nproblems;
 	err_problem(x->e, EBADMSG, "", "table %.80s: %s", x->m->table, text);
+	const struct word *where = f && f->where ? f->where : x->m->conf ? &x->m->conf->words[1] : NULL;
+	if (x->e->nproblems > told && where) {
+		x->e->problems[told].line = where->line;
+		x->e->problems[told].column = where->column;
+	}
 }
 
 static void add_column(struct comparison *x, const struct field *f)
@@ -51,7 +59,7 @@ static void compare_key(struct comparison *x, const struct column *column, const
 	bool key = f == x->m->key;
 	if (key == (column->primary > 0))
 		return;
-	differ(x,
+	differ(x, f,
 	       key ? "column %s is not the primary key, mount.conf says it is"
 		   : "column %s is part of the primary key, mount.conf says it is not",
 	       column->name);
@@ -62,7 +70,7 @@ static void compare_unique(struct comparison *x, const struct column *column, co
 {
 	if (f == x->m->key || f->unique == column->unique)
 		return;
-	differ(x,
+	differ(x, f,
 	       f->unique ? "column %s is not unique, mount.conf says it is"
 			 : "column %s is unique, mount.conf says it is not",
 	       column->name);
@@ -103,11 +111,11 @@ static void compare_target(struct comparison *x, const struct column *column, co
 	bool none = column_is(column->on_delete, "NO ACTION");
 	if (!column_is(column->to_table, to->table) ||
 	    (*column->to_column && !column_is(column->to_column, to->key->name)))
-		differ(x, "column %s refers to %s(%s), mount.conf says %s(%s)", column->name, column->to_table,
+		differ(x, f, "column %s refers to %s(%s), mount.conf says %s(%s)", column->name, column->to_table,
 		       column->to_column, to->table, to->key->name);
 	else if (!column_is(column->on_delete, actions[f->on_delete].sql) && !(none && f->on_delete == DELETE_RESTRICT))
-		differ(x, "column %s has ON DELETE %s, mount.conf says on-delete %s", column->name, column->on_delete,
-		       actions[f->on_delete].word);
+		differ(x, f, "column %s has ON DELETE %s, mount.conf says on-delete %s", column->name,
+		       column->on_delete, actions[f->on_delete].word);
 	else
 		return;
 	x->rebuild = true;
@@ -118,11 +126,11 @@ static void compare_reference(struct comparison *x, const struct column *column,
 	if (f->references && column->to_table) {
 		compare_target(x, column, f);
 	} else if (f->references) {
-		differ(x, "column %s refers to no table, mount.conf says it references %s", column->name,
+		differ(x, f, "column %s refers to no table, mount.conf says it references %s", column->name,
 		       f->references->name);
 		x->rebuild = true;
 	} else if (column->to_table && is_model_table(x, column->to_table)) {
-		differ(x, "column %s refers to %s, mount.conf does not say so", column->name, column->to_table);
+		differ(x, f, "column %s refers to %s, mount.conf does not say so", column->name, column->to_table);
 		x->rebuild = true;
 	}
 }
@@ -130,7 +138,7 @@ static void compare_reference(struct comparison *x, const struct column *column,
 static void compare_column(struct comparison *x, const struct column *column, const struct field *f)
 {
 	if (column->generated || !column_fits(column, f->type, f == x->m->key)) {
-		differ(x, "column %s is %s, mount.conf says %s", column->name,
+		differ(x, f, "column %s is %s, mount.conf says %s", column->name,
 		       column->generated ? "generated"
 		       : *column->type   ? column->type
 					 : "without a type",
@@ -138,7 +146,7 @@ static void compare_column(struct comparison *x, const struct column *column, co
 		x->rebuild = true;
 	}
 	if (f != x->m->key && f->required != column->not_null) {
-		differ(x,
+		differ(x, f,
 		       f->required ? "column %s may be null, mount.conf says it is required"
 				   : "column %s is NOT NULL, mount.conf does not say it is required",
 		       column->name);
@@ -163,7 +171,7 @@ static void compare_columns(struct comparison *x, bool view)
 		const struct field *f = &x->m->fields[i];
 		const struct column *column = column_find(x->columns, f->name);
 		if (!column) {
-			differ(x, "column %s is missing", f->name);
+			differ(x, f, "column %s is missing", f->name);
 			add_column(x, f);
 		} else if (!view) {
 			compare_column(x, column, f);
@@ -172,7 +180,7 @@ static void compare_columns(struct comparison *x, bool view)
 	for (const struct column *column = x->columns; column; column = column->next) {
 		if (column->generated || is_field(x->m, column->name))
 			continue;
-		differ(x, "column %s is not in mount.conf", column->name);
+		differ(x, NULL, "column %s is not in mount.conf", column->name);
 		sql_text(&x->alters, x->c->store, x->m, x->m->key, "ALTER TABLE $T DROP COLUMN ");
 		sql_name(&x->alters, column->name);
 		buf_str(&x->alters, ";\n");
@@ -254,13 +262,13 @@ static void compare_kind(struct comparison *x, const struct table *t)
 {
 	bool read_only = x->c->store->read_only, text = !model_integer_key(x->m);
 	if (t->view && !x->m->read_only)
-		differ(x, "is a view, which can't be written; add read-only to model %s", x->m->name);
+		differ(x, NULL, "is a view, which can't be written; add read-only to model %s", x->m->name);
 	if (t->view && text)
-		differ(x, "is a view, whose key must be an integer");
+		differ(x, NULL, "is a view, whose key must be an integer");
 	if (!t->present && read_only)
-		differ(x, "does not exist, and a read-only mount makes none");
+		differ(x, NULL, "does not exist, and a read-only mount makes none");
 	if (t->present && !t->view && !t->rowid && !t->stamped && read_only && text)
-		differ(x, "has no row numbers; mount it once for writing, which makes them");
+		differ(x, NULL, "has no row numbers; mount it once for writing, which makes them");
 }
 
 static void note_indexes(struct comparison *x, struct table *t)
@@ -312,28 +320,6 @@ int tables_compare(struct store *s, struct err *e)
 	return -e->code;
 }
 
-/* The rebuild that sqlite.org/lang_altertable.html tells, with what both tables have. */
-static void print_rebuild(struct comparison *x, struct buf *out)
-{
-	buf_auto columns = BUF_INIT, name = BUF_INIT;
-	buf_printf(&name, "new_%s", x->m->table);
-	for (size_t i = 0; i < x->m->nfields; i++) {
-		const struct column *column = column_find(x->columns, x->m->fields[i].name);
-		if (!column || column->generated)
-			continue;
-		buf_str(&columns, columns.len ? ", " : "");
-		sql_name(&columns, x->m->fields[i].name);
-	}
-	buf_str(out, "PRAGMA foreign_keys = OFF;\nBEGIN;\n");
-	sql_table(out, x->m, buf_text(&name));
-	buf_str(out, ";\nINSERT INTO ");
-	sql_name(out, buf_text(&name));
-	buf_printf(out, " (%s) SELECT %s FROM ", buf_text(&columns), buf_text(&columns));
-	sql_text(out, x->c->store, x->m, x->m->key, "$T;\nDROP TABLE $T;\nALTER TABLE ");
-	sql_name(out, buf_text(&name));
-	sql_text(out, x->c->store, x->m, x->m->key, " RENAME TO $T;\nCOMMIT;\nPRAGMA foreign_keys = ON;\n");
-}
-
 static int print_table(struct comparison *x, FILE *to, struct err *e)
 {
 	struct table t;
@@ -342,9 +328,11 @@ static int print_table(struct comparison *x, FILE *to, struct err *e)
 	if (r)
 		return r;
 	if (x->rebuild && !t.view)
-		print_rebuild(x, &out);
+		r = rebuild_write(&out, x->c, x->m, x->columns, t.autoincrement && model_integer_key(x->m), e);
 	else if (!t.view)
 		buf_str(&out, buf_text(&x->alters));
+	if (r)
+		return r;
 	if (buf_failed(&out) || buf_failed(&x->alters))
 		return err_nomem(e);
 	fputs(buf_text(&out), to);

@@ -189,9 +189,15 @@ static const char staged[] =
     "(SELECT 1 FROM temp.rowfs_staged_deleted AS x WHERE x.model = d.model AND x.key = d.key) UNION ALL "
     "SELECT serial, model, key, uid, time, text, secrets FROM temp.rowfs_staged_deleted WHERE NOT gone";
 
+static int prepare(struct conn *c, struct err *e)
+{
+	int r = conn_snapshot(c, e);
+	return r ? r : conn_exec(c, staged, e);
+}
+
 int stage_keep_deleted(struct conn *c, const struct model *m, const struct value *key, uid_t uid, struct err *e)
 {
-	int r = conn_exec(c, staged, e);
+	int r = prepare(c, e);
 	return r ? r : keep(c, m, DELETED_STAGE, key, uid, e);
 }
 
@@ -199,7 +205,7 @@ static int step_with_key(struct conn *c, const struct model *m, enum statement s
 			 struct err *e)
 {
 	stmt_auto *stmt = NULL;
-	int r = conn_exec(c, staged, e);
+	int r = prepare(c, e);
 	if (!r)
 		r = conn_statement(c, m, statement, NULL, &stmt, e);
 	if (r)

@@ -4,6 +4,7 @@
  * A type is a line of the table `types`. Dates and times are calendar.c's.
  */
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
@@ -258,6 +259,11 @@ int value_copy(struct arena *a, const struct value *from, struct value *to)
 	return 0;
 }
 
+static bool is_large(const json_t *json)
+{
+	return json_is_real(json) && fabs(json_real_value(json)) >= 0x1p63;
+}
+
 int value_from_json(enum field_type type, const json_t *json, const char *pointer, struct arena *a, struct value *out,
 		    struct err *e)
 {
@@ -273,7 +279,8 @@ int value_from_json(enum field_type type, const json_t *json, const char *pointe
 	if (rc == 0 && type == TYPE_STRING && json_is_string(json))
 		return err_problem(e, EBADMSG, pointer, "must not contain the character \\u0000");
 	if (rc == 0)
-		return err_problem(e, EBADMSG, pointer, "must be %s", types[type].must);
+		return err_problem(e, EBADMSG, pointer, "must be %s%s", types[type].must,
+				   type == TYPE_INTEGER && is_large(json) ? " of 64 bits" : "");
 	*out = value;
 	return 0;
 }

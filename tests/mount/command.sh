@@ -167,6 +167,17 @@ test_check_sql_prints_what_would_close_the_difference_and_runs_nothing() {
 	is "$(status rowfs check mount.conf)" 0
 }
 
+test_check_takes_sql_behind_the_conf_too() {
+	sql 'create table items (id integer primary key)'
+	is "$(status rowfs check mount.conf --sql)" 0
+	has "$(cat out)" '^ALTER TABLE .*items.* ADD .*name'
+}
+
+test_init_without_a_file_is_a_mistake() {
+	is "$(status rowfs init sqlite:)" 1
+	has "$(cat err)" "'sqlite:' is no database; it is written sqlite:FILE"
+}
+
 test_schema_prints_json_schema() {
 	is "$(status rowfs schema mount.conf items)" 0
 	is "$(value out '.["$schema"], (.properties | keys_unsorted | join(" "))')" \
@@ -220,6 +231,76 @@ test_check_reports_mistakes_of_syntax_and_of_meaning_together() {
 	is "$(status rowfs check mount.conf)" 1
 	has "$(cat out err)" '^mount.conf:4:6: error: '
 	has "$(cat out err)" '^mount.conf:5:8: error: '
+}
+
+test_check_tells_where_tables_differ() {
+	sql 'create table items (id integer primary key, name integer, gone text)'
+	cat >want <<'END'
+mount.conf:2:7: error: table items: column gone is not in mount.conf
+model items {
+      ^~~~~
+mount.conf:5:3: error: table items: column name is INTEGER, mount.conf says string
+		name string
+		^~~~
+rowfs: mount.conf has 2 mistakes; `rowfs check --sql` prints the statements that change the tables
+END
+	is "$(status rowfs check mount.conf)" 1
+	cmp err want
+	is "$(status rowfs mount.conf mnt -f)" 1
+	cmp err want
+}
+
+test_check_tells_the_place_of_sql_that_does_not_compile_beside_all_else() {
+	conf <<'END'
+store sqlite:shop.db
+model items {
+	fields {
+		id integer key
+		name string check "nmae <> ''"
+		size integer check "size > (select 1)"
+	}
+	on pre_save check ":nmae <> ''" "A name is missing"
+	on post_save sql "update itms set size = 1"
+	on post_save sql "selec 1"
+	on pre_sav sql "select 1"
+}
+END
+	is "$(status rowfs check mount.conf)" 1
+	is "$(grep -o '^mount.conf.*' err)" "mount.conf:5:21: error: no such column: nmae
+mount.conf:6:22: error: subqueries prohibited in CHECK constraints
+mount.conf:8:20: error: unknown parameter :nmae
+mount.conf:9:19: error: no such table: itms
+mount.conf:10:19: error: near \"selec\": syntax error
+mount.conf:11:5: error: unknown event 'pre_sav'; did you mean 'pre_save'?"
+}
+
+# What a name in SQL stands for is not known then.
+test_check_tells_of_sql_what_is_wrong_in_any_case_where_models_have_mistakes() {
+	conf <<'END'
+store sqlite:shop.db
+model items {
+	fields {
+		id integer key
+		name string
+	}
+	on pre_save check ":nmae <> ''" "A name is missing"
+	on post_save sql "update orders set size = 1"
+	on post_save sql "selec 1"
+	on post_save sql "commit"
+}
+model orders {
+	fields {
+		id integer key
+		siez integre
+	}
+	on pre_save check ":size > 1" "Too small"
+}
+END
+	is "$(status rowfs check mount.conf)" 1
+	is "$(grep -o '^mount.conf.*' err)" "mount.conf:7:20: error: unknown parameter :nmae
+mount.conf:9:19: error: near \"selec\": syntax error
+mount.conf:10:19: error: transaction control is not allowed in a hook
+mount.conf:15:8: error: unknown type 'integre'; did you mean 'integer'?"
 }
 
 test_check_finds_what_names_nothing() {
@@ -323,7 +404,7 @@ findmnt -n -o FSTYPE,SOURCE "$PWD/mnt"
 echo '{"name": "a"}' > mnt/items/1.json
 umount mnt
 END
-	is "$(BUILD=$BUILD timeout 30 unshare -m sh session | tr -s ' ')" "fuse.rowfs $PWD/mount.conf"
+	is "$(BUILD=$BUILD timeout 30 "$top/tests/namespace" sh session | tr -s ' ')" "fuse.rowfs $PWD/mount.conf"
 	eventually sql "select 1 / (name = 'a') from items"
 }
 

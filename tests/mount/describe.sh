@@ -172,6 +172,24 @@ mount.conf:6:7: error: 'files' can't take its fields from its table: it holds bi
 mount.conf:8:7: error: 'totals' can't take its fields from its table: it is a view, which needs read-only"
 }
 
+test_info_mount_conf_has_the_fields_that_tables_gave() {
+	init
+	cat >mount.conf <<'CONF'
+store sqlite:shop.db # mine
+model users { on pre_save check ":id > '0;' or 1" "Say \"no\"" }
+model orders { }
+CONF
+	mount_rowfs
+	cp mnt/.info/mount.conf resolved.conf
+	has "$(cat resolved.conf)" '^		user_id integer required references users on-delete cascade$'
+	fusermount3 -u mnt && wait "$daemon"
+	rowfs schema mount.conf >schema
+	is "$(rowfs schema resolved.conf)" "$(cat schema)"
+	is "$(rowfs check resolved.conf)" "$(rowfs check mount.conf)"
+	mount_rowfs resolved.conf
+	cmp resolved.conf mnt/.info/mount.conf
+}
+
 # ---- check --sql ----
 
 test_what_check_sql_prints_closes_the_difference() {
@@ -183,6 +201,42 @@ test_what_check_sql_prints_closes_the_difference() {
 	sqlite3 shop.db <close.sql
 	rowfs check mount.conf
 	is "$(sql 'select user_id, total, kind from orders')" '1|2.5|'
+}
+
+# sqlite3 goes on behind a statement that has failed: nothing after it may take rows away.
+test_what_check_sql_prints_changes_nothing_where_a_row_does_not_fit() {
+	init
+	local fields before
+	sql "create table notes (id integer primary key autoincrement, text text, n text) strict;
+		insert into notes (text, n) values ('a', 'one'), (null, '2'), ('a', '3')"
+	before=$(sql '.dump notes')
+	for fields in 'text string required; n string' 'text string; n integer' 'text string unique; n string' \
+		'text string unique; n integer' 'text string; n string; more integer required'; do
+		echo "store sqlite:shop.db; model notes { fields { id integer key; $fields } }" >mount.conf
+		rowfs check --sql mount.conf >close.sql
+		[ -s close.sql ]
+		fails sqlite3 shop.db <close.sql
+		is "$(sql '.dump notes')" "$before" "$fields"
+	done
+}
+
+test_what_check_sql_prints_keeps_indexes_triggers_the_counter_and_references() {
+	init
+	sql "create table notes (id integer primary key autoincrement, text text unique, n integer) strict;
+		create table lines (id integer primary key autoincrement, note integer references notes (id) on delete cascade) strict;
+		create index notes_n on notes (n);
+		create trigger notes_note after insert on notes begin update notes set n = 7 where id = new.id; end;
+		insert into notes (text) values ('a'), ('b'), ('c'); delete from notes where id = 3; insert into lines (note) values (1)"
+	cat >mount.conf <<'CONF'
+store sqlite:shop.db
+model notes { fields { id integer key; text string required unique; n integer } }
+model lines { fields { id integer key; note integer references notes on-delete cascade } }
+CONF
+	rowfs check --sql mount.conf | sqlite3 -bail shop.db
+	rowfs check mount.conf
+	is "$(sql "insert into notes (text) values ('d'); select id, text, n from notes; select note from lines;
+		select count(*) from sqlite_schema where name like '%old%' or sql like '%old%'; select name from sqlite_schema where name = 'notes_n'")" \
+		$'1|a|7\n2|b|7\n4|d|7\n1\n0\nnotes_n'
 }
 
 # ---- graph ----

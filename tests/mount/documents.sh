@@ -105,6 +105,22 @@ test_what_the_rfc_leaves_open_is_decided() {
 	grep ' | ok | ' "$top/tests/documents/either" | sed 's/ | ok | / | /' | accepted 8
 }
 
+# Whole reals have no exponent in a file up to 32 digits, in what node writes up to 21.
+test_a_large_real_is_taken_as_it_is_shown_and_as_programs_write_it() {
+	local real
+	for real in 1.2345678901234567e19 -9223372036854775808e3 1.5e20 1e21 98765432109876540000 100000000000000000000; do
+		saves mnt/docs/1.json "{\"x\": $real, \"v\": [$real]}"
+		is "$(jq -c --arg r "$real" '[.x == ($r | tonumber), .v == [.x]]' mnt/docs/1.json)" '[true,true]' "$real"
+		sed 's/"s": null/"s": "again"/' mnt/docs/1.json >text
+		saves mnt/docs/1.json "$(cat text)"
+		cmp text mnt/docs/1.json
+		python3 -c 'import json; print(json.dumps(json.load(open("text")), indent=2, ensure_ascii=False))' >again
+		saves mnt/docs/1.json "$(cat again)"
+		cmp text mnt/docs/1.json
+		rm mnt/docs/1.json
+	done
+}
+
 # What is short on the way in may be long as a file: a control character has six bytes there, each element a line.
 test_what_grows_beyond_the_limit_as_a_file_is_refused() {
 	local text

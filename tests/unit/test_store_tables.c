@@ -71,7 +71,7 @@ static const struct difference {
 	const char *table, *fields, *text, *cure;
 } differences[] = {
     {"(id integer primary key, qty text)", "id integer key\n qty integer",
-     "table orders: column qty is TEXT, mount.conf says integer", "ALTER TABLE \"new_orders\" RENAME TO \"orders\";"},
+     "table orders: column qty is TEXT, mount.conf says integer", "ALTER TABLE \"orders\" RENAME TO \"rowfs_old_orders\";"},
     {"(id integer primary key)", "id integer key\n qty integer", "table orders: column qty is missing",
      "ALTER TABLE \"orders\" ADD COLUMN \"qty\" INTEGER;"},
     {"(id integer primary key, qty int, more int)", "id integer key\n qty integer",
