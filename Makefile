@@ -103,7 +103,7 @@ $(filter-out $(UNIT_FS),$(UNIT)): $(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(BUI
 $(UNIT_FS): $(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libfs.a $(BUILD)/libhooks.a $(BUILD)/libstore.a
 	@mkdir -p $(@D)
 	$(LINK) -o $@ $^ $(CHECK_LIBS) $(FUSE_LIBS) $(LIBS)
-$(BUILD)/unit/test_memory: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,malloc calloc realloc reallocarray strdup asprintf vasprintf)
+$(BUILD)/unit/test_memory $(BUILD)/unit/test_memory_stage: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,malloc calloc realloc reallocarray strdup asprintf vasprintf)
 $(BUILD)/tests/unit/test_fs_%.o: tests/unit/test_fs_%.c
 	@mkdir -p $(@D)
 	$(COMPILE) $(FUSE_CFLAGS) -c -o $@ $<
@@ -251,7 +251,7 @@ soak: deps-test
 
 lint:
 	mandoc -T lint -W warning $(MAN1) $(MAN3) $(MAN5)
-	if command -v shellcheck >/dev/null; then shellcheck -x -S warning tests/run tests/deps tests/tour tests/*.sh tests/*/*.sh tests/scenarios/*/*.sh tests/tools/page tests/tools/repository tests/fuzz/all .ci/run; fi
+	if command -v shellcheck >/dev/null; then shellcheck -x -S warning tests/run tests/deps tests/tour tests/namespace tests/*.sh tests/*/*.sh tests/scenarios/*/*.sh tests/tools/page tests/tools/repository tests/fuzz/all .ci/run; fi
 
 clean:
 	rm -rf build

@@ -194,12 +194,7 @@ int answered_find(struct mount *m, const struct node *dir, const char *name, con
 	if (node.kind != NODE_ANSWERED)
 		return 0;
 	int rc = answered_show(m, &node, who, &out->st, NULL, e);
-	if (rc == 0)
-		out->kind = ENTRY_SHOWN;
-	if (rc != -ENOENT)
-		return rc;
-	err_release(e);
-	return 0;
+	return dir_found(out, ENTRY_SHOWN, rc, e);
 }
 
 /* The user's next one of the model above the serial. */

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../store/clock.h"
 #include "tree.h"
 
 struct wait {
@@ -149,11 +150,9 @@ static void answer_all(struct waits *all, struct wait *w)
 /* Until something has changed; NULL: nobody waits and the mount ends. */
 static struct wait *next_round(struct waits *all)
 {
-	struct timespec until;
+	struct timespec until = monotonic_at(monotonic_ms() + POLL_FOREIGN_MS);
 	int rc = 0;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += POLL_FOREIGN_MS / 1000;
 	pthread_mutex_lock(&all->lock);
 	while (!all->dirty && !all->stopping && rc == 0)
 		rc = all->first ? pthread_cond_timedwait(&all->changed, &all->lock, &until)
@@ -269,15 +268,11 @@ void await_wake(struct mount *m)
 int await_start(struct mount *m, struct err *e)
 {
 	struct waits *all = m->waits = calloc(1, sizeof(*all));
-	pthread_condattr_t monotonic;
 
 	if (!all)
 		return err_nomem(e);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	pthread_mutex_init(&all->lock, NULL);
-	pthread_cond_init(&all->changed, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	clock_cond_init(&all->changed);
 	all->started = pthread_create(&all->thread, NULL, run, all) == 0;
 	return all->started ? 0 : err_set(e, EAGAIN, "no thread can be started for those who wait for jobs");
 }

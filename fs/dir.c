@@ -18,6 +18,16 @@
 
 /* ---- finding a name ---- */
 
+int dir_found(struct entry *out, enum entry_kind kind, int rc, struct err *e)
+{
+	if (rc == 0)
+		out->kind = kind;
+	if (rc != -ENOENT)
+		return rc;
+	err_release(e);
+	return 0;
+}
+
 int dir_find(struct mount *m, uint64_t parent, const char *name, const struct actor *who, struct arena *a,
 	     struct entry *out, struct err *e)
 {
@@ -177,10 +187,4 @@ void dir_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		mount_reply_error(req, rc);
 	else if (fuse_reply_open(req, fi) < 0)
 		by_place_close(m, place);
-}
-
-void dir_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
-{
-	by_place_close(mount_enter(req, &ino), (struct by_place *)(uintptr_t)fi->fh);
-	fuse_reply_err(req, 0);
 }

@@ -34,6 +34,10 @@ struct entry {
 int dir_find(struct mount *m, uint64_t parent, const char *name, const struct actor *who, struct arena *a,
 	     struct entry *out, struct err *e);
 
+/* What a directory of its own names answers for one, rc being what its stat was: it is of the kind, or there is none.
+ */
+int dir_found(struct entry *out, enum entry_kind kind, int rc, struct err *e);
+
 /* 0 or -EACCES: whether the caller may read, write or search the directory. */
 int dir_may(const struct mount *m, fuse_req_t req, uint64_t ino, int wanted);
 void dir_reply_entry(struct mount *m, fuse_req_t req, const struct stat *st, bool kept);
@@ -57,7 +61,6 @@ bool listing_add(struct listing *l, const char *name, const struct stat *st, off
 
 void dir_lookup(fuse_req_t req, fuse_ino_t parent, const char *name);
 void dir_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
-void dir_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 /* Plain READDIR: attributes that come with names would have to be cached to be of use, and nothing is. */
 void dir_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi);
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../store/clock.h"
 #include "transaction.h"
 
 enum { FIRST_PAUSE_MS = 100, LONGEST_PAUSE_MS = 60000 };
@@ -43,7 +44,7 @@ static struct ended **next_due(struct forgets *f)
 /* With the lock: until something is added, or the time. */
 static void wait_until(struct forgets *f, int64_t ms)
 {
-	struct timespec until = {ms / 1000, ms % 1000 * 1000000};
+	struct timespec until = monotonic_at(ms);
 
 	pthread_cond_timedwait(&f->added, &f->lock, &until);
 }
@@ -59,7 +60,7 @@ static struct ended *take(struct forgets *f)
 
 		if (!due) {
 			pthread_cond_wait(&f->added, &f->lock);
-		} else if ((*due)->due_ms > transaction_now_ms()) {
+		} else if ((*due)->due_ms > monotonic_ms()) {
 			wait_until(f, (*due)->due_ms);
 		} else {
 			taken = *due;
@@ -98,7 +99,7 @@ static void tell(struct forgets *f, struct ended *ended)
 
 static void look_later(struct forgets *f, struct ended *ended)
 {
-	ended->due_ms = transaction_now_ms() + ended->pause_ms;
+	ended->due_ms = monotonic_ms() + ended->pause_ms;
 	ended->pause_ms = 4 * ended->pause_ms < LONGEST_PAUSE_MS ? 4 * ended->pause_ms : LONGEST_PAUSE_MS;
 	add(f, ended);
 }
@@ -122,16 +123,6 @@ static void *run(void *data)
 	return NULL;
 }
 
-static void init_cond(pthread_cond_t *cond)
-{
-	pthread_condattr_t attributes;
-
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(cond, &attributes);
-	pthread_condattr_destroy(&attributes);
-}
-
 int forget_start(struct mount *m, struct fuse_session *session, struct err *e)
 {
 	struct forgets *f = calloc(1, sizeof(*f));
@@ -141,7 +132,7 @@ int forget_start(struct mount *m, struct fuse_session *session, struct err *e)
 	f->mount = m;
 	f->session = session;
 	pthread_mutex_init(&f->lock, NULL);
-	init_cond(&f->added);
+	clock_cond_init(&f->added);
 	f->joined = pthread_create(&f->thread, NULL, run, f) != 0;
 	m->forgets = f;
 	return f->joined ? err_set(e, EAGAIN, "no thread can be started for transactions that have ended") : 0;
@@ -155,8 +146,7 @@ void forget_name(struct mount *m, const char *name, uint64_t root)
 	if (!ended)
 		return; /* the kernel forgets it when memory is short */
 	/* A file that was closed just now is the kernel's for an instant more. */
-	*ended =
-	    (struct ended){.due_ms = transaction_now_ms() + FIRST_PAUSE_MS, .pause_ms = FIRST_PAUSE_MS, .root = root};
+	*ended = (struct ended){.due_ms = monotonic_ms() + FIRST_PAUSE_MS, .pause_ms = FIRST_PAUSE_MS, .root = root};
 	strcpy(ended->name, name);
 	add(f, ended);
 }

@@ -276,8 +276,10 @@ static int reserve_key(struct mount *m, struct handle *h, struct err *e)
 	struct value key;
 	int rc = mount_reserve_key(m, h->model, &key, e);
 
-	if (rc < 0)
+	if (rc < 0) {
+		mount_refused(m, &h->opener, h->model, h->name, NULL, e);
 		return rc;
+	}
 	buf_printf(&h->text, "%" PRId64 "\n", key.integer);
 	return buf_failed(&h->text) ? err_nomem(e) : 0;
 }
@@ -303,7 +305,7 @@ static int read_locked(struct mount *m, struct handle *h, size_t len, int64_t of
 	int rc = 0;
 
 	if (h->kind == NODE_NEW && !h->saved && h->text.len == 0 && h->draft.text.len == 0)
-		rc = m->read_only ? err_set(e, EROFS, "The mount is read-only") : reserve_key(m, h, e);
+		rc = reserve_key(m, h, e);
 	if (rc < 0)
 		return rc;
 	if (h->kind == NODE_RECORD && handle_writes(h) && h->draft.mode != DRAFT_APPEND)

@@ -67,7 +67,7 @@ struct mount {
 	gid_t gid;
 	bool
 	    asks_group; /* some model lets the group write what belongs to a user, and not all others, or the reverse */
-	struct timespec started;        /* CLOCK_MONOTONIC */
+	int64_t started_ms;             /* of the monotonic clock */
 	_Atomic int64_t *changed;       /* by model index: st_mtime of its directory, ns since 1970 */
 	void (*ready)(struct mount *m); /* called once, when the kernel has said hello */
 	int ready_fd;
@@ -96,6 +96,7 @@ uint64_t mount_record_ino(const struct mount *m, const struct model *model, int6
 int64_t mount_next_serial(struct mount *m);
 
 /* The mount, or the inside of a transaction, that the number belongs to; *ino becomes its number there. */
+struct mount *mount_inside(struct mount *m, uint64_t *ino);
 struct mount *mount_enter(fuse_req_t req, fuse_ino_t *ino);
 /* What the kernel knows as the number of something in m: in a transaction no other's. */
 uint64_t mount_public_ino(const struct mount *m, uint64_t ino);

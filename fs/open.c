@@ -140,6 +140,12 @@ static bool model_is_frozen(const struct mount *m, const struct node *node)
 	return model && model->read_only;
 }
 
+/* Reading .new takes a key out of the store. */
+static bool changes(const struct node *node, int flags)
+{
+	return node->kind == NODE_NEW || (flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC);
+}
+
 int open_node(struct mount *m, fuse_req_t req, fuse_ino_t ino, int flags, struct handle **out, struct err *e)
 {
 	struct node node = node_decode(ino);
@@ -151,7 +157,7 @@ int open_node(struct mount *m, fuse_req_t req, fuse_ino_t ino, int flags, struct
 		rc = mount_may(req, &st, wanted_by(flags));
 	if (rc == 0 && node.kind == NODE_KEPT)
 		rc = mount_may_read_own(m, req, &node);
-	if (rc == 0 && ((flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC)))
+	if (rc == 0 && changes(&node, flags))
 		rc = mount_may_change(m, req);
 	if (rc < 0)
 		return rc;

@@ -17,7 +17,6 @@
 
 #include "../store/phase.h"
 #include "await.h"
-#include "by.h"
 #include "dir.h"
 #include "events.h"
 #include "handle.h"
@@ -138,7 +137,7 @@ static int set_size(struct mount *m, struct handle *h, struct scratch *s, off_t 
 }
 
 /* Setting the times of a job that runs renews the worker's lease. */
-static int renew_lease(struct mount *m, fuse_ino_t ino, const struct actor *who, int set, struct err *e)
+static int renew_lease(struct mount *m, fuse_req_t req, fuse_ino_t ino, const struct actor *who, int set, struct err *e)
 {
 	const int times = FUSE_SET_ATTR_ATIME | FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_ATIME_NOW | FUSE_SET_ATTR_MTIME_NOW;
 	struct node node = node_decode(ino);
@@ -148,7 +147,9 @@ static int renew_lease(struct mount *m, fuse_ino_t ino, const struct actor *who,
 
 	if (!(set & times) || !model || !model->queue || m->stage)
 		return 0;
-	int rc = mount_key(m, &node, &a, &key, e);
+	int rc = mount_may_change(m, req);
+	if (rc == 0)
+		rc = mount_key(m, &node, &a, &key, e);
 	return rc < 0 ? rc : runner_renew(m->saver, who, model, &key, e);
 }
 
@@ -169,7 +170,7 @@ static int set_attributes(struct mount *m, fuse_req_t req, fuse_ino_t ino, const
 	if (rc == 0 && s)
 		set_scratch(m, s, to, set);
 	if (rc == 0 && !s)
-		rc = renew_lease(m, ino, &who, set, e);
+		rc = renew_lease(m, req, ino, &who, set, e);
 	scratch_put(m, s);
 	return rc < 0 ? rc : mount_stat(m, ino, &who, st, e);
 }
@@ -379,7 +380,7 @@ static void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	struct actor actor = mount_actor(req);
 	err_auto e = ERR_INIT;
 
-	if (repeat_release(req, fi))
+	if (repeat_flush(req, fi))
 		return;
 	reply(req, handle_sync(mount_enter(req, &ino), handle_of(fi), &actor, &e), &e);
 }
@@ -408,51 +409,16 @@ static void op_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, s
 	fuse_reply_poll(req, POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM);
 }
 
-static void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
-{
-	if (repeat_release(req, fi))
-		return;
-	struct mount *m = mount_enter(req, &ino);
-	if (tree_kind(node_decode(ino).kind)->awaits)
-		await_forget(m, handle_of(fi));
-	handle_close(m, handle_of(fi));
-	fuse_reply_err(req, 0);
-}
-
 static void op_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
 {
 	(void)ino, (void)datasync, (void)fi;
 	fuse_reply_err(req, 0); /* what is seen is durable already */
 }
 
-/* Most numbers are computed: nothing is kept for the kernel's references. */
-static void forget(struct mount *m, fuse_ino_t ino, uint64_t nlookup)
-{
-	if (node_is_inside(ino))
-		transaction_forget(m, ino, nlookup);
-	else
-		by_forget(m, ino, nlookup);
-	watched_forget(m, ino, nlookup);
-}
-
-static void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t nlookup)
-{
-	forget(fuse_req_userdata(req), ino, nlookup);
-	fuse_reply_none(req);
-}
-
-static void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets)
-{
-	for (size_t i = 0; i < count; i++)
-		forget(fuse_req_userdata(req), forgets[i].ino, forgets[i].nlookup);
-	fuse_reply_none(req);
-}
-
+/* What closing.h takes has no operation here. */
 const struct fuse_lowlevel_ops ops_table = {
     .init = op_init,
     .lookup = dir_lookup,
-    .forget = op_forget,
-    .forget_multi = op_forget_multi,
     .getattr = op_getattr,
     .setattr = op_setattr,
     .access = op_access,
@@ -465,10 +431,8 @@ const struct fuse_lowlevel_ops ops_table = {
     .copy_file_range = op_copy,
     .flush = op_flush,
     .fsync = op_fsync,
-    .release = op_release,
     .opendir = dir_open,
     .readdir = dir_read,
-    .releasedir = dir_release,
     .fsyncdir = op_fsyncdir,
     .unlink = name_unlink,
     .rename = rename_name,

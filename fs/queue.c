@@ -124,12 +124,7 @@ int queue_find_awaited(struct mount *m, const struct node *dir, const char *name
 
 	if (rc == 0)
 		rc = awaited(m, model, &key, who->uid, &out->st, &text, e);
-	if (rc == 0)
-		out->kind = ENTRY_SHOWN;
-	if (rc != -ENOENT)
-		return rc;
-	err_release(e);
-	return 0;
+	return dir_found(out, ENTRY_SHOWN, rc, e);
 }
 
 int queue_show_awaited(struct mount *m, const struct node *node, const struct actor *who, struct stat *st,
@@ -157,14 +152,22 @@ void queue_print_paused(struct mount *m, const struct model *model, uid_t uid, s
 	store_read_end(c);
 }
 
+static int set_paused(struct mount *m, const struct model *model, const char *data, size_t size, struct err *e)
+{
+	bool newline = size == 2 && data[1] == '\n';
+
+	if ((size != 1 && !newline) || (data[0] != '0' && data[0] != '1'))
+		return err_set(e, EBADMSG, "%s/.info/paused takes 0 or 1", model->name);
+	return runner_pause(m->runner, m->saver, model, data[0] == '1', e);
+}
+
 int queue_write_paused(struct mount *m, const struct node *node, const struct actor *who, const char *data, size_t size,
 		       struct err *e)
 {
 	const struct model *model = mount_model(m, node->model);
-	bool newline = size == 2 && data[1] == '\n';
+	int rc = set_paused(m, model, data, size, e);
 
-	(void)who;
-	if ((size != 1 && !newline) || (data[0] != '0' && data[0] != '1'))
-		return err_set(e, EBADMSG, "%s/.info/paused takes 0 or 1", model->name);
-	return runner_pause(m->runner, m->saver, model, data[0] == '1', e);
+	if (rc < 0)
+		mount_refused(m, who, model, ".info/paused", NULL, e);
+	return rc;
 }

@@ -323,8 +323,8 @@ bool repeat_unlink(fuse_req_t req)
 	return true;
 }
 
-/* Its descriptors have no handle; a release names no thread. */
-bool repeat_release(fuse_req_t req, struct fuse_file_info *fi)
+/* Its descriptors have no handle. */
+bool repeat_flush(fuse_req_t req, struct fuse_file_info *fi)
 {
 	if (fi->fh)
 		return false;

@@ -28,7 +28,7 @@ bool repeat_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 bool repeat_create(fuse_req_t req, fuse_ino_t parent, const char *name, struct fuse_file_info *fi);
 bool repeat_write(fuse_req_t req, size_t size);
 bool repeat_unlink(fuse_req_t req);
-bool repeat_release(fuse_req_t req, struct fuse_file_info *fi);
+bool repeat_flush(fuse_req_t req, struct fuse_file_info *fi);
 /* The process looks whether a directory is this mount's. */
 void repeat_seen(fuse_req_t req, fuse_ino_t ino);
 

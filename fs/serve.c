@@ -10,9 +10,11 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "../store/clock.h"
 #include "../store/limits.h"
+#include "closing.h"
 
-enum { PAUSE_NS = 10 * 1000 * 1000, AGAIN_NS = 20 * 1000 * 1000 };
+enum { PAUSE_NS = 10 * 1000 * 1000, AGAIN_MS = 20 };
 
 struct server {
 	struct server *next;
@@ -23,6 +25,7 @@ struct server {
 };
 
 struct serving {
+	struct mount *mount;
 	struct fuse_session *session;
 	pthread_mutex_t lock;   /* a leaf; guards what follows */
 	pthread_cond_t changed; /* of the monotonic clock: the last server has ended, or all are to end */
@@ -36,20 +39,17 @@ static void do_nothing(int signal)
 	(void)signal;
 }
 
-int serving_new(struct serving **out, struct fuse_session *session)
+int serving_new(struct serving **out, struct mount *m, struct fuse_session *session)
 {
 	struct sigaction action = {.sa_handler = do_nothing};
 	struct serving *s = calloc(1, sizeof(*s));
-	pthread_condattr_t monotonic;
 
 	if (!s)
 		return -ENOMEM;
+	s->mount = m;
 	s->session = session;
 	pthread_mutex_init(&s->lock, NULL);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&s->changed, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	clock_cond_init(&s->changed);
 	sigaction(SIGUSR1, &action, NULL);
 	*out = s;
 	return 0;
@@ -180,6 +180,7 @@ static void *serve(void *data)
 
 	while (take_request(self)) {
 		begin_request(self);
+		closing_take(self->of->mount, self->request.mem, self->request.size);
 		fuse_session_process_buf(self->of->session, &self->request);
 		if (!end_request(self))
 			break;
@@ -194,15 +195,11 @@ static void *serve(void *data)
  * follows interrupts nothing, so it is sent until all have ended. */
 static void interrupt(struct serving *s)
 {
-	struct timespec again;
+	struct timespec again = monotonic_at(monotonic_ms() + AGAIN_MS);
 
 	for (struct server *each = s->servers; each; each = each->next)
 		if (each->waits)
 			pthread_kill(each->thread, SIGUSR1);
-	clock_gettime(CLOCK_MONOTONIC, &again);
-	again.tv_nsec += AGAIN_NS;
-	again.tv_sec += again.tv_nsec / 1000000000;
-	again.tv_nsec %= 1000000000;
 	pthread_cond_timedwait(&s->changed, &s->lock, &again);
 }
 

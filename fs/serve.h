@@ -12,7 +12,7 @@
 
 struct serving;
 
-int serving_new(struct serving **out, struct fuse_session *session);
+int serving_new(struct serving **out, struct mount *m, struct fuse_session *session);
 /* Until the mount is gone or serving_stop. 0, or -errno of what can't go on. */
 int serving_run(struct serving *s);
 /* serving_run returns when the requests that are served have been. From any thread, before serving_free. */

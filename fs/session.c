@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "../hooks/program.h"
+#include "../store/clock.h"
 #include "../store/log.h"
 #include "answered.h"
 #include "by.h"
@@ -103,18 +104,10 @@ static void mount_is_ready(struct mount *m)
 
 /* ---- the parts, in the order they start; they stop in the opposite one ---- */
 
-static int64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
-}
-
 static void rows_committed(void *data, const bool *models)
 {
 	struct mount *m = data;
-	int64_t now = now_ns();
+	int64_t now = realtime_ns();
 
 	for (size_t i = 0; i < m->schema->nmodels; i++)
 		if (models[i])
@@ -133,8 +126,8 @@ static int start_clocks(struct mount *m, struct err *e)
 	if (!m->changed)
 		return err_nomem(e);
 	for (size_t i = 0; i <= m->schema->nmodels; i++)
-		m->changed[i] = now_ns();
-	clock_gettime(CLOCK_MONOTONIC, &m->started);
+		m->changed[i] = realtime_ns();
+	m->started_ms = monotonic_ms();
 	return 0;
 }
 
@@ -274,7 +267,7 @@ static void stopper_end(struct stopper *s)
 static int serve(struct mount *m, struct fuse_session *session)
 {
 	struct stopper stopper = {.mount = m};
-	int rc = serving_new(&stopper.serving, session);
+	int rc = serving_new(&stopper.serving, m, session);
 
 	if (rc == 0)
 		rc = stopper_start(&stopper);

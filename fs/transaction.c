@@ -268,7 +268,6 @@ static int commit(struct mount *m, const struct actor *who, struct err *e)
 {
 	struct transaction *t = m->transaction;
 	buf_auto answer = BUF_INIT;
-	char path[sizeof(t->path) + 8];
 	const struct actor owner = {.uid = t->uid, .gid = t->gid, .pid = who->pid};
 	size_t lines = stage_size(m->stage) * REPORT_LINE, staged = stage_held(m->stage);
 	size_t room = usage_room(m->usages, t->uid, &t->held, staged + lines, LIMIT_STAGED_BYTES);
@@ -285,9 +284,6 @@ static int commit(struct mount *m, const struct actor *who, struct err *e)
 	}
 	pthread_mutex_unlock(&m->lock);
 	usage_settle(m->usages, t->uid, &t->held, transaction_size(t));
-	snprintf(path, sizeof(path), "%sctl", t->path);
-	if (rc < 0)
-		journal_add(m->journal, who->uid, who->pid, path, e);
 	return rc;
 }
 
@@ -306,10 +302,8 @@ static const struct {
 	int (*carry_out)(struct mount *m, const struct actor *who, struct err *e);
 } commands[] = {{"commit", commit}, {"abort", drop_itself}};
 
-int transaction_control(struct mount *m, const struct node *node, const struct actor *who, const char *data, size_t len,
-			struct err *e)
+static int control(struct mount *m, const struct actor *who, const char *data, size_t len, struct err *e)
 {
-	(void)node;
 	if (m->transaction->shown)
 		return err_set(e, EPERM, "what is changed here is saved when the program has succeeded");
 	while (len > 0 && strchr(" \t\r\n", data[len - 1]))
@@ -318,6 +312,17 @@ int transaction_control(struct mount *m, const struct node *node, const struct a
 		if (strlen(commands[i].word) == len && memcmp(commands[i].word, data, len) == 0)
 			return commands[i].carry_out(m, who, e);
 	return err_set(e, EBADMSG, "ctl takes 'commit' or 'abort'");
+}
+
+int transaction_control(struct mount *m, const struct node *node, const struct actor *who, const char *data, size_t len,
+			struct err *e)
+{
+	int rc = control(m, who, data, len, e);
+
+	(void)node;
+	if (rc < 0)
+		mount_refused(m, who, NULL, "ctl", NULL, e);
+	return rc;
 }
 
 int transaction_show_control(struct mount *m, const struct node *node, const struct actor *who, struct stat *st,

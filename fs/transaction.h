@@ -35,8 +35,6 @@ bool transaction_is_named(struct mount *m, const char *name);
 /* What is left of a transaction behind whose directory the kernel knows, or knew, the number. */
 enum transaction_use { TRANSACTION_FORGOTTEN, TRANSACTION_KNOWN, TRANSACTION_OPEN };
 enum transaction_use transaction_use(struct mount *m, uint64_t root);
-/* Of the monotonic clock. */
-int64_t transaction_now_ms(void);
 
 /* For tree.c. */
 int transaction_find(struct mount *m, const struct node *dir, const char *name, const struct actor *who,

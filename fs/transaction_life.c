@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "../hooks/stage.h"
+#include "../store/clock.h"
 #include "../store/log.h"
 #include "answered.h"
 #include "by.h"
@@ -18,14 +19,6 @@
 #include "scratch.h"
 #include "transaction_parts.h"
 #include "usage.h"
-
-int64_t transaction_now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
-}
 
 const char *transaction_path(const struct mount *m)
 {
@@ -77,14 +70,14 @@ struct transaction *transaction_new(struct mount *outer, const struct actor *who
 	    .read_only = outer->read_only,
 	    .uid = outer->uid,
 	    .gid = outer->gid,
-	    .started = outer->started,
+	    .started_ms = outer->started_ms,
 	    .changed = outer->changed,
 	    .next_memory = 1,
 	};
 	pthread_mutex_init(&t->inside.lock, NULL);
 	t->uid = who->uid;
 	t->gid = who->gid;
-	t->used_ms = transaction_now_ms();
+	t->used_ms = monotonic_ms();
 	clock_gettime(CLOCK_REALTIME, &t->made);
 	strcpy(t->name, name);
 	snprintf(t->path, sizeof(t->path), ".txn/%s/", name);
@@ -166,7 +159,7 @@ static bool may_be_unused(const struct transaction *t)
 static void end_unused(struct mount *m)
 {
 	struct transactions *all = m->transactions;
-	int64_t before = transaction_now_ms() - m->schema->transaction_timeout_ms;
+	int64_t before = monotonic_ms() - m->schema->transaction_timeout_ms;
 
 	for (struct transaction *t = all->first; t; t = t->next) {
 		if (!may_be_unused(t) || t->used_ms > before)
@@ -244,11 +237,11 @@ static void *wait_for_unused(void *data)
 	pthread_mutex_lock(&all->lock);
 	while (!all->stopping) {
 		int64_t at = next_end_ms(m);
-		struct timespec until = {at / 1000, at % 1000 * 1000000};
+		struct timespec until = monotonic_at(at);
 
 		if (at < 0) {
 			pthread_cond_wait(&all->wake, &all->lock);
-		} else if (at > transaction_now_ms()) {
+		} else if (at > monotonic_ms()) {
 			pthread_cond_timedwait(&all->wake, &all->lock, &until);
 		} else {
 			pthread_mutex_unlock(&all->lock);
@@ -277,7 +270,7 @@ void transaction_work(struct transaction *t, bool begins)
 
 	pthread_mutex_lock(&all->lock);
 	t->working += begins ? 1U : -1U;
-	t->used_ms = transaction_now_ms();
+	t->used_ms = monotonic_ms();
 	pthread_cond_signal(&all->wake);
 	pthread_mutex_unlock(&all->lock);
 }
@@ -294,17 +287,6 @@ static void stop_waiting(struct transactions *all)
 
 /* ---- from start to end ---- */
 
-static void init_clock(struct transactions *all)
-{
-	pthread_condattr_t attributes;
-
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(&all->wake, &attributes);
-	pthread_condattr_destroy(&attributes);
-	pthread_mutex_init(&all->lock, NULL);
-}
-
 int transactions_start(struct mount *m, struct err *e)
 {
 	struct transactions *all = calloc(1, sizeof(*all));
@@ -313,7 +295,8 @@ int transactions_start(struct mount *m, struct err *e)
 		free(all);
 		return err_nomem(e);
 	}
-	init_clock(all);
+	clock_cond_init(&all->wake);
+	pthread_mutex_init(&all->lock, NULL);
 	all->mount = m;
 	m->transactions = all;
 	return 0;

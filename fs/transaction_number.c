@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "../store/clock.h"
 #include "by.h"
 #include "handle.h"
 #include "transaction_parts.h"
@@ -157,9 +158,8 @@ enum transaction_use transaction_use(struct mount *m, uint64_t root)
 	return use;
 }
 
-struct mount *mount_enter(fuse_req_t req, fuse_ino_t *ino)
+struct mount *mount_inside(struct mount *m, uint64_t *ino)
 {
-	struct mount *m = fuse_req_userdata(req);
 	struct transactions *all = m->transactions;
 
 	if (!node_is_inside(*ino))
@@ -168,11 +168,16 @@ struct mount *mount_enter(fuse_req_t req, fuse_ino_t *ino)
 	struct number *n = *number_at(all, *ino);
 	*ino = n ? n->ino : 0;
 	if (n) {
-		n->of->used_ms = transaction_now_ms();
+		n->of->used_ms = monotonic_ms();
 		m = &n->of->inside;
 	}
 	pthread_mutex_unlock(&all->lock);
 	return m;
+}
+
+struct mount *mount_enter(fuse_req_t req, fuse_ino_t *ino)
+{
+	return mount_inside(fuse_req_userdata(req), ino);
 }
 
 int numbers_start(struct transactions *all, struct err *e)

@@ -9,6 +9,7 @@
 
 #include "../hooks/after.h"
 #include "../hooks/job_show.h"
+#include "../store/clock.h"
 #include "../store/json.h"
 #include "../store/log.h"
 #include "import.h"
@@ -54,13 +55,10 @@ static void print_errors(struct mount *m, const struct model *model, uid_t uid, 
 
 static void print_status(struct mount *m, const struct model *model, uid_t uid, struct buf *out, struct err *e)
 {
-	struct timespec now;
-
 	(void)model;
-	clock_gettime(CLOCK_MONOTONIC, &now);
 	buf_printf(out, "version %s\ndatabase %s\nmounted %s, %s\nup %lld s\n", ROWFS_VERSION, m->schema->database,
 		   m->directory, m->read_only ? "read-only" : "read-write",
-		   (long long)(now.tv_sec - m->started.tv_sec));
+		   (long long)(monotonic_ms() - m->started_ms) / 1000);
 	for (size_t i = 0; i < m->schema->nmodels; i++) {
 		const struct model *each = &m->schema->models[i];
 		int64_t n;
@@ -175,9 +173,7 @@ static int find_inside(struct mount *m, const struct view *v, const struct actor
 	struct node node = {.kind = v->kind};
 	int rc = tree_kind(v->kind)->show(m, &node, who, &out->st, NULL, e);
 
-	if (rc == 0)
-		out->kind = ENTRY_SHOWN;
-	return rc == -ENOENT ? 0 : rc;
+	return dir_found(out, ENTRY_SHOWN, rc, e);
 }
 
 static bool list_inside(struct listing *l, off_t first, off_t off)

@@ -40,12 +40,7 @@ int waiting_find(struct mount *m, const struct node *dir, const char *name, cons
 	if (node.serial <= 0 || node.serial > KEY_MAX || strcmp(buf_text(&again), name) != 0)
 		return 0;
 	int rc = waiting_show(m, &node, who, &out->st, NULL, e);
-	if (rc == 0)
-		out->kind = ENTRY_SHOWN;
-	if (rc != -ENOENT)
-		return rc;
-	err_release(e);
-	return 0;
+	return dir_found(out, ENTRY_SHOWN, rc, e);
 }
 
 int waiting_list(struct listing *l, const struct node *dir, off_t off, struct err *e)

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "../hooks/launch.h"
+#include "../store/clock.h"
 
 /* The name of a queue's directory is kept for less time than it must be quiet before anybody asks. */
 enum { NAME_MS = 100, QUIET_MS = 200, LONGEST_PAUSE_MS = 60000, FORGET_MS = 20 };

@@ -126,7 +126,7 @@ static int take_column(void *data, const char *name, const struct value *value, 
 	if (strcmp(name, "error") == 0 && value->kind != VALUE_NULL) {
 		buf_auto text = BUF_INIT;
 		value_plain(&text, TYPE_STRING, value);
-		return err_set(e, ECANCELED, "%s", buf_text(&text));
+		return err_set(e, ECANCELED, "%s", text.len ? buf_text(&text) : "an sql hook refuses");
 	}
 	if (s->hook->event == EVENT_APPLY && strcmp(name, "handled") == 0)
 		s->change->handled = is_true(value);
@@ -186,7 +186,8 @@ static int act_check(struct saving *v, const struct hook *h, struct change *c, s
 {
 	struct statement s = {.saving = v, .hook = h, .change = c};
 	int result = sql_run(&v->txn, prepared(h, c), look_up, take_truth, &s, e);
-	return result < 0 || s.truth ? result : err_set(e, ECANCELED, "%s", h->message);
+	return result < 0 || s.truth ? result
+				     : err_set(e, ECANCELED, "%s", *h->message ? h->message : "a check refuses");
 }
 
 /* ---- enqueue ---- */

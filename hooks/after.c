@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../store/clock.h"
 #include "../store/limits.h"
 #include "../store/log.h"
 #include "../store/phase.h"
@@ -55,18 +56,6 @@ struct after {
 	pthread_t dispatcher;
 };
 
-static long long now_ms(clockid_t clock)
-{
-	struct timespec ts;
-	clock_gettime(clock, &ts);
-	return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
-}
-
-static struct timespec time_at(long long ms)
-{
-	return (struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
-}
-
 /* ---- recording ---- */
 
 int after_record(struct after *a, struct txn *t, const struct hook *h, const struct event_object *event, int64_t *batch,
@@ -78,7 +67,7 @@ int after_record(struct after *a, struct txn *t, const struct hook *h, const str
 	event_write(&line, event);
 	struct pending p = {
 	    .batch = *batch,
-	    .created_ms = now_ms(CLOCK_REALTIME),
+	    .created_ms = realtime_ms(),
 	    .uid = event->actor->uid,
 	    .pid = event->actor->pid,
 	    .model = event->model->name,
@@ -106,7 +95,7 @@ static long long backoff_ms(int64_t attempts)
 	if (ms > LONGEST_BACKOFF_MS)
 		ms = LONGEST_BACKOFF_MS;
 	if (getrandom(&random, sizeof random, GRND_NONBLOCK) < 0)
-		random = (unsigned)now_ms(CLOCK_MONOTONIC);
+		random = (unsigned)monotonic_ms();
 	return ms + random % (ms / 4 + 1);
 }
 
@@ -127,7 +116,7 @@ static int store_end(struct run *r, bool succeeded, struct err *e)
 /* False: the mount ends. */
 static bool pause_after_failure(struct after *a)
 {
-	struct timespec until = time_at(now_ms(CLOCK_MONOTONIC) + STORE_PAUSE_MS);
+	struct timespec until = monotonic_at(monotonic_ms() + STORE_PAUSE_MS);
 	pthread_mutex_lock(&a->lock);
 	while (!a->stopping && pthread_cond_timedwait(&a->changed, &a->lock, &until) == 0)
 		;
@@ -160,7 +149,7 @@ static void fail(struct run *r, const char *program, bool asked, const struct er
 {
 	struct pending *p = &r->pending;
 	p->attempts++;
-	p->failed_ms = now_ms(CLOCK_REALTIME);
+	p->failed_ms = realtime_ms();
 	p->next_ms = p->failed_ms + backoff_ms(p->attempts);
 	p->message = why->text;
 	if (!asked) /* status 75 is no failure */
@@ -280,7 +269,7 @@ static int find_next(struct run *r, const struct running *running, int64_t *due_
 	*due_ms = -1;
 	int result = store_pending_next(c, false, 0, running->ids, &r->arena, &r->pending, e);
 	if (result == 0 && running->again < LIMIT_AGAIN) {
-		long long now = now_ms(CLOCK_REALTIME);
+		long long now = realtime_ms();
 		result = store_pending_next(c, true, now, running->ids, &r->arena, &r->pending, e);
 		r->again = result > 0;
 		if (result == 0)
@@ -338,14 +327,14 @@ static long long start_all(struct after *a)
 	} while (result > 0 && !__atomic_load_n(&a->stopping, __ATOMIC_ACQUIRE));
 	if (due_ms < 0)
 		return -1;
-	long long wait = due_ms - now_ms(CLOCK_REALTIME);
+	long long wait = due_ms - realtime_ms();
 	return wait < 1 ? 1 : wait;
 }
 
 /* False: the mount ends. */
 static bool wait_for_work(struct after *a, long long ms)
 {
-	struct timespec until = time_at(now_ms(CLOCK_MONOTONIC) + ms);
+	struct timespec until = monotonic_at(monotonic_ms() + ms);
 	int code = 0;
 	pthread_mutex_lock(&a->lock);
 	while (!a->dirty && !a->stopping && code == 0)
@@ -386,12 +375,8 @@ int after_new(struct after **out, struct saver *s, struct err *e)
 	struct after *a = calloc(1, sizeof *a);
 	if (!a)
 		return err_nomem(e);
-	pthread_condattr_t monotonic;
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	pthread_mutex_init(&a->lock, NULL);
-	pthread_cond_init(&a->changed, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	clock_cond_init(&a->changed);
 	a->saver = s;
 	a->wake_fd = eventfd(0, EFD_CLOEXEC);
 	int result = a->wake_fd < 0 ? err_set(e, EIO, "no event descriptor: %s", strerror(errno))
@@ -428,7 +413,7 @@ void after_free(struct after *a)
 {
 	if (!a)
 		return;
-	struct timespec until = time_at(now_ms(CLOCK_MONOTONIC) + TIMEOUT_DRAIN_MS);
+	struct timespec until = monotonic_at(monotonic_ms() + TIMEOUT_DRAIN_MS);
 	pthread_mutex_lock(&a->lock);
 	__atomic_store_n(&a->stopping, true, __ATOMIC_RELEASE);
 	pthread_cond_broadcast(&a->changed);

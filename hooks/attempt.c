@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 
+#include "../store/clock.h"
 #include "../store/limits.h"
 #include "../store/log.h"
 #include "../store/phase.h"

@@ -26,7 +26,7 @@ static int carry_one(struct saving *v, struct change *c, struct err *e)
 	if (change_add(v, c, &why) == 0 && carry(v, v->n - 1, &why) == 0)
 		return 0;
 	if (c->origin)
-		return err_set(e, why.code, "%s: %s", c->origin, why.text);
+		return cause_refused(c, &why, e);
 	return err_set(e, why.code, why.nproblems ? "%s: %s" : "%.0s%s", c->model->name, why.text);
 }
 
@@ -117,7 +117,10 @@ int order_prepare(struct saving *v, struct change *c, struct err *e)
 			continue;
 		if (change_add(v, child, e) < 0 || order_prepare(v, child, e) < 0)
 			return -e->code;
+		c->edited |= child->edited;
 	}
+	if (c->edited && c->old && c->new_key.kind == VALUE_NULL)
+		c->changed = !row_equal(c->model, c->old, c->row) || tree_changed(c);
 	return 0;
 }
 

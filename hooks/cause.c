@@ -58,9 +58,10 @@ int cause_request(struct saving *v, struct change *by, const char *hook, enum re
 	if (!c)
 		return -e->code;
 	c->cancels = kind == REQUEST_DELETE;
-	c->origin = arena_printf(&v->arena, "%s: %s", hook, path);
+	c->origin = hook;
+	c->path = arena_copy(&v->arena, path, strlen(path));
 	c->document = document;
-	int result = c->origin ? 0 : err_nomem(e);
+	int result = c->path ? 0 : err_nomem(e);
 	if (result == 0 && document)
 		result = saving_keep(v, json_incref(document), e);
 	return result < 0 ? result : cause(v, by, c, e);
@@ -70,7 +71,25 @@ int cause_check(const struct change *c, struct err *e)
 {
 	for (const struct change *p = c->origin ? c->cause : NULL; p; p = p->cause)
 		if (p->model == c->model && !p->applied && !p->handled && value_equal(change_key(p), change_key(c)))
-			return err_set(e, ECANCELED,
-				       "this record is being saved already; pre_save edits it with \"new\"");
+			return err_set(e, ECANCELED, "%s",
+				       p->verb == VERB_DELETE
+					   ? "this record is being deleted already"
+					   : "this record is being saved already; pre_save edits it with \"new\"");
 	return 0;
+}
+
+/* Where causes have nested until there is no room for all of them, the sentence is worth more than who began. */
+int cause_refused(const struct change *c, const struct err *why, struct err *e)
+{
+	size_t n = strlen(c->path);
+	bool named = strncmp(why->text, c->path, n) == 0 && why->text[n] == ' ';
+	bool room = strlen(c->origin) + n + strlen(why->text) + sizeof ": : " <= sizeof why->text;
+	int code = why->code == ENOENT ? ECANCELED : why->code;
+	if (c->depth > 1 && (code == EPROTO || !room))
+		err_set(e, code, "%s", why->text);
+	else
+		err_set(e, code, named ? "%s: %.0s%s" : "%s: %s: %s", c->origin, c->path, why->text);
+	memcpy(e->supplied, why->supplied, sizeof e->supplied);
+	memcpy(e->current, why->current, sizeof e->current);
+	return -e->code;
 }

@@ -23,4 +23,10 @@ int cause_path(struct saving *v, const char *hook, const char *path, const struc
 /* After c is resolved: -ECANCELED when a hook saves the record that is being saved, which would be overwritten. */
 int cause_check(const struct change *c, struct err *e);
 
+/*
+ * Why what a hook asked for is refused, with the hook and the path in front. Returns the negative code, which is never
+ * ENOENT: rm -f would take that for success.
+ */
+int cause_refused(const struct change *c, const struct err *why, struct err *e);
+
 #endif

@@ -152,6 +152,7 @@ int change_bind(struct saving *v, const struct change *c, const struct value *ol
 	    .verb = verb,
 	    .old = old,
 	    .deleted = old ? NULL : c->deleted,
+	    .along = c->row ? NULL : c->along, /* later the row has it */
 	    .key = key->kind == VALUE_NULL ? NULL : key,
 	    .trusted = trusted,
 	    .now = v->now,

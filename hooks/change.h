@@ -83,6 +83,7 @@ struct change {
 	struct value new_key;        /* of a key change, else VALUE_NULL */
 	struct value *old;           /* NULL on create */
 	struct value *row;           /* NULL on delete */
+	const struct value **along;  /* by field, what a record that moves brings beside its document; NULL: nothing */
 	struct value *deleted;       /* on a create: what the key had until a moment ago (deleted.c) */
 	size_t pre_at;               /* pre hooks before this place in the list have run before the transaction */
 
@@ -96,7 +97,8 @@ struct change {
 	bool has_tree;          /* they have been read */
 	bool numbered;          /* its key was the next one */
 
-	const char *origin;    /* "hooks/count: tracks/3.json", for messages; NULL: none */
+	const char *origin;    /* the hook that asked for it, for messages; NULL: none */
+	const char *path;      /* and the path by which it did: "tracks/3.json" */
 	struct change *caused; /* by its hooks that have run before the transaction */
 	struct change *next_caused;
 };
@@ -116,10 +118,9 @@ struct staging {
 	struct taken_key {
 		const struct model *model;
 		struct value key;
-	} * taken; /* reserved for the request that is being staged, or for many */
+	} * taken; /* reserved for what is being staged: free again when it is refused */
 	size_t ntaken, room;
 	bool keeps; /* what it deletes is shown as kept */
-	bool many;  /* they are staged all or none: what is taken is free again when one is refused */
 };
 
 /* One save. */

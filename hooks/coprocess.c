@@ -19,6 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../store/clock.h"
 #include "../store/json.h"
 #include "../store/limits.h"
 #include "../store/log.h"
@@ -57,12 +58,8 @@ static int coprocess_new(struct coprocess **out, struct saver *s, const struct h
 	struct coprocess *c = calloc(1, sizeof *c);
 	if (!c)
 		return err_nomem(e);
-	pthread_condattr_t monotonic;
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	pthread_mutex_init(&c->lock, NULL);
-	pthread_cond_init(&c->free, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	clock_cond_init(&c->free);
 	c->waiting.saver = s;
 	c->program = (struct program){
 	    .argv = h->argv,
@@ -299,13 +296,8 @@ static void reset(struct coprocess *c)
 /* Others may be asking, each for as long as its time-out: nobody waits longer for a turn than for an answer. */
 static int take_turn(struct coprocess *c, long long timeout_ms, struct err *e)
 {
-	struct timespec until;
+	struct timespec until = monotonic_at(monotonic_ms() + timeout_ms);
 	int code = 0;
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += timeout_ms / 1000;
-	until.tv_nsec += timeout_ms % 1000 * 1000000;
-	until.tv_sec += until.tv_nsec / 1000000000;
-	until.tv_nsec %= 1000000000;
 	pthread_mutex_lock(&c->lock);
 	while (c->busy && code == 0)
 		code = pthread_cond_timedwait(&c->free, &c->lock, &until);

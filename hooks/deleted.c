@@ -90,22 +90,27 @@ static int64_t horizon_ms(const struct saving *v)
 	return v->now.tv_sec * INT64_C(1000) + v->now.tv_nsec / 1000000 - TIMEOUT_AGAIN_MS;
 }
 
-/* Of .new the document may tell it; the next key is nobody's. */
-static bool known_key(struct saving *v, const struct change *c, struct value *key)
+/* Of .new the document may tell it; the next key is nobody's: VALUE_NULL. */
+static int known_key(struct saving *v, const struct change *c, struct value *key, struct err *e)
 {
-	err_auto ignored = ERR_INIT;
+	err_auto wrong = ERR_INIT;
 	const struct field *f = c->model->key;
 	*key = c->key;
-	if (key->kind == VALUE_NULL)
-		value_from_json(f->type, json_object_get(c->document, f->name), "", &v->arena, key, &ignored);
-	return key->kind != VALUE_NULL;
+	if (key->kind != VALUE_NULL)
+		return 0;
+	int result = value_from_json(f->type, json_object_get(c->document, f->name), "", &v->arena, key, &wrong);
+	return result == -ENOMEM ? err_nomem(e) : 0;
 }
 
 int deleted_recall(struct saving *v, struct change *c, struct err *e)
 {
 	struct deleted d;
 	struct value key;
-	if (c->old || c->deleted || c->trusted || !known_key(v, c, &key))
+	if (c->old || c->deleted || c->along || c->trusted)
+		return 0;
+	if (known_key(v, c, &key, e) < 0)
+		return -e->code;
+	if (key.kind == VALUE_NULL)
 		return 0;
 	if (v->staged && staged_recall(v, c, &key, e) != 0)
 		return -e->code;

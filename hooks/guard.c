@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../store/clock.h"
 #include "../store/limits.h"
 #include "../store/store.h"
 #include "launch.h"

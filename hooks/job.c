@@ -15,6 +15,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "../store/clock.h"
 #include "../store/limits.h"
 #include "../store/log.h"
 #include "job_patch.h"
@@ -98,9 +99,7 @@ static void watch_clock(struct runner *r)
 static void look_at_clock(struct runner *r)
 {
 	enum { JUMP_MS = 500 };
-	struct timespec now;
-	clock_gettime(CLOCK_REALTIME, &now);
-	long long ahead = now.tv_sec * 1000LL + now.tv_nsec / 1000000 - monotonic_ms();
+	long long ahead = realtime_ms() - monotonic_ms();
 	if (llabs(ahead - r->clock_ms) < JUMP_MS)
 		return;
 	r->clock_ms = ahead;
@@ -189,13 +188,9 @@ static struct runner *runner_new(struct saver *s)
 	struct runner *r = calloc(1, sizeof *r);
 	if (!r)
 		return NULL;
-	pthread_condattr_t monotonic;
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	pthread_mutex_init(&r->lock, NULL);
 	pthread_mutex_init(&r->logs.lock, NULL);
-	pthread_cond_init(&r->changed, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	clock_cond_init(&r->changed);
 	r->saver = s;
 	r->actor = (struct actor){.uid = geteuid(), .gid = getegid()};
 	r->observer = (struct observer){.changed = slots_job_changed, .data = r};
@@ -311,12 +306,8 @@ int runner_renew(struct saver *s, const struct actor *actor, const struct model 
 {
 	arena_auto arena = ARENA_INIT;
 	char uid[24];
-	struct value *row = arena_alloc(&arena, queue->nfields * sizeof *row);
-	struct conn *c = row ? store_read_begin(s->store, e) : NULL;
-	if (!c)
-		return row ? -e->code : err_nomem(e);
-	int result = store_get(c, queue, key, &arena, row, NULL, e);
-	store_read_end(c);
+	struct value *row;
+	int result = job_row(s, queue, key, &arena, &row, e);
 	if (result < 0)
 		return result;
 	const struct value *worker = &row[queue->queue->fields[QUEUE_WORKER]->index];

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "../store/clock.h"
 #include "../store/limits.h"
 #include "../store/log.h"
 #include "launch.h"

@@ -90,6 +90,18 @@ static const struct value *row_value(const struct model *queue, const struct val
 	return &row[queue->queue->fields[field]->index];
 }
 
+int job_row(struct saver *s, const struct model *queue, const struct value *key, struct arena *a, struct value **row,
+	    struct err *e)
+{
+	*row = arena_alloc(a, queue->nfields * sizeof **row);
+	struct conn *c = *row ? store_read_begin(s->store, e) : NULL;
+	if (!c)
+		return *row ? -e->code : err_nomem(e);
+	int result = store_get(c, queue, key, a, *row, NULL, e);
+	store_read_end(c);
+	return result;
+}
+
 int64_t job_integer(const struct model *queue, const struct value *row, enum queue_field field)
 {
 	const struct value *v = row_value(queue, row, field);
@@ -174,12 +186,8 @@ int job_rescue(struct saver *s, const struct actor *actor, const struct model *q
 {
 	arena_auto arena = ARENA_INIT;
 	buf_auto patch = BUF_INIT;
-	struct value *row = arena_alloc(&arena, queue->nfields * sizeof *row);
-	struct conn *c = row ? store_read_begin(s->store, e) : NULL;
-	if (!c)
-		return row ? -e->code : err_nomem(e);
-	int result = store_get(c, queue, key, &arena, row, NULL, e);
-	store_read_end(c);
+	struct value *row;
+	int result = job_row(s, queue, key, &arena, &row, e);
 	if (result < 0)
 		return result;
 	patch_text(&patch, queue, QUEUE_STATUS, "queued");

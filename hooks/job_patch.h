@@ -21,6 +21,9 @@ int patch_save(struct saver *s, const struct actor *actor, const struct request 
 /* With hooks, and without them where they refuse. */
 int patch_save_anyway(struct saver *s, const struct actor *actor, struct request *r, struct err *e);
 
+/* As it is stored. In the arena. */
+int job_row(struct saver *s, const struct model *queue, const struct value *key, struct arena *a, struct value **row,
+	    struct err *e);
 int64_t job_integer(const struct model *queue, const struct value *row, enum queue_field field);
 
 /* Queues a job again that somebody has left running; `why` goes to its errors. */

@@ -126,7 +126,7 @@ static int must_be_worker(struct step *s, const char *what, struct err *e)
 	const struct value *worker = value_of(s, s->old, QUEUE_WORKER);
 	if (is_worker(s))
 		return 0;
-	return err_set(e, EBUSY, "%s runs, and only its worker, %s, can %s it; rm cancels it", path_of(s),
+	return err_set(e, EBUSY, "%s runs, and only its worker, %s, can %s; rm cancels it", path_of(s),
 		       worker->kind == VALUE_TEXT ? worker->text.data : "which is not known", what);
 }
 
@@ -244,7 +244,7 @@ static int hold(struct step *s, struct err *e)
 
 static int finish(struct step *s, struct err *e)
 {
-	if (must_be_worker(s, "end", e) < 0)
+	if (must_be_worker(s, "end it", e) < 0)
 		return -e->code;
 	set_time(s, QUEUE_FINISHED_AT, 0);
 	set(s, QUEUE_LEASE_UNTIL, value_null());
@@ -259,11 +259,22 @@ static void allow_start(struct step *s)
 		set(s, QUEUE_MAX_ATTEMPTS, value_integer(attempts + 1));
 }
 
+/* Who has put the job off while it ran is heeded. */
+static void put_off(struct step *s)
+{
+	const struct value *until = value_of(s, s->old, QUEUE_RUN_AT);
+	if (is_before(value_of(s, s->old, QUEUE_STARTED_AT), until) &&
+	    is_before(value_of(s, s->row, QUEUE_RUN_AT), until))
+		set(s, QUEUE_RUN_AT, *until);
+}
+
 static int queue_again(struct step *s, long long ms, struct err *e)
 {
 	if (drop_double(s, e) < 0)
 		return -e->code;
-	if (!is_runner(s) && value_equal(value_of(s, s->row, QUEUE_RUN_AT), value_of(s, s->old, QUEUE_RUN_AT)))
+	if (is_runner(s))
+		put_off(s);
+	else if (value_equal(value_of(s, s->row, QUEUE_RUN_AT), value_of(s, s->old, QUEUE_RUN_AT)))
 		set_time(s, QUEUE_RUN_AT, ms);
 	set(s, QUEUE_WORKER, value_null());
 	set(s, QUEUE_LEASE_UNTIL, value_null());
@@ -275,7 +286,7 @@ static int queue_again(struct step *s, long long ms, struct err *e)
 
 static int give_back(struct step *s, struct err *e)
 {
-	if (must_be_worker(s, "give it back, nor retry", e) < 0)
+	if (must_be_worker(s, "give it back", e) < 0)
 		return -e->code;
 	return queue_again(s, job_backoff_ms(s->queue, integer_of(s, s->old, QUEUE_ATTEMPTS)), e);
 }

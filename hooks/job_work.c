@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 
+#include "../store/clock.h"
 #include "../store/limits.h"
 #include "../store/log.h"
 #include "job_patch.h"

@@ -11,12 +11,14 @@
 #include <string.h>
 #include <time.h>
 
+#include "../store/clock.h"
 #include "../store/json.h"
 #include "../store/limits.h"
 #include "../store/utf8.h"
 #include "../store/value.h"
 #include "event.h"
 #include "journal.h"
+#include "process_name.h"
 
 struct entry {
 	struct entry *next;
@@ -114,7 +116,7 @@ static void write_line(struct buf *b, uid_t uid, pid_t pid, const char *path, co
 	struct timespec ts;
 	clock_gettime(CLOCK_REALTIME, &ts);
 	value_now(ts, now);
-	event_comm(pid, comm);
+	process_name(pid, comm);
 	const char *name = err_name(e->code);
 	buf_printf(b, "{\"time\":\"%s\",\"uid\":%lu,\"pid\":%ld", now, (unsigned long)uid, (long)pid);
 	add_text(b, "comm", comm);
@@ -135,13 +137,6 @@ static void write_line(struct buf *b, uid_t uid, pid_t pid, const char *path, co
 		buf_char(b, '}');
 	}
 	buf_str(b, "}\n");
-}
-
-static int64_t monotonic_ms(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 static struct entry *make_entry(const char *path, const char *sentence, const struct buf *line)

@@ -19,9 +19,9 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "../store/clock.h"
 #include "../store/limits.h"
 #include "confine.h"
 #include "launch.h"
@@ -49,13 +49,6 @@ struct start {
 	bool told; /* that it has started */
 	struct launched *launched;
 };
-
-long long monotonic_ms(void)
-{
-	struct timespec ts;
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
-}
 
 static void close_at(int *fd)
 {

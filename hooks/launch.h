@@ -27,6 +27,4 @@ void launched_reap(struct launched *l, const struct program *p, struct program_r
 /* True where the group has a process that has not ended. */
 bool launched_left(pid_t group);
 
-long long monotonic_ms(void);
-
 #endif

@@ -45,7 +45,7 @@ int order_post(struct saving *v, size_t from, struct err *e);
 /* All requests of a stream, each with its post hooks (stream.c). */
 int order_stream(struct order *o, struct err *e);
 /* The key that a line's document says; what is wrong with it is told when it is bound. */
-void stream_key(const struct model *m, const json_t *document, struct arena *a, struct value *key);
+int stream_key(const struct model *m, const json_t *document, struct arena *a, struct value *key, struct err *e);
 /* The checksum that the record must still have when the request is carried out; NULL: any. */
 const char *order_version(const struct order *o, const char *checksum);
 /* The change that stands for the request. NULL: an error is in *e. */

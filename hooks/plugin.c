@@ -152,7 +152,8 @@ static int host_remove(struct rowfs_call *call, const char *path)
 
 static int host_refuse(struct rowfs_call *call, int code, const char *sentence)
 {
-	err_set(&call->why, code ? err_clamp(code) : ECANCELED, "%s", sentence);
+	const char *text = sentence && *sentence ? sentence : "the plugin refuses";
+	err_set(&call->why, code ? err_clamp(code) : ECANCELED, "%s", text);
 	return -1;
 }
 

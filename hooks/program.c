@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../store/clock.h"
 #include "../store/limits.h"
 #include "launch.h"
 

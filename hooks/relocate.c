@@ -3,7 +3,10 @@
  * two change places.
  */
 #include <errno.h>
+#include <string.h>
 
+#include "../store/constraint.h"
+#include "../store/limits.h"
 #include "access.h"
 #include "deleted.h"
 #include "order.h"
@@ -57,6 +60,36 @@ static int change_name(struct order *o, const struct request *r, struct change *
 	return order_carry(o, c, e);
 }
 
+static bool is_secret(const struct field *f)
+{
+	return f->write_only || f->hidden;
+}
+
+/*
+ * What the document can't say goes along by name: what no file shows, to where none shows it either, and what only the
+ * server sets.
+ */
+static int take_along(struct saving *v, struct change *c, const struct model *from, const struct value *row,
+		      struct err *e)
+{
+	const struct model *m = c->model;
+	c->along = arena_alloc(&v->arena, m->nfields * sizeof *c->along);
+	if (!c->along)
+		return err_nomem(e);
+	for (size_t i = 0; i < m->nfields; i++) {
+		const struct field *f = &m->fields[i], *same = model_field(from, f->name);
+		char pointer[LIMIT_NAME + 2] = "/";
+		strncat(pointer, f->name, LIMIT_NAME);
+		if (f == m->key || !same || same->type != f->type || is_secret(same) != is_secret(f) ||
+		    (field_in_file(f) && !f->read_only))
+			continue;
+		c->along[i] = &row[same->index];
+		if (c->along[i]->kind != VALUE_NULL)
+			constraint_check(f, c->along[i], pointer, e);
+	}
+	return e->code ? -e->code : 0;
+}
+
 static int move_record(struct order *o, const struct request *r, struct change **result, struct err *e)
 {
 	struct saving *v = &o->v;
@@ -71,6 +104,8 @@ static int move_record(struct order *o, const struct request *r, struct change *
 		return -e->code;
 	gone->old = row;
 	if (access_stored(v, gone, e) < 0 || !(c->document = tree_document(v, r->model, &r->key, row, e)))
+		return -e->code;
+	if (take_along(v, c, r->model, row, e) < 0)
 		return -e->code;
 	c->expect = r->expect;
 	c->checksum = order_version(o, r->target_checksum);

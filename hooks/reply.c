@@ -21,21 +21,27 @@ int reply_edit(struct saving *v, struct change *c, const char *by, json_t *edit,
 	return err_set(e, why.code == ENOMEM ? ENOMEM : ECANCELED, "%s edits the record: %s", by, why.text);
 }
 
+static const char *sentence(const json_t *text)
+{
+	const char *given = json_string_value(text);
+	return given && *given ? given : "is refused";
+}
+
 /* {"errors":{"field":"text"},"message":"..."}: the message first, then one problem for each field. */
-static int refuse_by_reply(const json_t *answer, struct err *e)
+static int refuse_by_reply(const char *by, const json_t *answer, struct err *e)
 {
 	const char *message = json_string_value(json_object_get(answer, "message"));
 	json_t *errors = json_object_get(answer, "errors"), *text;
 	const char *field;
-	if (json_object_size(errors) == 0)
-		return message ? err_set(e, ECANCELED, "%s", message) : 0;
-	if (message)
+	if (json_object_size(errors) == 0 && message)
+		return err_set(e, ECANCELED, *message ? "%s" : "%.0s%s refuses", message, by);
+	if (message && *message)
 		err_problem(e, ECANCELED, "", "%s", message);
 	json_object_foreach(errors, field, text)
 	{
 		char pointer[LIMIT_NAME + 2] = "/";
 		strncat(pointer, field, LIMIT_NAME);
-		err_problem(e, ECANCELED, pointer, "%s", json_is_string(text) ? json_string_value(text) : "is refused");
+		err_problem(e, ECANCELED, pointer, "%s", sentence(text));
 	}
 	return -e->code;
 }
@@ -167,7 +173,7 @@ static int carry_out(struct saving *v, struct change *c, const char *by, json_t 
 int reply_take(struct saving *v, const struct hook *h, struct change *c, const char *name, json_t *answer,
 	       struct err *e)
 {
-	if (check_members(name, h->event, answer, e) < 0 || refuse_by_reply(answer, e) < 0)
+	if (check_members(name, h->event, answer, e) < 0 || refuse_by_reply(name, answer, e) < 0)
 		return -e->code;
 	return carry_out(v, c, name, answer, e);
 }

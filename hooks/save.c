@@ -324,15 +324,10 @@ static int in_order(struct order *o, struct err *e)
 /* The same as far as it goes without hooks and without the database. */
 static int stage_in_order(struct order *o, struct err *e)
 {
-	if (order_parse(o, e) < 0 || stage_begin(o->v.conn, e) < 0)
+	if (order_parse(o, e) < 0)
 		return -e->code;
 	int result = carry_requests(o, e);
-	if (result == 0)
-		result = order_fill_outcomes(o, e);
-	err_auto why = ERR_INIT;
-	if (stage_end(o->v.conn, result == 0, &why) < 0)
-		err_set(e, why.code, "%s", why.text);
-	return -e->code;
+	return result < 0 ? result : order_fill_outcomes(o, e);
 }
 
 static void locate(const struct order *o, struct err *e)
@@ -354,7 +349,6 @@ int save_staged(struct saver *s, const struct actor *actor, const struct request
 	int result = stage_in_order(&o, e);
 	if (result < 0)
 		locate(&o, e);
-	staged_settle_keys(&o.v, result == 0);
 	*document = result == 0 ? json_incref(o.documents[0]) : NULL;
 	if (*document)
 		staged_tell_keys(o.results[0], *document);

@@ -4,8 +4,9 @@
  * Steps are requests in the order in which they came. A table finds the last step of each record; a further document
  * for the record is laid over that step's where nothing in between can tell the difference (may_compose).
  *
- * Invariants: steps do not change while COMMITTING. The connection shows the stored rows with all steps done. A step
- * has the checksum that its record had, as its user sees it, before the first step for it.
+ * Invariants: steps do not change while COMMITTING. The connection shows the stored rows with all steps done, or
+ * nothing where there was no memory for it (stage_ready). A step has the checksum that its record had, as its user sees
+ * it, before the first step for it.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -118,12 +119,13 @@ void stage_keep_separate(struct stage *g, const char *const *methods)
 
 /* ---- reading ---- */
 
-int stage_connect(struct stage *g, struct err *e)
+/* With the lock: opens the connection when it is first needed, for most programs never look. */
+static int stage_connect(struct stage *g, struct err *e)
 {
 	if (g->state == GONE)
 		return err_set(e, ENOENT, "the transaction has ended");
 	if (g->conn)
-		return 0;
+		return stage_ready(g->conn, e);
 	int result = stage_open(g->saver->store, &g->conn, e);
 	return result < 0 || !g->trusted ? result : stage_hold(g->conn, e);
 }
@@ -382,9 +384,8 @@ int stage_request(struct stage *g, const struct actor *actor, const struct reque
 	if (g->trusted && (r.kind >= REQUEST_RESTORE || r.new_model))
 		return err_set(
 		    e, EPERM, "a hook's program can't move a record to another model, bring one back, or exchange two");
-	if (stage_may_change(g, e) < 0 || stage_connect(g, e) < 0 || steps_room(&g->steps, r.len, e) < 0 ||
-	    stored_checksum(g, actor, r.model, key, x.checksum, e) < 0 || look_at_target(g, actor, &r, &x, e) < 0 ||
-	    read_later(g, &r, a, &before, e) < 0)
+	if (steps_room(&g->steps, r.len, e) < 0 || stored_checksum(g, actor, r.model, key, x.checksum, e) < 0 ||
+	    look_at_target(g, actor, &r, &x, e) < 0 || read_later(g, &r, a, &before, e) < 0)
 		return -e->code;
 	r.trusted = g->trusted;
 	int result = save_staged(g->saver, actor, &r, g->conn, &g->staging, outcome, &x.document, a, e);
@@ -402,6 +403,27 @@ int stage_request(struct stage *g, const struct actor *actor, const struct reque
 	return result;
 }
 
+int stage_change_begin(struct stage *g, bool many, struct err *e)
+{
+	if (stage_may_change(g, e) < 0 || stage_connect(g, e) < 0 || steps_mark(&g->steps, many, e) < 0)
+		return -e->code;
+	int result = stage_begin(g->conn, e);
+	if (result < 0)
+		steps_keep(&g->steps);
+	return result;
+}
+
+int stage_change_end(struct stage *g, int result, struct err *e)
+{
+	err_auto why = ERR_INIT;
+	struct saving v = {.saver = g->saver, .staged = &g->staging};
+	if (stage_end(g->conn, result == 0, &why) < 0)
+		result = err_set(e, why.code, "%s", why.text);
+	staged_settle_keys(&v, result == 0);
+	(result == 0 ? steps_keep : steps_take_back)(&g->steps);
+	return result;
+}
+
 void stage_settle(struct stage *g)
 {
 	stage_tell_held(g);
@@ -412,7 +434,9 @@ int stage_save(struct stage *g, const struct actor *actor, const struct request 
 	       struct arena *a, struct err *e)
 {
 	pthread_mutex_lock(&g->lock);
-	int result = stage_request(g, actor, request, outcome, a, e);
+	int result = stage_change_begin(g, false, e);
+	if (result == 0)
+		result = stage_change_end(g, stage_request(g, actor, request, outcome, a, e), e);
 	stage_settle(g);
 	pthread_mutex_unlock(&g->lock);
 	phase("staged");

@@ -156,23 +156,18 @@ int stage_commit(struct stage *g, const struct actor *actor, size_t room, struct
 
 /* ---- what a program has staged ---- */
 
-static int cause_delete(struct saving *v, struct change *by, const struct step *step, const char *origin, struct err *e)
+/* What a move replaces goes, if it is still there. */
+static int cause_delete(struct saving *v, struct change *by, const struct step *step, const struct change *move,
+			struct err *e)
 {
-	struct value *row;
-	bool early = !v->conn;
-	if (early && !(v->conn = store_read_begin(v->saver->store, e)))
-		return -e->code;
-	int result = saving_read(v, step->model, &step->new_key, &row, e);
-	if (early) {
-		store_read_end(v->conn);
-		v->conn = NULL;
-	}
-	if (result < 0 || !row)
-		return result;
-	struct change *c = change_new(v, step->model, REQUEST_DELETE, &step->new_key, e);
+	struct change *c = change_new(v, step->model, REQUEST_DELETE, &move->new_key, e);
 	if (!c)
 		return -e->code;
-	c->origin = origin;
+	c->if_there = true;
+	c->origin = move->origin;
+	c->path = move->path;
+	if (!v->open && *step->target && !(c->checksum = arena_copy(&v->arena, step->target, strlen(step->target))))
+		return err_nomem(e);
 	return cause(v, by, c, e);
 }
 
@@ -186,17 +181,17 @@ static int cause_step(struct saving *v, struct change *by, const struct step *st
 	json_t *document = NULL;
 	bool moves = step->kind == REQUEST_MOVE;
 	struct change *c = change_new(v, step->model, moves ? REQUEST_PUT : step->kind, NULL, e);
-	const char *origin = arena_printf(&v->arena, "%s: %s", hook, record_path(&v->arena, step->model, &step->key));
-	if (!c || !origin)
-		return err_nomem(e);
+	if (!c)
+		return -e->code;
+	c->origin = hook;
+	c->path = record_path(&v->arena, step->model, &step->key);
 	if (copy_key(v, &step->key, &c->key, e) < 0 || copy_key(v, &step->new_key, &c->new_key, e) < 0)
 		return -e->code;
 	if (step->text && (json_read(step->text, step->len, &document, e) < 0 || saving_keep(v, document, e) < 0))
 		return -e->code;
-	if (moves && cause_delete(v, by, step, origin, e) < 0)
+	if (moves && step->expect == EXPECT_RECORD && cause_delete(v, by, step, c, e) < 0)
 		return -e->code;
 	c->document = document;
-	c->origin = origin;
 	/* "": that there is none. What is staged in the transaction was made of what it is. */
 	if (!v->open && (*step->checksum || (step->kind <= REQUEST_MERGE && step->expect == EXPECT_NONE)))
 		c->checksum = arena_copy(&v->arena, step->checksum, strlen(step->checksum));

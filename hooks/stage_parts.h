@@ -27,7 +27,14 @@ struct stage {
 /* With the lock: all that is staged goes. */
 void stage_drop(struct stage *g);
 int stage_drop_rows(struct stage *g, struct err *e);
-/* With the lock: stage_save. */
+/*
+ * With the lock: requests of which all or none are staged, as many as come one by one or a single one: the rows are
+ * taken back by a savepoint, the steps by what they were, and keys that were given are free again. With -errno as
+ * result they are refused; what stage_change_end returns is what has become of them.
+ */
+int stage_change_begin(struct stage *g, bool many, struct err *e);
+int stage_change_end(struct stage *g, int result, struct err *e);
+/* Between the two: one request. */
 int stage_request(struct stage *g, const struct actor *actor, const struct request *request, struct outcome *outcome,
 		  struct arena *a, struct err *e);
 /* With the lock: for stage_held. */
@@ -54,8 +61,6 @@ int stage_settle_conflicts(struct stage *g, const struct request *r, const struc
 int stage_compose(struct step *last, const struct request *r, json_t *document, struct buf *text, struct err *e);
 /* The document without what it says of a version: that was looked at. */
 int stage_print(json_t *document, struct buf *text, struct err *e);
-/* With the lock: opens the connection when it is first needed, for most programs never look. */
-int stage_connect(struct stage *g, struct err *e);
 /* With the lock: whether a request may come. */
 int stage_may_change(const struct stage *g, struct err *e);
 

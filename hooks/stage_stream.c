@@ -1,8 +1,7 @@
 /*
  * stage_stream.c - requests that come one by one, staged in a transaction that is being prepared: all of them or none.
  *
- * The rows are taken back by a savepoint around those of each request, the steps by what they were. Nobody sees some of
- * them: the stage's lock is held until the last one.
+ * Nobody sees some of them: the stage's lock is held until the last one.
  */
 #include <errno.h>
 
@@ -15,11 +14,15 @@
 /* A document that can't be read is told when it is staged. */
 static int find_key(struct request *r, struct arena *a, struct err *e)
 {
-	err_auto ignored = ERR_INIT;
+	err_auto wrong = ERR_INIT;
 	json_scope *document = NULL;
-	if (r->key.kind != VALUE_NULL || json_read(r->text, r->len, &document, &ignored) < 0)
+	if (r->key.kind != VALUE_NULL)
 		return 0;
-	stream_key(r->model, document, a, &r->key);
+	int result = json_read(r->text, r->len, &document, &wrong);
+	if (result < 0)
+		return result == -ENOMEM ? err_nomem(e) : 0;
+	if (stream_key(r->model, document, a, &r->key, e) < 0)
+		return -e->code;
 	return value_copy(a, &r->key, &r->key) < 0 ? err_nomem(e) : 0;
 }
 
@@ -48,41 +51,14 @@ static int stage_all(struct stage *g, const struct actor *actor, save_next *next
 	return result;
 }
 
-/* Keys that were given to those before the one that is refused are free again. */
-static void settle_keys(struct stage *g, bool keep)
-{
-	struct saving v = {.saver = g->saver, .staged = &g->staging};
-	g->staging.many = false;
-	staged_settle_keys(&v, keep);
-}
-
-static int stage_marked(struct stage *g, const struct actor *actor, save_next *next, void *data, bool *blamed,
-			struct err *e)
-{
-	err_auto why = ERR_INIT;
-	if (steps_mark(&g->steps, e) < 0 || stage_begin(g->conn, e) < 0) {
-		steps_keep(&g->steps);
-		return -e->code;
-	}
-	g->staging.many = true;
-	int result = stage_all(g, actor, next, data, blamed, e);
-	settle_keys(g, result == 0);
-	(result == 0 ? steps_keep : steps_take_back)(&g->steps);
-	if (stage_end(g->conn, result == 0, &why) < 0)
-		return err_set(e, why.code, "%s", why.text);
-	return result;
-}
-
 int stage_save_stream(struct stage *g, const struct actor *actor, save_next *next, void *data, bool *blamed,
 		      struct err *e)
 {
 	*blamed = false;
 	pthread_mutex_lock(&g->lock);
-	int result = stage_may_change(g, e);
+	int result = stage_change_begin(g, true, e);
 	if (result == 0)
-		result = stage_connect(g, e);
-	if (result == 0)
-		result = stage_marked(g, actor, next, data, blamed, e);
+		result = stage_change_end(g, stage_all(g, actor, next, data, blamed, e), e);
 	stage_settle(g);
 	pthread_mutex_unlock(&g->lock);
 	phase("staged");

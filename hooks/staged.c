@@ -136,8 +136,6 @@ static int take_key(struct saving *v, const struct model *m, struct value *key, 
 void staged_settle_keys(struct saving *v, bool keep)
 {
 	struct staging *g = v->staged;
-	if (keep && g->many)
-		return;
 	for (; !keep && g->ntaken > 0; g->ntaken--)
 		store_unreserve_key(v->saver->store, g->taken[g->ntaken - 1].model, &g->taken[g->ntaken - 1].key);
 	free(g->taken);

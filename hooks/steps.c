@@ -137,13 +137,15 @@ static struct step *new_step(struct steps *s, const struct request *r, struct er
 
 /* ---- taking back ---- */
 
-int steps_mark(struct steps *s, struct err *e)
+int steps_mark(struct steps *s, bool many, struct err *e)
 {
 	s->mark = malloc(sizeof *s->mark);
 	if (!s->mark)
 		return err_nomem(e);
 	*s->mark = *s;
-	s->arena = (struct arena)ARENA_INIT; /* what comes from here on goes by itself */
+	s->many = many;
+	if (many)
+		s->arena = (struct arena)ARENA_INIT;
 	return 0;
 }
 
@@ -166,7 +168,7 @@ void steps_keep(struct steps *s)
 		s->before = first->next;
 		forget_before(s, first);
 	}
-	if (s->mark)
+	if (s->mark && s->many)
 		arena_join(&s->arena, &s->mark->arena);
 	free(s->mark);
 	s->mark = NULL;
@@ -201,7 +203,8 @@ void steps_take_back(struct steps *s)
 	}
 	while (s->n > s->mark->n)
 		free(s->of[--s->n]->rewritten);
-	arena_release(&s->arena);
+	if (s->many)
+		arena_release(&s->arena);
 	s->bytes = s->mark->bytes;
 	s->cancelled = s->mark->cancelled;
 	s->conflicts = s->mark->conflicts;

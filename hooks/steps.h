@@ -40,14 +40,15 @@ struct steps {
 	struct step_place *index;
 	size_t used, places;
 	struct steps *mark; /* what they were at steps_mark; NULL: there is none */
+	bool many;          /* what came since lies in an arena of its own */
 	struct step_before *before;
 };
 
 void steps_release(struct steps *s);
 /* -EFBIG when one more with so many bytes would be too much. */
 int steps_room(const struct steps *s, size_t bytes, struct err *e);
-/* From here on all can be taken back. Then either is called once. */
-int steps_mark(struct steps *s, struct err *e);
+/* From here on all can be taken back, many with their memory. Then either is called once. */
+int steps_mark(struct steps *s, bool many, struct err *e);
 void steps_keep(struct steps *s);
 void steps_take_back(struct steps *s);
 /* The last step of the record that is not cancelled; NULL: none. */

@@ -37,16 +37,20 @@ static int forget(struct order *o, size_t from, size_t len, struct err *e)
 		       LIMIT_IMPORT_KEPT);
 }
 
-void stream_key(const struct model *m, const json_t *document, struct arena *a, struct value *key)
+int stream_key(const struct model *m, const json_t *document, struct arena *a, struct value *key, struct err *e)
 {
 	const json_t *member = json_object_get(document, m->key->name);
-	err_auto ignored = ERR_INIT;
+	err_auto wrong = ERR_INIT;
 	buf_auto name = BUF_INIT;
 	struct value found;
-	if (!member || json_is_null(member) || value_from_json(m->key->type, member, "", a, &found, &ignored) < 0 ||
-	    record_name(m, &found, &name) < 0)
-		return;
-	*key = found;
+	if (!member || json_is_null(member))
+		return 0;
+	int result = value_from_json(m->key->type, member, "", a, &found, &wrong);
+	if (result == 0)
+		result = record_name(m, &found, &name);
+	if (result == 0)
+		*key = found;
+	return result == -ENOMEM || buf_failed(&name) ? err_nomem(e) : 0;
 }
 
 static int carry_one(struct order *o, struct err *e)
@@ -58,8 +62,8 @@ static int carry_one(struct order *o, struct err *e)
 	struct change *c = order_change(o, 0, e);
 	if (!c)
 		return -e->code;
-	if (c->key.kind == VALUE_NULL)
-		stream_key(c->model, o->documents[0], &v->arena, &c->key);
+	if (c->key.kind == VALUE_NULL && stream_key(c->model, o->documents[0], &v->arena, &c->key, e) < 0)
+		return -e->code;
 	if (order_carry(o, c, e) < 0 || order_post(v, from, e) < 0)
 		return -e->code;
 	return forget(o, from, o->requests->len, e);

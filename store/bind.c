@@ -141,6 +141,18 @@ static const struct value *deleted_value(const struct binding *x, const struct f
 	return x->bind->deleted && !x->bind->old ? &x->bind->deleted[f->index] : NULL;
 }
 
+static const struct value *along_value(const struct binding *x, const struct field *f)
+{
+	return x->bind->along ? x->bind->along[f->index] : NULL;
+}
+
+/* What the record was that the document is about. */
+static const struct value *known_value(const struct binding *x, const struct field *f)
+{
+	const struct value *old = old_value(x, f), *deleted = deleted_value(x, f);
+	return old ? old : deleted ? deleted : along_value(x, f);
+}
+
 /* True when json is what the record's text shows for the stored value, whatever it is. */
 static bool shows(const struct field *f, const struct value *old, const json_t *json)
 {
@@ -238,7 +250,7 @@ static int required(struct binding *x, const struct field *f)
 
 static int bind_field(struct binding *x, const struct field *f, json_t *json)
 {
-	const struct value *old = old_value(x, f), *known = old ? old : deleted_value(x, f);
+	const struct value *old = old_value(x, f), *known = known_value(x, f);
 	struct value *out = &x->row[f->index];
 	bool merges = f->type == TYPE_JSON && x->bind->verb == VERB_PATCH && json_is_object(json);
 	bool same = known && !merges && is_stored(f, known, json) && !(f->required && known->kind == VALUE_NULL);
@@ -271,12 +283,14 @@ static int bind_field(struct binding *x, const struct field *f, json_t *json)
  */
 static int bind_absent(struct binding *x, const struct field *f)
 {
-	const struct value *old = old_value(x, f), *deleted = deleted_value(x, f);
+	const struct value *old = old_value(x, f), *deleted = deleted_value(x, f), *along = along_value(x, f);
 	struct value *out = &x->row[f->index];
 	bool settable = x->bind->trusted || !(f->hidden || f->read_only);
 	bool keeps = old && (x->bind->verb == VERB_PATCH || f->hidden || f->write_only || f->unshown || f->read_only);
 	int rc = 0;
-	if (keeps)
+	if (along && !field_in_file(f))
+		*out = *along;
+	else if (keeps)
 		*out = *old;
 	else if (deleted && !field_in_file(f))
 		*out = *deleted;

@@ -29,9 +29,11 @@ struct bind {
 	struct timespec now;         /* for defaults */
 	uid_t uid;                   /* for defaults */
 	const struct value *deleted; /* on a create: the row that the key had until a moment ago; NULL: none */
-	const char *pointer;         /* of the document inside a larger one; NULL: it is the whole */
-	const struct field *by;      /* of an embedded record: its reference to the parent; NULL: it is not embedded */
-	struct value parent;         /* the parent's key; VALUE_NULL while it has none */
+	/* By field, what the record had in the model that it moves from; each may be NULL, and all of it. */
+	const struct value *const *along;
+	const char *pointer;    /* of the document inside a larger one; NULL: it is the whole */
+	const struct field *by; /* of an embedded record: its reference to the parent; NULL: it is not embedded */
+	struct value parent;    /* the parent's key; VALUE_NULL while it has none */
 };
 
 /*
@@ -43,8 +45,8 @@ struct bind {
  * has-one relations are ignored, but an entry without a key is a problem with EPERM; of embeds-many and embeds-one only
  * the shape is judged. Fills row[0..nfields-1]; texts are borrowed from the document or lie in the arena; the key may
  * be VALUE_NULL when it is to be given by the store. A create with `deleted` takes absent hidden and write-only fields
- * from it, and members that say what it had as they were, read-only ones too. What only the database knows (references,
- * unique, check) is store_check's.
+ * from it, and members that say what it had as they were, read-only ones too; `along` is the same for what moves. What
+ * only the database knows (references, unique, check) is store_check's.
  */
 int record_bind(const struct bind *b, const json_t *document, struct value *row, struct arena *a, struct err *e);
 

@@ -4,6 +4,7 @@
  * Statements are prepared once a connection, when first used, and finalized with it.
  */
 #include "sqlite.h"
+#include "clock.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -107,6 +108,8 @@ sqlite3_stmt **conn_slot(struct conn *c, const struct model *m, enum statement s
 
 int conn_snapshot(struct conn *c, struct err *e)
 {
+	if (c->begun && sqlite3_get_autocommit(c->db))
+		return err_set(e, EIO, "the database rolled the transaction back");
 	if (c->begun || c->once || c == &c->store->writer)
 		return 0;
 	int r = conn_check_place(c, e);
@@ -237,17 +240,14 @@ void conn_close(struct conn *c)
 
 /* ---- the store ---- */
 
-static int init_locks(struct store *s)
+static void init_locks(struct store *s)
 {
-	pthread_condattr_t monotonic;
-	if (pthread_condattr_init(&monotonic))
-		return -ENOMEM;
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	int failed = pthread_cond_init(&s->returned, &monotonic) | pthread_cond_init(&s->arrived, &monotonic) |
-		     pthread_cond_init(&s->checkpoint_wanted, NULL) | pthread_mutex_init(&s->pool_lock, NULL) |
-		     pthread_mutex_init(&s->turn_lock, NULL) | pthread_mutex_init(&s->checkpoint_lock, NULL);
-	pthread_condattr_destroy(&monotonic);
-	return failed ? -ENOMEM : 0;
+	clock_cond_init(&s->returned);
+	clock_cond_init(&s->arrived);
+	pthread_cond_init(&s->checkpoint_wanted, NULL);
+	pthread_mutex_init(&s->pool_lock, NULL);
+	pthread_mutex_init(&s->turn_lock, NULL);
+	pthread_mutex_init(&s->checkpoint_lock, NULL);
 }
 
 struct store *store_new(const struct schema *schema, bool read_only, bool memory)
@@ -265,8 +265,10 @@ struct store *store_new(const struct schema *schema, bool read_only, bool memory
 	s->tables = calloc(schema->nmodels + 1, sizeof(*s->tables));
 	s->touched = calloc(schema->nmodels + 1, sizeof(*s->touched));
 	s->blocks = calloc(schema->nmodels + 1, sizeof(*s->blocks));
-	if (s->tables && s->touched && s->blocks && init_locks(s) == 0)
+	if (s->tables && s->touched && s->blocks) {
+		init_locks(s);
 		return s;
+	}
 	free(s->tables);
 	free(s->touched);
 	free(s->blocks);

@@ -149,6 +149,9 @@ enum pending_statement {
 	PENDING_STATEMENTS
 };
 
+/* STAGING_KEEP, STAGING_UNDO: it could not be ended yet. */
+enum staging { STAGING_NONE, STAGING_OPEN, STAGING_KEEP, STAGING_UNDO };
+
 struct conn {
 	struct store *store;
 	sqlite3 *db;
@@ -164,7 +167,11 @@ struct conn {
 	void (*ended)(void *data); /* store_read_end does this instead; NULL: it is of the pool */
 	void *ended_data;
 	char *staged;          /* by model index: its name stands for a view here (sqlite_stage.c); NULL: none does */
-	char stages;           /* stage_begin without their stage_end */
+	enum staging staging;  /* what becomes of what is staged since stage_begin */
+	bool held;             /* its snapshot ends with it */
+	bool keeps;            /* what was staged in it is to stay */
+	bool resting;          /* it is to end, and could not yet */
+	bool lost;             /* what was to stay has gone */
 	int64_t staged_serial; /* the last one given to a staged row */
 	const struct model *kept_for; /* the next new row of it takes the place of one with the number and time kept */
 	struct stamp kept;
@@ -301,13 +308,6 @@ struct store {
 	pthread_cond_t checkpoint_wanted;
 	bool checkpoint_due, stopping;
 };
-
-static inline int64_t monotonic_ns(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
-}
 
 /* sqlite.c */
 struct store *store_new(const struct schema *schema, bool read_only, bool memory);

@@ -5,6 +5,7 @@
  * Serials rise with time. What is too old is never found, and goes by and by: some of it with every further delete, all
  * of it when the store is opened. When the last one was deleted is in memory, too: most creates need not look.
  */
+#include "clock.h"
 #include "sqlite.h"
 
 #include <errno.h>
@@ -21,16 +22,9 @@ static const char table[] = "CREATE TABLE IF NOT EXISTS rowfs_deleted (serial IN
 			    "model INTEGER NOT NULL, key ANY NOT NULL, uid INTEGER NOT NULL, time INTEGER NOT NULL, "
 			    "text TEXT NOT NULL, secrets TEXT NOT NULL, UNIQUE (model, key)) STRICT";
 
-static int64_t now_ms(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_REALTIME, &now);
-	return now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
-}
-
 static int64_t horizon(void)
 {
-	return now_ms() - TIMEOUT_DELETED_MS;
+	return realtime_ms() - TIMEOUT_DELETED_MS;
 }
 
 /* ---- opening ---- */
@@ -99,7 +93,7 @@ static int insert(struct conn *c, const struct model *m, enum statement statemen
 {
 	stmt_auto *stmt = NULL;
 	buf_auto secrets = BUF_INIT;
-	int64_t now = now_ms();
+	int64_t now = realtime_ms();
 	record_close(&secrets, record_open(&secrets, m, row, SHOW_SECRETS, -1, NULL), -1);
 	if (buf_failed(text) || buf_failed(&secrets))
 		return err_nomem(e);
@@ -195,9 +189,15 @@ static const char staged[] =
     "(SELECT 1 FROM temp.rowfs_staged_deleted AS x WHERE x.model = d.model AND x.key = d.key) UNION ALL "
     "SELECT serial, model, key, uid, time, text, secrets FROM temp.rowfs_staged_deleted WHERE NOT gone";
 
+static int prepare(struct conn *c, struct err *e)
+{
+	int r = conn_snapshot(c, e);
+	return r ? r : conn_exec(c, staged, e);
+}
+
 int stage_keep_deleted(struct conn *c, const struct model *m, const struct value *key, uid_t uid, struct err *e)
 {
-	int r = conn_exec(c, staged, e);
+	int r = prepare(c, e);
 	return r ? r : keep(c, m, DELETED_STAGE, key, uid, e);
 }
 
@@ -205,7 +205,7 @@ static int step_with_key(struct conn *c, const struct model *m, enum statement s
 			 struct err *e)
 {
 	stmt_auto *stmt = NULL;
-	int r = conn_exec(c, staged, e);
+	int r = prepare(c, e);
 	if (!r)
 		r = conn_statement(c, m, statement, NULL, &stmt, e);
 	if (r)

@@ -6,11 +6,11 @@
  * hooks have done their part. What the table lacks, because a record is older than its history or SQL has changed it,
  * is added when it is about to change again; nobody is known then.
  */
+#include "clock.h"
 #include "sqlite.h"
 
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 
 enum { LIST_AT_ONCE = 100 };
 
@@ -26,17 +26,10 @@ static const char tables[] =
     "CREATE INDEX IF NOT EXISTS rowfs_history_ended ON rowfs_history (model, ended) WHERE ended IS NOT NULL;"
     "COMMIT";
 
-static int64_t now_ns(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_REALTIME, &now);
-	return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
-}
-
 /* What ended before is too old. */
 static int64_t horizon(const struct model *m)
 {
-	return m->history_ms ? now_ns() - m->history_ms * 1000000 : 0;
+	return m->history_ms ? realtime_ns() - m->history_ms * 1000000 : 0;
 }
 
 /* ---- statements ---- */
@@ -223,7 +216,7 @@ static int end_version(struct conn *c, const struct model *m, int64_t serial, in
 		return STEP(c, m, HISTORY_DROP, serial) || STEP(c, m, HISTORY_TOUCH, before.serial, stamp.mtime_ns)
 			   ? -e->code
 			   : 0;
-	if (before.serial && STEP(c, m, HISTORY_END, before.serial, now_ns()))
+	if (before.serial && STEP(c, m, HISTORY_END, before.serial, realtime_ns()))
 		return -e->code;
 	if (r == -ENOENT)
 		return STEP(c, m, HISTORY_DROP, serial);

@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "log.h"
 #include "sqlite.h"
 
@@ -24,11 +25,6 @@ struct holder {
 	long long pid;
 	bool ending;
 };
-
-static long long monotonic_ms(void)
-{
-	return monotonic_ns() / 1000000;
-}
 
 static int lock_bytes(int fd, int command, struct flock *lock)
 {

@@ -5,6 +5,7 @@
  * run and one of those that have ended, so that neither a long past nor a hundred thousand jobs of next year cost
  * anything. Times are compared without their Z: with it, 12:00:00.5Z would come before 12:00:00Z.
  */
+#include "clock.h"
 #include "sqlite.h"
 
 #include <errno.h>
@@ -60,9 +61,7 @@ const char *const job_templates[JOB_STATEMENTS_END - JOB_STATEMENTS] = {
 /* Now, or that long ago, as the columns have it but its Z. */
 static size_t time_text(int64_t ago_ms, char *out)
 {
-	struct timespec ts;
-	clock_gettime(CLOCK_REALTIME, &ts);
-	int64_t ms = ts.tv_sec * INT64_C(1000) + ts.tv_nsec / 1000000 - ago_ms;
+	int64_t ms = realtime_ms() - ago_ms;
 	ms = ms < 0 ? 0 : ms;
 	size_t len = value_now((struct timespec){ms / 1000, ms % 1000 * 1000000}, out);
 	return len && out[len - 1] == 'Z' ? len - 1 : len;

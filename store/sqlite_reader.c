@@ -3,6 +3,7 @@
  *
  * Readers are opened when first needed and kept; each holds one snapshot from its first read until store_read_end.
  */
+#include "clock.h"
 #include "sqlite.h"
 
 #include <errno.h>
@@ -40,10 +41,8 @@ static void reader_leave(struct store *s, struct conn *c)
 /* Waits for an idle reader or room for one more; false after TIMEOUT_BUSY_MS. */
 static bool reader_take(struct store *s, struct conn **out)
 {
-	struct timespec until;
+	struct timespec until = monotonic_at(monotonic_ms() + TIMEOUT_BUSY_MS);
 	int rc = 0;
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += TIMEOUT_BUSY_MS / 1000;
 	pthread_mutex_lock(&s->pool_lock);
 	while (!s->idle && s->readers >= LIMIT_READERS && rc == 0)
 		rc = pthread_cond_timedwait(&s->returned, &s->pool_lock, &until);

@@ -4,18 +4,23 @@
  * A model that has staged rows gets a table rowfs_staged_TABLE in the connection's own temporary database, which is in
  * memory, and a temporary view of the table's name. SQLite finds temporary names first, so every statement about the
  * model's rows, made anew, reads stored and staged rows as one table. A row that is gone keeps its values there.
+ *
+ * Since tables come and go there, SQLite prepares statements anew when they are used next, also those that end a
+ * savepoint or a snapshot, for which there may be no memory. Then the connection stays as it is, and stage_ready tries
+ * again before anybody sees it. A statement without memory may also roll back all since BEGIN; nothing is done outside
+ * of a transaction then.
  */
+#include "clock.h"
 #include "sqlite.h"
 
 #include <errno.h>
 #include <stdlib.h>
-#include <time.h>
 
 /* Numbers of staged rows that are not stored yet; stored ones count from 1. */
 #define FIRST_SERIAL (KEY_MAX / 2)
 
-/* Whether the model has its table and view; one above STAGED_KEPT goes with what was staged since that stage_begin. */
-enum { STAGED_NONE, STAGED_KEPT };
+/* Whether the model has its table and view; STAGED_NEW: they go with what was staged since stage_begin. */
+enum { STAGED_NONE, STAGED_KEPT, STAGED_NEW };
 
 static const char *const table = "CREATE TEMP TABLE $Z ($K $d PRIMARY KEY, ";
 static const char *const times =
@@ -80,15 +85,18 @@ void stage_close(struct conn *c)
 
 int stage_hold(struct conn *c, struct err *e)
 {
+	c->held = true;
 	return conn_snapshot(c, e);
 }
 
-void stage_rest(struct conn *c)
+static bool is_writer(const struct conn *c)
 {
-	err_auto ignored = ERR_INIT;
-	if (c->begun && conn_control(c, CONTROL_COMMIT, &ignored) < 0)
-		sqlite3_exec(c->db, "ROLLBACK", NULL, NULL, NULL);
-	c->begun = false;
+	return c == &c->store->writer;
+}
+
+static int rolled_back(struct err *e)
+{
+	return err_set(e, ENOMEM, "the database had no memory and rolled the transaction back");
 }
 
 static bool is_staged(const struct conn *c, const struct model *m)
@@ -106,9 +114,10 @@ int stage_prepare(struct conn *c, const struct model *m, struct err *e)
 	write_tables(&sql, c->store, m);
 	if (!c->staged || buf_failed(&sql))
 		return err_nomem(e);
+	if (sqlite3_get_autocommit(c->db))
+		return rolled_back(e);
 	conn_forget(c, m);
-	/* Also where only a part is made, which stage_end takes back. */
-	c->staged[m->index] = (char)(STAGED_KEPT + c->stages);
+	c->staged[m->index] = STAGED_NEW; /* also where only a part is made, which stage_end takes back */
 	return conn_exec(c, buf_text(&sql), e);
 }
 
@@ -126,8 +135,8 @@ static int drop(struct conn *c, const struct model *m, struct err *e)
 int stage_discard(struct conn *c, struct err *e)
 {
 	const struct schema *schema = c->store->schema;
-	int r = 0;
-	for (size_t i = 0; c->staged && i < schema->nmodels; i++)
+	int r = stage_ready(c, e);
+	for (size_t i = 0; !r && c->staged && i < schema->nmodels; i++)
 		if (c->staged[i] && drop(c, &schema->models[i], e) < 0)
 			r = -e->code;
 	return r;
@@ -135,6 +144,7 @@ int stage_discard(struct conn *c, struct err *e)
 
 void stage_undone(struct conn *c)
 {
+	c->staging = STAGING_NONE;
 	for (size_t i = 0; c->staged && i < c->store->schema->nmodels; i++)
 		if (c->staged[i]) {
 			c->staged[i] = STAGED_NONE;
@@ -153,37 +163,88 @@ int stage_begin(struct conn *c, struct err *e)
 	if (!r)
 		r = conn_control(c, CONTROL_STAGE, e);
 	if (!r)
-		c->stages++;
+		c->staging = STAGING_OPEN;
 	return r;
 }
 
-/* What was made since then is there no more when it is taken back. */
+/* What was made since stage_begin is there no more when it is taken back. */
 static void settle_tables(struct conn *c, bool keep)
 {
 	for (size_t i = 0; c->staged && i < c->store->schema->nmodels; i++) {
-		if (c->staged[i] != STAGED_KEPT + c->stages)
+		if (c->staged[i] != STAGED_NEW)
 			continue;
-		c->staged[i] = (char)(keep ? c->staged[i] - 1 : STAGED_NONE);
+		c->staged[i] = keep ? STAGED_KEPT : STAGED_NONE;
 		if (!keep)
 			conn_forget(c, &c->store->schema->models[i]);
 	}
 }
 
-int stage_end(struct conn *c, bool keep, struct err *e)
+/* Whether SQLite has rolled back all since BEGIN, which may be more than what is staged now. */
+static bool notice_rollback(struct conn *c)
 {
+	if (!(c->begun || is_writer(c)) || !sqlite3_get_autocommit(c->db))
+		return false;
+	c->lost |= !is_writer(c) && (c->held || c->keeps);
+	c->begun = c->keeps = c->resting = false;
+	c->staging = STAGING_NONE;
+	settle_tables(c, false);
+	return true;
+}
+
+static int end_savepoint(struct conn *c, struct err *e)
+{
+	bool keep = c->staging == STAGING_KEEP;
 	int r = keep ? 0 : conn_control(c, CONTROL_STAGE_UNDO, e);
 	if (!r)
 		r = conn_control(c, CONTROL_STAGE_KEEP, e);
-	settle_tables(c, keep || r);
-	c->stages--;
+	if (r)
+		return r;
+	settle_tables(c, keep);
+	c->staging = STAGING_NONE;
+	return 0;
+}
+
+static int end_snapshot(struct conn *c, struct err *e)
+{
+	int r = conn_control(c, CONTROL_COMMIT, e);
+	if (!r)
+		c->begun = c->keeps = c->resting = false;
 	return r;
 }
 
-static int64_t now_ns(void)
+int stage_end(struct conn *c, bool keep, struct err *e)
 {
-	struct timespec now;
-	clock_gettime(CLOCK_REALTIME, &now);
-	return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+	err_auto later = ERR_INIT;
+	c->staging = keep ? STAGING_KEEP : STAGING_UNDO;
+	if (notice_rollback(c) || (end_savepoint(c, &later) < 0 && notice_rollback(c)))
+		return keep ? rolled_back(e) : 0;
+	c->keeps |= keep;
+	return 0;
+}
+
+int stage_ready(struct conn *c, struct err *e)
+{
+	err_auto why = ERR_INIT;
+	notice_rollback(c);
+	int r = c->staging > STAGING_OPEN ? end_savepoint(c, &why) : 0;
+	if (!r && c->resting)
+		r = end_snapshot(c, &why);
+	if (r && notice_rollback(c))
+		r = 0;
+	if (is_writer(c) && sqlite3_get_autocommit(c->db))
+		return rolled_back(e);
+	if (c->lost)
+		return err_set(e, ENOMEM, "there was no memory for what the transaction shows; commit it or drop it");
+	return r ? err_set(e, why.code, "%s", why.text) : 0;
+}
+
+void stage_rest(struct conn *c)
+{
+	err_auto later = ERR_INIT;
+	if (notice_rollback(c) || !c->begun)
+		return;
+	c->resting = true;
+	stage_ready(c, &later);
 }
 
 void stage_keep_stamp(struct conn *c, const struct model *m, const struct stamp *stamp)
@@ -205,7 +266,7 @@ static int new_stamp(struct conn *c, const struct model *m, const struct value *
 {
 	err_auto why = ERR_INIT;
 	arena_auto a = ARENA_INIT;
-	int64_t now = now_ns();
+	int64_t now = realtime_ns();
 	int r = store_get(c, m, key, &a, NULL, stamp, &why);
 	if (r == -ENOENT)
 		*stamp = first_stamp(c, m);

@@ -22,6 +22,7 @@
  * could not be (doomed), nothing is written until the group has ended, and all members get that error.
  * 7. on_commit runs with no lock held, before any txn_commit of the group returns.
  */
+#include "clock.h"
 #include "sqlite.h"
 
 #include <errno.h>

@@ -343,11 +343,15 @@ void stage_hand_out(struct conn *c, uid_t viewer, void (*ended)(void *data), voi
 int stage_hold(struct conn *c, struct err *e);
 /* Ends the snapshot; what is staged stays. Nothing for a write transaction's. */
 void stage_rest(struct conn *c);
+/*
+ * Before anything else is done with the connection: what could not be ended when it was to, for want of memory, is now.
+ * -errno: it still can't be, or what was staged is lost, as it will be said from then on.
+ */
+int stage_ready(struct conn *c, struct err *e);
 /* Makes room for rows of the model. */
 int stage_prepare(struct conn *c, const struct model *m, struct err *e);
-/* They may lie in each other. */
 int stage_begin(struct conn *c, struct err *e);
-/* Keeps what was staged since stage_begin, or takes it back. */
+/* Takes back what was staged since stage_begin, or keeps it; -errno: it could not be kept, and is taken back. */
 int stage_end(struct conn *c, bool keep, struct err *e);
 /* A negative integer key is that of a record that gets its own later: such a record is in no list. */
 int stage_put(struct conn *c, const struct model *m, const struct value *row, struct err *e);

@@ -181,12 +181,38 @@ static int make_row(struct world *w, int model, int key, enum save_kind kind, en
 	return rc < 0 || (old && row_equal(old, row)) ? rc : check_row(w, model, key, old, row);
 }
 
+static void anew(struct world *w, int model, struct record *r)
+{
+	if (models[model].key.type != STRING)
+		return;
+	r->ino = 0;
+	r->born = ++world_root(w)->births;
+}
+
+/* What is made inside of a transaction is another than what comes to the same name outside; who has the name open has
+ * it. */
+static void made_inside(struct world *w, int model, int key)
+{
+	struct record *r = &w->records[model][key];
+	int before = r->born;
+
+	anew(w, model, r);
+	for (int i = 0; i < SLOTS; i++) {
+		struct handle *h = w->slots[i];
+		if (h && !h->scratch && h->model == model && h->key == key && h->born == before)
+			h->born = r->born;
+	}
+}
+
 static void put_row(struct world *w, int model, int key, const struct row *row)
 {
 	struct record *r = &w->records[model][key];
 
-	if (!r->there)
+	if (!r->there) {
 		r->mtime = 0;
+		if (w->staging)
+			made_inside(w, model, key);
+	}
 	r->there = true;
 	row_set(&r->row, row);
 	record_changed(w, model, key);
@@ -223,15 +249,6 @@ int save_text(struct world *w, int model, int key, enum save_kind kind, enum exp
 	if (rc == 0)
 		w->records[model][key].refused = false;
 	return rc;
-}
-
-/* What came anew inside and outside of a transaction are two. */
-static void anew(struct world *w, int model, struct record *r)
-{
-	if (models[model].key.type != STRING)
-		return;
-	r->ino = 0;
-	r->born = ++world_root(w)->births;
 }
 
 static void forget(struct world *w, int model, int key)

@@ -3,7 +3,8 @@
  * file that tool/fault writes, says. The file is mapped: it can be changed while the daemon runs, and costs nothing
  * else.
  *
- * The kernel's requests, which come by reads of /dev/fuse, and the log are left alone.
+ * The kernel's requests, which come by reads of /dev/fuse, and the log are left alone. Where all locks fail from then on
+ * SQLite does not sleep between its tries: it counts them and not the time, which would be ten seconds a request.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -162,6 +163,15 @@ int fcntl64(int fd, int command, ...)
 	/* Giving a lock back never fails. */
 	bool locks = (command == F_SETLK || command == F_OFD_SETLK) && ((struct flock *)argument)->l_type != F_UNLCK;
 	return locks && fails_on(FAULT_LOCK, fd) ? -1 : next(fd, command, argument);
+}
+
+int usleep(useconds_t time)
+{
+	real(int, "usleep", useconds_t);
+	const struct faults *f = plan;
+	bool hopeless = f && __atomic_load_n(&f->kind, __ATOMIC_ACQUIRE) == FAULT_LOCK && f->always &&
+			__atomic_load_n(&f->seen, __ATOMIC_ACQUIRE) >= f->nth;
+	return hopeless ? 0 : next(time);
 }
 
 /* ---- descriptors, threads, processes ---- */

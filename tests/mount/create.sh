@@ -259,6 +259,11 @@ test_text_keys_are_names() {
 	is "$(ls mnt/notes)" hello.json
 }
 
+test_why_a_key_can_not_be_reserved_is_told() {
+	is "$(errno open mnt/notes/.new r : read)" 'read: EBADMSG'
+	is "$(last_error '.path + ": " + .message')" 'notes/.new: notes gives no keys: the document must name its slug'
+}
+
 test_a_text_key_with_a_slash_is_percent_encoded() {
 	sql "insert into notes (slug, body) values ('a/b%c', 'x'), ('.d', 'y')"
 	is "$(ls mnt/notes | sort)" "$(printf '%%2Ed.json\na%%2Fb%%25c.json')"

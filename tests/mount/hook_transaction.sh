@@ -114,6 +114,40 @@ END
 	is "$(ls mnt/tracks)" $'1.json\n9.json'
 }
 
+# sold_after EVENT PROGRAM: what tracks have sold that had 1, 2 and 3, when a program of this event has moved them.
+sold_after() {
+	sql "delete from tracks; insert into tracks values (1, 1), (2, 2), (3, 3)"
+	program "hooks/$1" <<<$'#!/bin/sh -e\ncd "$ROWFS_TXN/tracks"\n'"$2"
+	saves mnt/lines/.new '{}'
+	(cd mnt/tracks && jq -r '"\(.id):\(.sold)"' ./*.json | tr '\n' ' ')
+}
+
+test_records_move_onto_each_other_there_in_any_order() {
+	local event
+	conf <<'END'
+store sqlite:shop.db
+model tracks { fields { id integer key; sold integer read-only } }
+model lines {
+	fields { id integer key }
+	on pre_save run hooks/pre
+	on post_save run hooks/post
+}
+END
+	unmount
+	rm -f shop.db
+	program hooks/pre <<<'#!/bin/true'
+	program hooks/post <<<'#!/bin/true'
+	mount_rowfs
+	for event in pre post; do
+		is "$(sold_after $event 'rm 2.json; mv 1.json 2.json')" '2:1 3:3 '
+		is "$(sold_after $event 'mv 1.json 7.json; mv 2.json 1.json; mv 7.json 2.json')" '1:2 2:1 3:3 '
+		is "$(sold_after $event 'mv 1.json 7.json; echo "{\"sold\": 9}" >>7.json; mv 7.json 1.json')" '1:9 2:2 3:3 '
+		is "$(sold_after $event 'echo "{}" >8.json; mv 1.json 8.json')" '2:2 3:3 8:1 '
+		is "$(sold_after $event 'mv 1.json 2.json; mv 3.json 2.json')" '2:3 '
+		program "hooks/$event" <<<'#!/bin/true'
+	done
+}
+
 # raced MEANWHILE: hooks/early counts before the transaction; at its first run SQL changes what it has read.
 raced() {
 	mkfifo go
@@ -139,6 +173,20 @@ echo "{\"sold\": $((sold + new_quantity))}" >"$ROWFS_TXN/tracks/1.json"
 END
 	raced 'update tracks set sold = 50 where id = 1'
 	is "$(value mnt/tracks/1.json .sold)" 53
+}
+
+test_before_the_transaction_it_runs_again_when_what_it_replaces_was_changed_meanwhile() {
+	program hooks/early <<'END'
+#!/bin/sh
+mv "$ROWFS_TXN/tracks/2.json" "$ROWFS_TXN/tracks/3.json"
+echo >>ran
+[ "$(wc -l <ran)" != 1 ] || cat go
+END
+	saves mnt/tracks/2.json '{}'
+	saves mnt/tracks/3.json '{}'
+	raced 'update tracks set sold = 50 where id = 3'
+	is "$(ls mnt/tracks)" $'1.json\n3.json'
+	is "$(value mnt/tracks/.deleted/3.json .sold)" 50
 }
 
 test_before_the_transaction_it_runs_again_when_what_it_has_changed_was_changed_meanwhile() {

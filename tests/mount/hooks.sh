@@ -459,6 +459,29 @@ END
 	is "$(value mnt/events/1.json .text)" 42
 }
 
+test_an_edit_back_to_what_is_stored_goes_no_further() {
+	logger
+	program hooks/lower <<'END'
+#!/bin/sh
+jq -c '{new: (.new | .name |= ascii_downcase)}'
+END
+	with <<'END'
+	on pre_save run hooks/lower
+	on post_save,before_commit run hooks/log
+	on post_save enqueue tasks item_id=:id
+END
+	saves mnt/items/1.json '{"name": "a"}'
+	is "$(cat log)" $'post_save create \nbefore_commit create '
+	local before
+	before=$(stat -c %y%z mnt/items/1.json)
+	saves mnt/items/1.json '{"name": "A"}'
+	saves mnt/items/1.json '{"name": "A", "pin": "1"}'
+	is "$(cat log)" $'post_save create \nbefore_commit create \npost_save replace \nbefore_commit replace '
+	is "$(ls mnt/tasks)" $'1.json\n2.json'
+	is "$(value mnt/items/1.json .name)" a
+	[ "$before" != "$(stat -c %y%z mnt/items/1.json)" ] || fail "the write-only field was not stored"
+}
+
 test_an_edit_that_breaks_a_rule_is_refused() {
 	program hooks/edit <<'END'
 #!/bin/sh
@@ -535,8 +558,8 @@ END
 	on before_commit replace run hooks/more
 END
 	saves mnt/events/1.json '{"text": "old"}'
-	refuses ENOENT mnt/items/1.json '{"name": "a"}'
-	has "$(last_error)" '^hooks/more: events/2.json: .*does not exist'
+	refuses ECANCELED mnt/items/1.json '{"name": "a"}'
+	is "$(last_error)" 'hooks/more: events/2.json does not exist'
 	saves mnt/events/2.json '{}'
 	saves mnt/items/1.json '{"name": "a"}'
 	is "$(jq -r .text mnt/events/*.json)" $'new\nmade'
@@ -545,6 +568,79 @@ END
 	sql 'delete from events where id = 5'
 	saves mnt/items/1.json '{"name": "b"}'
 	is "$(ls mnt/events)" $'1.json\n5.json'
+}
+
+test_what_a_program_deletes_and_is_not_there_is_no_success_for_rm_f() {
+	program hooks/more <<'END'
+#!/bin/sh
+echo '{"delete": ["events/2.json"]}'
+END
+	program hooks/self <<'END'
+#!/bin/sh
+[ -e events ] || echo '{"delete": ["items/1.json"]}'
+END
+	with <<'END'
+	on pre_delete run hooks/self
+	on post_delete run hooks/more
+END
+	saves mnt/items/1.json '{"name": "a"}'
+	fails rm -f mnt/items/1.json
+	is "$(last_error '[.errno, .message] | join(" ")')" \
+		'ECANCELED hooks/self: items/1.json: this record is being deleted already'
+	touch events
+	fails rm -f mnt/items/1.json
+	is "$(last_error '[.errno, .message] | join(" ")')" 'ECANCELED hooks/more: events/2.json does not exist'
+	is "$(ls mnt/items)" 1.json
+}
+
+test_the_version_that_a_program_was_wrong_about_is_told() {
+	program hooks/stale <<'END'
+#!/bin/sh
+echo '{"save": [{"path": "events/1.json", "merge": {"_checksum": "abc", "text": "b"}}]}'
+END
+	with <<'END'
+	on post_save run hooks/stale
+END
+	saves mnt/events/1.json '{"text": "a"}'
+	refuses EBUSY mnt/items/1.json '{"name": "a"}'
+	is "$(last_error '.checksum.supplied + " " + .checksum.current')" \
+		"abc $(getfattr --only-values -n user.rowfs.checksum mnt/events/1.json)"
+}
+
+test_hooks_that_nest_too_deep_are_told_in_one_sentence() {
+	program hooks/next <<'END'
+#!/bin/sh
+echo '{"save": [{"path": "items/.new", "put": {"name": "a"}}]}'
+END
+	with <<'END'
+	on post_save run hooks/next
+END
+	refuses EPROTO mnt/items/1.json '{"name": "a"}'
+	is "$(last_error)" \
+		'hooks/next: items/.new: hooks save records, whose hooks save records, more than 16 deep, the last in items'
+}
+
+test_a_refusal_without_a_word_is_a_sentence_all_the_same() {
+	program hooks/mute <<'END'
+#!/bin/sh
+cat answer
+END
+	touch answer
+	with <<'END'
+	on pre_save run hooks/mute
+	on pre_save sql "select '' as error where :name = 'sql'"
+	on pre_save check ":name <> 'check'" ""
+END
+	refuses ECANCELED mnt/items/1.json '{"name": "sql"}'
+	is "$(last_error)" 'an sql hook refuses'
+	refuses ECANCELED mnt/items/1.json '{"name": "check"}'
+	is "$(last_error)" 'a check refuses'
+	echo '{"message": ""}' >answer
+	refuses ECANCELED mnt/items/1.json '{"name": "a"}'
+	is "$(last_error)" 'hooks/mute refuses'
+	echo '{"message": "", "errors": {"name": ""}}' >answer
+	refuses ECANCELED mnt/items/1.json '{"name": "a"}'
+	is "$(last_error)" '/name: is refused'
 }
 
 test_a_program_that_takes_too_long_is_ended_and_the_save_is_etimedout() {
@@ -616,6 +712,22 @@ END
 	has "$(cat result)" EDEADLK
 	has "$(cat result)" 'Resource deadlock avoided'
 	is "$(ls mnt/events)" ''
+}
+
+test_a_hook_that_takes_a_key_or_renews_a_lease_outside_its_transaction_gets_edeadlk() {
+	program hooks/take <<END
+#!/bin/sh
+$BUILD/tool/errno open mnt/items/.new r : read >>result
+$BUILD/tool/errno touch mnt/tasks/1.json >>result
+END
+	with <<'END'
+	on pre_save,post_save run hooks/take
+END
+	saves mnt/tasks/1.json '{"note": "a"}'
+	saves mnt/tasks/1.json '{"note": "a", "status": "running"}'
+	saves mnt/items/7.json '{"name": "a"}'
+	is "$(sort -u result)" $'open: EDEADLK, read: EBADF\ntouch: EDEADLK'
+	is "$(cat mnt/items/.new)" 8
 }
 
 test_readers_do_not_wait_for_a_hook() {

@@ -30,6 +30,25 @@ END
 	mount_rowfs
 }
 
+put_off() {
+	[ "$(value mnt/jobs/1.json '[.status, .run_at]')" = '["queued","2100-01-01T00:00:00Z"]' ]
+}
+
+test_a_job_that_is_put_off_while_it_runs_starts_no_earlier() {
+	local status
+	for status in 75 1; do
+		with "#!/bin/sh
+echo '{\"run_at\": \"2100-01-01T00:00:00Z\"}' >>mnt/jobs/1.json || exit 3
+exit $status" 'backoff 10ms' 'attempts 2'
+		saves mnt/orders/1.json '{"text": "a"}'
+		eventually put_off
+		rm mnt/jobs/1.json mnt/orders/1.json
+		unmount
+		rm shop.db
+	done
+	mount_rowfs
+}
+
 test_the_job_is_there_when_the_write_returns() {
 	with '#!/bin/sh
 until [ -e go ]; do sleep 0.02; done'

@@ -240,4 +240,39 @@ link other digits: EACCES, goods4 -, -
 END
 }
 
+test_a_record_takes_along_what_its_file_does_not_show() {
+	cd .. && unmount
+	rm shop.db
+	conf <<'CONF'
+store sqlite:shop.db
+model users {
+	fields { id integer key; name string; pin string required write-only; mark string hidden; since datetime default now read-only
+		rest string; secret string write-only }
+	show name since
+}
+model gone {
+	fields { id integer key; name string; pin string required write-only max 4; mark string hidden; since datetime default now read-only
+		rest string; secret string; more string hidden default own }
+	show name since secret
+}
+CONF
+	mount_rowfs
+	saves mnt/users/1.json '{"name": "Ann", "pin": "1234", "rest": "r", "secret": "s"}'
+	sql "update users set mark = 'm', since = '2020-01-01T00:00:00Z'"
+	mv mnt/users/1.json mnt/gone/7.json
+	is "$(sql 'select * from gone')" '7|Ann|1234|m|2020-01-01T00:00:00Z|r||own'
+	is "$(value mnt/gone/7.json '[.since, .secret]')" '["2020-01-01T00:00:00Z",null]'
+	mkdir mnt/.txn/t
+	mv mnt/.txn/t/gone/7.json mnt/.txn/t/users/
+	echo commit >mnt/.txn/t/ctl
+	is "$(sql 'select * from users')" '7|Ann|1234|m|2020-01-01T00:00:00Z|r|'
+	saves mnt/users/8.json '{"name": "Bob", "pin": "12345"}'
+	is "$(errno rename mnt/users/8.json mnt/gone/8.json)" 'rename: EBADMSG'
+	is "$(last_error)" '/pin: must be at most 4 characters long, it has 5'
+	saves mnt/gone/7.json '{"name": "Cid", "pin": "9"}'
+	sql "update gone set since = '2020-01-01T00:00:00Z'"
+	mv mnt/users/7.json mnt/gone/7.json
+	is "$(sql 'select name, pin, mark, rest from gone')" 'Ann|1234|m|r'
+}
+
 run "$@"

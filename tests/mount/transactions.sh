@@ -453,6 +453,11 @@ test_ctl_tells_how_many_changes_wait() {
 	is "$(cat mnt/.txn/t/ctl)" 'open 1'
 }
 
+test_ctl_says_what_it_takes() {
+	is "$(errno open mnt/.txn/t/ctl w : write bogus)" 'write: EBADMSG'
+	is "$(last_error '.path + ": " + .message')" ".txn/t/ctl: ctl takes 'commit' or 'abort'"
+}
+
 test_a_move_finds_at_its_end_what_it_found_when_it_was_made() {
 	local i
 	for i in 1 2 3; do saves mnt/users/$i.json '{"name": "Ann"}'; done

@@ -93,6 +93,7 @@ test_the_worker_alone_ends_a_job() {
 	patches EBUSY mnt/mails/1.json '{"status": "done"}'
 	has "$(last_error)" 'only its worker, 1000, can end it'
 	patches EBUSY mnt/mails/1.json '{"status": "queued"}'
+	has "$(last_error)" 'only its worker, 1000, can give it back; rm cancels it'
 	as 1000 sh -c 'echo "{\"status\": \"done\", \"result\": 5}" >>mnt/mails/1.json'
 	is "$(value mnt/mails/1.json '[.status, .result, .lease_until]')" '["done",5,null]'
 	hasnt "$(value mnt/mails/1.json .finished_at)" null
@@ -253,6 +254,7 @@ test_a_paused_queue_goes_on_when_it_is_told() {
 	is "$(cat mnt/ours/.info/paused)" 1
 	patches EBUSY mnt/ours/1.json "$claim"
 	is "$(errno open mnt/ours/.info/paused wt : write maybe)" 'write: EBADMSG'
+	is "$(last_error '.path + ": " + .message')" 'ours/.info/paused: ours/.info/paused takes 0 or 1'
 	is "$(ls -A mnt/orders/.info)" $'count\nmeta.json\nschema.json'
 	has "$(cat mnt/.info/status)" 'paused'
 	echo 0 >mnt/ours/.info/paused

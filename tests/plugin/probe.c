@@ -63,6 +63,8 @@ static int at(void *self, const struct rowfs_host *host, struct rowfs_call *call
 		return 7;
 	if (strcmp(word, "estale") == 0)
 		return host->refuse(call, ESTALE, "stale");
+	if (strcmp(word, "mute") == 0)
+		return host->refuse(call, 0, NULL);
 	if (strcmp(word, "edit") == 0)
 		return host->edit(call, "{\"text\": 7}");
 	if (strcmp(word, "remove") == 0)

@@ -85,6 +85,21 @@ static inline void saved_open(struct saved *s, const char *text)
 	ck_assert_int_eq(result, 0);
 }
 
+/* The conf with texts in the places of words, in their order. */
+static inline void saved_open_with(struct saved *s, const char *conf, const char *const words[],
+				   const char *const texts[], int n)
+{
+	buf_auto text = BUF_INIT;
+	for (int i = 0; i < n; i++) {
+		const char *word = strstr(conf, words[i]);
+		buf_add(&text, conf, (size_t)(word - conf));
+		buf_printf(&text, "\n%s\n", texts[i]);
+		conf = word + strlen(words[i]);
+	}
+	buf_str(&text, conf);
+	saved_open(s, buf_text(&text));
+}
+
 static inline int saved_remove(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
 	(void)st, (void)type, (void)ftw;

@@ -217,7 +217,7 @@ static const struct {
     {"{\"delete\":[\"tracks/03.json\"]}", ECANCELED, "hook: tracks/03.json: is not the path of a record"},
     {"{\"delete\":[\"tracks\"]}", ECANCELED, "hook: tracks: is not the path of a record"},
     {"{\"delete\":[\"tracks/.new\"]}", ECANCELED, "hook: tracks/.new: only \"put\" makes"},
-    {"{\"delete\":[\"tracks/9.json\"]}", ENOENT, "hook: tracks/9.json: tracks/9.json does not exist"},
+    {"{\"delete\":[\"tracks/9.json\"]}", ECANCELED, "hook: tracks/9.json does not exist"},
     {"{\"save\":[{\"path\":\"tracks/3.json\",\"put\":{}}]}", EBADMSG, "hook: tracks/3.json: /name: is required"},
     {"{\"save\":[{\"path\":\"orders/1.json\",\"put\":{}}]}", ECANCELED, "hook: orders/1.json: this record is being"},
 };

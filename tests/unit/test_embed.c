@@ -30,20 +30,10 @@ static struct saved s;
 	"  embeds-many rows by bill_id }\n"                                                                            \
 	"model rows { fields { id integer key; bill_id integer references bills; x string } read-only }\n"
 
-/* Puts the texts in the places of the words. */
 static void open_shop(const char *orders, const char *lines, const char *parts)
 {
 	const char *const words[] = {"ORDERS", "LINES", "PARTS"}, *const texts[] = {orders, lines, parts};
-	buf_auto text = BUF_INIT;
-	const char *at = SHOP;
-	for (int i = 0; i < 3; i++) {
-		const char *word = strstr(at, words[i]);
-		buf_add(&text, at, (size_t)(word - at));
-		buf_printf(&text, "\n%s\n", texts[i]);
-		at = word + strlen(words[i]);
-	}
-	buf_str(&text, at);
-	saved_open(&s, buf_text(&text));
+	saved_open_with(&s, SHOP, words, texts, 3);
 }
 
 static void set_up(void)

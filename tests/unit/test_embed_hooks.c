@@ -21,20 +21,10 @@ static struct saved s;
 	"model parts { fields { id integer key; line_id integer references lines; name string required } }\n"          \
 	"queue jobs { fields { line_id integer references lines on-delete cascade } }\n"
 
-/* Puts the texts in the places of the words. */
 static void open_shop(const char *orders, const char *lines)
 {
 	const char *const words[] = {"ORDERS", "LINES"}, *const texts[] = {orders, lines};
-	buf_auto text = BUF_INIT;
-	const char *at = SHOP;
-	for (int i = 0; i < 2; i++) {
-		const char *word = strstr(at, words[i]);
-		buf_add(&text, at, (size_t)(word - at));
-		buf_printf(&text, "\n%s\n", texts[i]);
-		at = word + strlen(words[i]);
-	}
-	buf_str(&text, at);
-	saved_open(&s, buf_text(&text));
+	saved_open_with(&s, SHOP, words, texts, 2);
 }
 
 static void set_up(void)

@@ -23,20 +23,10 @@ static struct saved s;
 	"model views { fields { id integer key; text string } read-only }\n"                                           \
 	"queue jobs { fields { order_id integer required references orders } JOBS }\n"
 
-/* Puts the texts in the places of the words. */
 static void open_shop(const char *hooks, const char *lines, const char *jobs)
 {
 	const char *const words[] = {"HOOKS", "LINES", "JOBS"}, *const texts[] = {hooks, lines, jobs};
-	buf_auto text = BUF_INIT;
-	const char *at = SHOP;
-	for (int i = 0; i < 3; i++) {
-		const char *word = strstr(at, words[i]);
-		buf_add(&text, at, (size_t)(word - at));
-		buf_printf(&text, "\n%s\n", texts[i]);
-		at = word + strlen(words[i]);
-	}
-	buf_str(&text, at);
-	saved_open(&s, buf_text(&text));
+	saved_open_with(&s, SHOP, words, texts, 3);
 }
 
 static void set_up(void)
@@ -351,8 +341,8 @@ END_TEST
 #define ALL_EVENTS                                                                                                     \
 	NOTE("pre_save", "'pre-' || :verb")                                                                            \
 	NOTE("pre_delete", "'pre-' || :verb")                                                                          \
-	NOTE("post_save", "'post-' || :verb") NOTE("post_delete", "'post-' || :verb")                                  \
-	    NOTE("before_commit", "'before-' || :verb")
+	NOTE("post_save", "'post-' || :verb")                                                                          \
+	NOTE("post_delete", "'post-' || :verb") NOTE("before_commit", "'before-' || :verb")
 
 START_TEST(events_happen_in_their_order)
 {

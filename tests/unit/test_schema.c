@@ -13,6 +13,7 @@
 #include "../../store/buf.h"
 #include "../../store/limits.h"
 #include "../../store/model.h"
+#include "source.h"
 
 /* One conf, read. */
 struct reading {
@@ -56,31 +57,6 @@ static void read_right(struct reading *r, const char *text)
 	ck_assert_str_eq(got, "");
 	ck_assert_int_eq(r->rc, 0);
 	free(got);
-}
-
-/* The place of a file of the source tree, from this file's own name or $ROWFS_SOURCE. */
-static char *source_path(const char *name)
-{
-	const char *top = getenv("ROWFS_SOURCE");
-	char *path = NULL;
-	const char *slash = strrchr(__FILE__, '/');
-	int rc = top ? asprintf(&path, "%s/%s", top, name)
-		     : asprintf(&path, "%.*s../../%s", slash ? (int)(slash - __FILE__) + 1 : 0, __FILE__, name);
-
-	ck_assert_int_gt(rc, 0);
-	return path;
-}
-
-static void read_file(struct buf *b, const char *name)
-{
-	char *path = source_path(name);
-	FILE *f = fopen(path, "r");
-
-	ck_assert_msg(f != NULL, "%s can't be opened", path);
-	for (int c; (c = getc(f)) != EOF;)
-		buf_char(b, (char)c);
-	fclose(f);
-	free(path);
 }
 
 #define USERS "store sqlite:a.db\nmodel users { fields { id integer key } }\n"
