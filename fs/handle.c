@@ -271,7 +271,7 @@ static int print_uuid(struct handle *h, struct err *e)
 /* A read of .new that nothing was written to takes the next key for good and prints it. */
 static int reserve_key(struct mount *m, struct handle *h, struct err *e)
 {
-	if (h->model->key->default_kind == DEFAULT_UUID && !m->read_only)
+	if (h->model->key->default_kind == DEFAULT_UUID)
 		return print_uuid(h, e);
 	struct value key;
 	int rc = mount_reserve_key(m, h->model, &key, e);

@@ -194,7 +194,7 @@ test_a_read_only_mount_gives_no_random_key() {
 	mount_rowfs
 	fusermount3 -u mnt && wait "$daemon"
 	mount_rowfs mount.conf -o ro
-	is "$(errno open mnt/tokens/.new r : read)" 'read: EROFS'
+	is "$(errno open mnt/tokens/.new r)" 'open: EROFS'
 }
 
 test_a_reserved_key_survives_a_crash() {
