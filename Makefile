@@ -251,7 +251,7 @@ soak: deps-test
 
 lint:
 	mandoc -T lint -W warning $(MAN1) $(MAN3) $(MAN5)
-	if command -v shellcheck >/dev/null; then shellcheck -x -S warning tests/run tests/deps tests/tour tests/*.sh tests/*/*.sh tests/scenarios/*/*.sh tests/tools/page tests/tools/repository tests/fuzz/all .ci/run; fi
+	if command -v shellcheck >/dev/null; then shellcheck -x -S warning tests/run tests/deps tests/tour tests/namespace tests/*.sh tests/*/*.sh tests/scenarios/*/*.sh tests/tools/page tests/tools/repository tests/fuzz/all .ci/run; fi
 
 clean:
 	rm -rf build

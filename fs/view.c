@@ -93,7 +93,7 @@ static void print_metrics(struct mount *m, const struct model *model, uid_t uid,
 static void print_conf(struct mount *m, const struct model *model, uid_t uid, struct buf *out, struct err *e)
 {
 	(void)model, (void)uid, (void)e;
-	buf_add(out, m->conf->text, m->conf->len);
+	conf_print(m->conf, out);
 }
 
 #define FILE_MODE (S_IFREG | 0444)

@@ -2,16 +2,15 @@
  * event.c - the event object and the environment of rowfs-hooks(5). No value of a write-only field leaves here.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "../store/json.h"
 #include "../store/limits.h"
 #include "change.h"
 #include "event.h"
+#include "process_name.h"
 #include "tree.h"
 
 /* By verb: how the event names it besides. */
@@ -27,23 +26,6 @@ static const char *const statuses[VERB_COUNT] = {
     [VERB_DELETE] = "deleted",
 };
 static const char *const passed_on[] = {"PATH", "HOME", "LANG"};
-
-void event_comm(pid_t pid, char *comm)
-{
-	char path[64];
-	snprintf(path, sizeof path, "/proc/%ld/comm", (long)pid);
-	int fd = pid ? open(path, O_RDONLY | O_CLOEXEC) : -1;
-	ssize_t n = fd < 0 ? 0 : read(fd, comm, COMM_SIZE - 1);
-	if (fd >= 0)
-		close(fd);
-	comm[n > 0 ? n : 0] = '\0';
-	comm[strcspn(comm, "\n")] = '\0';
-	if (!pid)
-		strcpy(comm, "rowfs");
-	for (char *c = comm; *c; c++) /* any bytes may be a name; JSON takes UTF-8 only */
-		if (*c & 0x80)
-			*c = '?';
-}
 
 struct event_object event_of(const char *name, const struct change *c, const struct actor *actor)
 {
@@ -167,7 +149,7 @@ void event_write(struct buf *b, const struct event_object *event)
 {
 	char comm[COMM_SIZE];
 	const struct actor *actor = event->actor;
-	event_comm(actor->pid, comm);
+	process_name(actor->pid, comm);
 	buf_str(b, "{\"version\":1");
 	write_string(b, "event", event->name);
 	write_string(b, "verb", verb_name(event->verb));

@@ -9,11 +9,6 @@
 #include "program.h"
 #include "save.h"
 
-enum { COMM_SIZE = 32 };
-
-/* The name of the process; "rowfs" for 0, "" when it is gone. comm of COMM_SIZE bytes. */
-void event_comm(pid_t pid, char *comm);
-
 struct change;
 
 struct event_object {

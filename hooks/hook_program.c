@@ -13,6 +13,11 @@
 
 int hook_read_program(struct hook_reader *r, const struct word *words, size_t n, struct hook *h)
 {
+	if (!*words[0].text) {
+		conf_mistake(r->conf, &words[0], "the name of the %s is empty",
+			     h->kind == HOOK_PLUGIN ? "plugin" : "program");
+		return 0;
+	}
 	h->argv = arena_alloc(&r->hooks->arena, (n + 1) * sizeof *h->argv);
 	if (!h->argv)
 		return err_nomem(r->e);
@@ -106,13 +111,13 @@ static bool same_user(const struct user *a, const struct user *b)
 	return !a || !b ? a == b : a->uid == b->uid;
 }
 
-/* An earlier hook of the kind with the same words. */
+/* An earlier hook of the kind with the same words; a mistaken one has none. */
 static const struct hook *find_same(const struct hooks *hooks, const struct hook *h)
 {
 	for (size_t i = 0; i < hooks->n; i++) {
 		const struct hook *other = &hooks->all[i];
-		if (other->kind == h->kind && same_words(other->argv, h->argv) && same_user(other->user, h->user) &&
-		    bounds_equal(&other->bounds, &h->bounds))
+		if (other->kind == h->kind && other->argv && same_words(other->argv, h->argv) &&
+		    same_user(other->user, h->user) && bounds_equal(&other->bounds, &h->bounds))
 			return other;
 	}
 	return NULL;
@@ -141,11 +146,13 @@ static int add_plugin(struct hooks *hooks, struct plugin *p, struct err *e)
 int hook_read_plugin(struct hook_reader *r, const struct word *words, size_t n, struct hook *h)
 {
 	int result = hook_read_program(r, words, n, h);
-	const struct hook *same = result == 0 ? find_same(r->hooks, h) : NULL;
-	if (same)
-		h->plugin = same->plugin;
-	if (result < 0 || same)
+	if (result < 0 || !h->argv)
 		return result;
+	const struct hook *same = find_same(r->hooks, h);
+	if (same) {
+		h->plugin = same->plugin;
+		return 0;
+	}
 	result = plugin_open(&h->plugin, r, words, n);
 	if (!h->plugin)
 		return result;

@@ -18,6 +18,7 @@
 #include "../store/value.h"
 #include "event.h"
 #include "journal.h"
+#include "process_name.h"
 
 struct entry {
 	struct entry *next;
@@ -115,7 +116,7 @@ static void write_line(struct buf *b, uid_t uid, pid_t pid, const char *path, co
 	struct timespec ts;
 	clock_gettime(CLOCK_REALTIME, &ts);
 	value_now(ts, now);
-	event_comm(pid, comm);
+	process_name(pid, comm);
 	const char *name = err_name(e->code);
 	buf_printf(b, "{\"time\":\"%s\",\"uid\":%lu,\"pid\":%ld", now, (unsigned long)uid, (long)pid);
 	add_text(b, "comm", comm);

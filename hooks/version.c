@@ -7,6 +7,7 @@
 #include "../store/json.h"
 #include "event.h"
 #include "version.h"
+#include "process_name.h"
 
 /* ---- checksums ---- */
 
@@ -85,7 +86,7 @@ int version_begin(struct saving *v, const struct change *c, struct err *e)
 	const struct value *key = change_key(c);
 	if (!c->changed || !c->model->keeps_history || v->staged)
 		return 0;
-	event_comm(v->actor->pid, comm);
+	process_name(v->actor->pid, comm);
 	struct version by = {.verb = verb_name(c->verb),
 			     .known = true,
 			     .uid = v->actor->uid,

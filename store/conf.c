@@ -393,6 +393,7 @@ int conf_insert(struct conf *c, const struct word *at, const char *text, size_t 
 	*out = c->directives;
 	c->directives = own;
 	place_words(*out, at);
+	c->completed = true;
 	buf_release(&p.scratch);
 	free(p.words);
 	return p.nomem ? err_nomem(e) : 0;

@@ -15,6 +15,7 @@
 #include <stdio.h>
 
 #include "arena.h"
+#include "buf.h"
 #include "err.h"
 
 struct word {
@@ -43,6 +44,7 @@ struct conf {
 	char *text;      /* the whole file */
 	size_t len;
 	struct directive *directives;
+	bool completed; /* by conf_insert */
 	struct mistake *mistakes;
 	size_t nmistakes;
 	struct arena arena;
@@ -67,6 +69,9 @@ void conf_release(struct conf *c);
 /* Directives that rowfs has written itself: *out lies in the conf's arena, all its words stand at the place of `at`. */
 int conf_insert(struct conf *c, const struct word *at, const char *text, size_t len, struct directive **out,
 		struct err *e);
+
+/* The file as it is in force: its text, or, where conf_insert has added to it, all of it printed anew. */
+void conf_print(const struct conf *c, struct buf *b);
 
 /* Adds a mistake at the word (NULL: line 1, column 1). */
 void conf_mistake(struct conf *c, const struct word *at, const char *fmt, ...) __attribute__((format(printf, 3, 4)));

@@ -6,10 +6,11 @@
 #include <ctype.h>
 #include <stdbool.h>
 #include <string.h>
+#include <strings.h>
 
 #include "nearest.h"
 
-enum { LONGEST_NEAR = 40 };
+enum { LONGEST_NEAR = 40, SHORTEST_BEGINNING = 3 };
 
 static int least(int a, int b)
 {
@@ -43,6 +44,21 @@ static int distance(const char *a, int la, const char *b, int lb)
 	return d[la][lb];
 }
 
+/* The one of which the word is the beginning: int, bool. */
+static const char *longer(const char *word, size_t len, const char *const *known, size_t nknown)
+{
+	const char *found = NULL;
+
+	for (size_t i = 0; i < nknown && len >= SHORTEST_BEGINNING; i++) {
+		if (strncasecmp(known[i], word, len) != 0)
+			continue;
+		if (found)
+			return NULL;
+		found = known[i];
+	}
+	return found;
+}
+
 const char *nearest(const char *word, const char *const *known, size_t nknown)
 {
 	size_t len = strlen(word);
@@ -54,10 +70,11 @@ const char *nearest(const char *word, const char *const *known, size_t nknown)
 		if (other > LONGEST_NEAR || other > len + 2 || len > other + 2)
 			continue;
 		int d = distance(word, (int)len, known[i], (int)other);
-		if (d < best || (d == best && !found)) {
+		bool shares_a_letter = d < (int)(len > other ? len : other);
+		if (shares_a_letter && (d < best || (d == best && !found))) {
 			best = d;
 			found = known[i];
 		}
 	}
-	return found;
+	return found ? found : longer(word, len, known, nknown);
 }

@@ -8,7 +8,8 @@
 
 /*
  * The word of smallest Damerau-Levenshtein distance, at most 2, or 1 for words of up to 4 letters, whatever the
- * letters' case; the first of several. NULL where none is near.
+ * letters' case, that shares a letter with it; the first of several. Else the only one that begins with it. NULL where
+ * none is near.
  */
 const char *nearest(const char *word, const char *const *known, size_t nknown);
 

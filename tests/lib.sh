@@ -163,6 +163,12 @@ gone() {
 	! kill -0 "$1" 2>/dev/null
 }
 
+# Another mount namespace, in which it is still mounted, or what its threads wait for.
+tell_what_holds() {
+	grep -ls " $PWD/mnt .* fuse\.rowfs " /proc/[0-9]*/mountinfo | sed 's/^/it is mounted in the namespace of /'
+	grep -s . "/proc/$1/task/"*/{comm,wchan,syscall}
+}
+
 # Unmounts and prints what is wrong with the daemon's end.
 stop() {
 	local status=0 pid=$daemon
@@ -171,6 +177,7 @@ stop() {
 		echo "the mount is busy"
 	elif ! within 20 gone "$pid"; then
 		echo "the daemon does not end"
+		tell_what_holds "$pid"
 	else
 		wait "$pid" || status=$?
 		[ $status = 0 ] && return

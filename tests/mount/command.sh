@@ -404,7 +404,7 @@ findmnt -n -o FSTYPE,SOURCE "$PWD/mnt"
 echo '{"name": "a"}' > mnt/items/1.json
 umount mnt
 END
-	is "$(BUILD=$BUILD timeout 30 unshare -m sh session | tr -s ' ')" "fuse.rowfs $PWD/mount.conf"
+	is "$(BUILD=$BUILD timeout 30 "$top/tests/namespace" sh session | tr -s ' ')" "fuse.rowfs $PWD/mount.conf"
 	eventually sql "select 1 / (name = 'a') from items"
 }
 

@@ -165,6 +165,28 @@ test_reading_new_reserves_a_key() {
 	created 1 b
 }
 
+test_reading_new_gives_a_random_key_where_keys_are_random_and_says_why_where_users_give_them() {
+	local key
+	fusermount3 -u mnt && wait "$daemon"
+	conf <<'END'
+store sqlite:shop.db
+model tokens { fields { id uuid key default uuid; name string } }
+model words { fields { word string key } }
+END
+	mount_rowfs
+	key=$(cat mnt/tokens/.new)
+	[[ $key =~ ^[0-9a-f-]{14}7[0-9a-f-]{21}$ ]]
+	[ "$(cat mnt/tokens/.new)" != "$key" ]
+	saves "mnt/tokens/$key.json" '{"name": "a"}'
+	mkdir mnt/.txn/t
+	key=$(cat mnt/.txn/t/tokens/.new)
+	saves "mnt/.txn/t/tokens/$key.json" '{"name": "b"}'
+	saves mnt/.txn/t/ctl commit
+	is "$(value "mnt/tokens/$key.json" .name)" b
+	is "$(errno open mnt/words/.new r : read)" 'read: EBADMSG'
+	is "$(last_error '[.path, .message]')" '["words/.new","words gives no keys: the document must name its word"]'
+}
+
 test_a_reserved_key_survives_a_crash() {
 	is "$(cat mnt/items/.new)" 1
 	crash

@@ -172,6 +172,24 @@ mount.conf:6:7: error: 'files' can't take its fields from its table: it holds bi
 mount.conf:8:7: error: 'totals' can't take its fields from its table: it is a view, which needs read-only"
 }
 
+test_info_mount_conf_has_the_fields_that_tables_gave() {
+	init
+	cat >mount.conf <<'CONF'
+store sqlite:shop.db # mine
+model users { on pre_save check ":id > '0;' or 1" "Say \"no\"" }
+model orders { }
+CONF
+	mount_rowfs
+	cp mnt/.info/mount.conf resolved.conf
+	has "$(cat resolved.conf)" '^		user_id integer required references users on-delete cascade$'
+	fusermount3 -u mnt && wait "$daemon"
+	rowfs schema mount.conf >schema
+	is "$(rowfs schema resolved.conf)" "$(cat schema)"
+	is "$(rowfs check resolved.conf)" "$(rowfs check mount.conf)"
+	mount_rowfs resolved.conf
+	cmp resolved.conf mnt/.info/mount.conf
+}
+
 # ---- check --sql ----
 
 test_what_check_sql_prints_closes_the_difference() {

@@ -237,6 +237,17 @@ test_a_lazy_unmount_with_an_open_draft_saves_what_becomes_complete() {
 	is "$(sql 'select name from items')" a
 }
 
+# A namespace that is made while it is mounted has it too.
+test_an_unmounted_daemon_ends_though_a_namespace_of_a_test_was_made_meanwhile() {
+	local holder
+	[ "$(id -u)" = 0 ] || skip 'only root may make a namespace'
+	"$top/tests/namespace" sh -c 'touch made; exec sleep 60' &
+	holder=$!
+	eventually test -e made
+	unmount
+	kill "$holder"
+}
+
 test_a_daemon_that_is_stopped_and_continued_goes_on_where_it_was() {
 	kill -STOP "$daemon"
 	(save mnt/items/1.json '{"name": "a"}' >answer) &

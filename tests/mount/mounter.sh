@@ -3,7 +3,7 @@
 # namespace of its own /dev/fuse is everybody's and fuse.conf allows what mount.fuse3(8) needs; outside nothing changes.
 # shellcheck source=tests/lib.sh
 [ $# = 0 ] || [ -n "${NAMESPACE:-}" ] || [ "$(id -u)" != 0 ] ||
-	NAMESPACE=1 exec unshare --mount --propagation private bash "$0" "$@"
+	NAMESPACE=1 exec "$(dirname "$0")/../namespace" bash "$0" "$@"
 . "$(dirname "$0")/../lib.sh"
 
 setup() {

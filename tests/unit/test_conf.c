@@ -9,6 +9,7 @@
 
 #include "../../store/conf.h"
 #include "../../store/limits.h"
+#include "../../store/nearest.h"
 
 /* Parses text that has no mistake and compares what was understood: words in <>, blocks in {}. */
 static void print_tree(const struct directive *d, FILE *to)
@@ -176,6 +177,16 @@ START_TEST(mistakes_are_sorted_and_told_once)
 }
 END_TEST
 
+START_TEST(a_word_that_shares_no_letter_is_not_near)
+{
+	static const char *const known[] = {"a", "xy", "Q"};
+	ck_assert_ptr_null(nearest("b", known, 3));
+	ck_assert_str_eq(nearest("q", known, 3), "Q");
+	ck_assert_str_eq(nearest("xz", known, 3), "xy");
+	ck_assert_str_eq(nearest("ab", known, 3), "a");
+}
+END_TEST
+
 START_TEST(a_near_word_is_proposed)
 {
 	static const char *const known[] = {"model", "queue", "on", "store"};
@@ -183,6 +194,8 @@ START_TEST(a_near_word_is_proposed)
 		const char *word, *text;
 	} cases[] = {
 	    {"modle", "unknown word 'modle'; did you mean 'model'?"},
+	    {"que", "unknown word 'que'; did you mean 'queue'?"},
+	    {"st", "unknown word 'st'; known: model, queue, on and store"},
 	    {"mdl", "unknown word 'mdl'; known: model, queue, on and store"},
 	    {"MODEL", "unknown word 'MODEL'; did you mean 'model'?"},
 	    {"no", "unknown word 'no'; did you mean 'on'?"},
@@ -349,6 +362,7 @@ static TCase *mistakes(void)
 	tcase_add_test(t, the_caret_counts_characters_not_bytes);
 	tcase_add_test(t, mistakes_are_sorted_and_told_once);
 	tcase_add_test(t, a_near_word_is_proposed);
+	tcase_add_test(t, a_word_that_shares_no_letter_is_not_near);
 	tcase_add_test(t, mistakes_over_the_limit_are_not_kept);
 	tcase_add_test(t, a_nul_byte_and_bytes_that_are_not_utf8_are_refused_with_their_place);
 	tcase_add_test(t, a_file_that_is_too_large_is_refused);

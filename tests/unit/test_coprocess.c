@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+#include "../../hooks/process_name.h"
 #include "saved.h"
 
 static struct saved s;
@@ -87,6 +88,8 @@ static int put(const char *text)
 
 static void set_up(void)
 {
+	char comm[COMM_SIZE];
+	process_name(getpid(), comm); /* one stays open for who saves */
 	descriptors_before = open_descriptors();
 	saved_directory(&s);
 }
