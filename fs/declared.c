@@ -17,9 +17,13 @@ static int compile_sql(struct declared *d, struct err *e)
 
 	if (rc < 0)
 		return rc;
-	rc = store_borrow(store, e);
+	err_auto unread = ERR_INIT;
+	rc = store_borrow(store, &unread);
 	if (rc == 0)
 		rc = hooks_prepare(&d->hooks, &d->conf, store, &d->schema, e);
+	else
+		rc = rc == -ENOMEM ? err_nomem(e)
+				   : 0; /* a database that can't be read is no mistake here; who opens it tells */
 	store_close(store);
 	return rc;
 }
