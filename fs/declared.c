@@ -17,13 +17,11 @@ static int compile_sql(struct declared *d, struct err *e)
 
 	if (rc < 0)
 		return rc;
-	err_auto unread = ERR_INIT;
-	rc = store_borrow(store, &unread);
+	rc = store_borrow(store, e);
 	if (rc == 0)
 		rc = hooks_prepare(&d->hooks, &d->conf, store, &d->schema, e);
-	else
-		rc = rc == -ENOMEM ? err_nomem(e)
-				   : 0; /* a database that can't be read is no mistake here; who opens it tells */
+	else if (rc != -ENOMEM) /* no mistake of mount.conf's: who opens the database tells */
+		rc = (err_release(e), 0);
 	store_close(store);
 	return rc;
 }
