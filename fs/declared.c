@@ -20,8 +20,6 @@ static int compile_sql(struct declared *d, struct err *e)
 	rc = store_borrow(store, e);
 	if (rc == 0)
 		rc = hooks_prepare(&d->hooks, &d->conf, store, &d->schema, e);
-	else if (rc != -ENOMEM) /* no mistake of mount.conf's: who opens the database tells */
-		rc = (err_release(e), 0);
 	store_close(store);
 	return rc;
 }
