@@ -161,7 +161,7 @@ int open_node(struct mount *m, fuse_req_t req, fuse_ino_t ino, int flags, struct
 		rc = mount_may_change(m, req);
 	if (rc < 0)
 		return rc;
-	if (model_is_frozen(m, &node) && wanted_by(flags) & W_OK)
+	if (model_is_frozen(m, &node) && changes(&node, flags))
 		return -EROFS;
 	if (node.kind == NODE_RECORD)
 		return open_record(m, &actor, ino, &node, flags, out, e);

@@ -302,14 +302,6 @@ static bool fills_page(const struct handle *h, const struct fuse_file_info *fi)
 	return fi->lock_owner == 0 && h->model && h->model->differs;
 }
 
-/* Reading .new changes something, so why it could not is told as of a save. */
-static void note_reading(fuse_req_t req, struct mount *m, const struct node *node, struct err *e)
-{
-	struct actor actor = mount_actor(req);
-
-	mount_refused(m, &actor, mount_model(m, node->model), ".new", NULL, e);
-}
-
 static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
 {
 	if (handle_of(fi)->events) {
@@ -333,8 +325,6 @@ static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, stru
 		rc = kind->read(m, &node, size, off, &out, &e);
 	else
 		rc = handle_read(m, handle_of(fi), size, off, &out, &e);
-	if (rc < 0 && node.kind == NODE_NEW)
-		note_reading(req, m, &node, &e);
 	if (rc < 0)
 		reply(req, rc, &e);
 	else

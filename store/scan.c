@@ -94,7 +94,7 @@ static const char *on_start(struct json_scan *s, unsigned char c)
 	if (c == 0xef)
 		return "a byte order mark can't stand here";
 	if (c != '{')
-		return "a record is one object, it begins with {";
+		return "the text must be one object, which begins with {";
 	s->state = SCAN_PARTIAL;
 	return open_level(s, true);
 }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "buf.h"
 #include "limits.h"
 #include "schema_read.h"
 
@@ -111,8 +112,6 @@ static const char *too_much(struct reader *r, const char *pattern)
 {
 	struct measure m = {.at = pattern};
 
-	if (strlen(pattern) > LIMIT_PATTERN)
-		return "the pattern is too long";
 	while (*m.at && !m.problem)
 		measure_one(&m);
 	if (m.problem)
@@ -139,15 +138,22 @@ static bool compiles(struct reader *r, const char *pattern, const struct word *w
 
 void read_pattern(struct reader *r, struct field *f, const struct word *pattern)
 {
-	const char *problem = too_much(r, pattern->text);
+	const char *problem = strlen(pattern->text) > LIMIT_PATTERN ? "the pattern is too long" : NULL;
+	buf_auto bytes = BUF_INIT;
 
+	if (!problem && !pattern_in_bytes(pattern->text, &bytes, &problem)) {
+		r->nomem = true;
+		return;
+	}
+	if (!problem)
+		problem = too_much(r, buf_text(&bytes));
 	if (problem) {
 		conf_mistake(r->c, pattern, "%s", problem);
 		return;
 	}
 	if (!compiles(r, pattern->text, pattern))
 		return;
-	char *whole = arena_printf(&r->scratch, "^(%s)$", pattern->text);
+	char *whole = arena_printf(&r->scratch, "^(%s)$", buf_text(&bytes));
 	regex_t *regex = reader_alloc(r, 1, sizeof *regex);
 	if (!whole || !regex) {
 		r->nomem = true;

@@ -100,6 +100,8 @@ bool is_option(const char *name);
 void read_option_words(struct reader *r, struct field_source *source);
 /* Second pass: what the options mean. */
 void read_options(struct reader *r, struct field *f, const struct field_source *source);
+/* The pattern for matching bytes of UTF-8; false: no memory. A mistake is told as *problem. */
+bool pattern_in_bytes(const char *pattern, struct buf *out, const char **problem);
 void read_pattern(struct reader *r, struct field *f, const struct word *pattern);
 
 /* ---- queues (schema_queue.c) ---- */

@@ -298,12 +298,22 @@ static int open_all(struct store *s, struct err *e)
 	return r ? r : writer_start(s, e);
 }
 
+/* What SQLite says of a file does not say of which. */
+static void name_file(const char *path, struct err *e)
+{
+	err_auto why = *e;
+	*e = (struct err)ERR_INIT;
+	err_set(e, why.code, strstr(why.text, path) ? "%.0s%s" : "%s: %s", path, why.text);
+}
+
 static int open_store(struct store **out, const struct schema *schema, bool read_only, bool memory, struct err *e)
 {
 	struct store *s = store_new(schema, read_only, memory);
 	if (!s)
 		return err_nomem(e);
 	int r = open_all(s, e);
+	if (r == -EIO && !memory)
+		name_file(schema->database, e);
 	if (r)
 		store_close(s);
 	else

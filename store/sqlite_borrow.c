@@ -60,9 +60,10 @@ int store_borrow(struct store *memory, struct err *e)
 	if (!s)
 		return err_nomem(e);
 	bool same = store_compare(schema, &differences) == 0;
-	int r = conn_open(&s->writer, s, schema->database, SQLITE_OPEN_READONLY, READER_CACHE_KIB, e);
+	err_auto why = ERR_INIT; /* a database that can't be read is told where it is mounted */
+	int r = conn_open(&s->writer, s, schema->database, SQLITE_OPEN_READONLY, READER_CACHE_KIB, &why);
 	if (!r)
-		r = make_all(memory, &s->writer, same, e);
+		r = make_all(memory, &s->writer, same, &why);
 	store_close(s);
-	return r;
+	return r == -ENOMEM ? err_nomem(e) : 0;
 }

@@ -184,7 +184,17 @@ END
 	saves mnt/.txn/t/ctl commit
 	is "$(value "mnt/tokens/$key.json" .name)" b
 	is "$(errno open mnt/words/.new r : read)" 'read: EBADMSG'
+	is "$(wc -l <mnt/.errors)" 1
 	is "$(last_error '[.path, .message]')" '["words/.new","words gives no keys: the document must name its word"]'
+}
+
+test_a_read_only_mount_gives_no_random_key() {
+	fusermount3 -u mnt && wait "$daemon"
+	echo 'store sqlite:shop.db; model tokens { fields { id uuid key default uuid } }' >mount.conf
+	mount_rowfs
+	fusermount3 -u mnt && wait "$daemon"
+	mount_rowfs mount.conf -o ro
+	is "$(errno open mnt/tokens/.new r)" 'open: EROFS'
 }
 
 test_a_reserved_key_survives_a_crash() {

@@ -89,6 +89,7 @@ test_a_read_only_model_is_erofs() {
 	has "$(save mnt/frozen/2.json '{"name": "b"}')" 'EROFS'
 	has "$(errno unlink mnt/frozen/1.json)" 'EROFS'
 	has "$(errno rename mnt/frozen/1.json mnt/frozen/2.json)" 'EROFS'
+	is "$(errno open mnt/frozen/.new r)" 'open: EROFS'
 	is "$(rows)" "$before"
 	is "$(value mnt/frozen/1.json .name)" a
 }

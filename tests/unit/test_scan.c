@@ -104,7 +104,7 @@ static const struct {
 	const char *text, *why;
 } reasons[] = {
     {"\xef\xbb\xbf{}", "a byte order mark can't stand here"},
-    {"[1]", "a record is one object, it begins with {"},
+    {"[1]", "the text must be one object, which begins with {"},
     {"{a", "expected a member's name in double quotes"},
     {"{\"a\" 1", "expected a colon"},
     {"{\"a\": x", "expected a value"},

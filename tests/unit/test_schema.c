@@ -192,6 +192,61 @@ START_TEST(a_pattern_is_for_the_whole_text)
 }
 END_TEST
 
+static const struct {
+	const char *pattern, *matching, *others; /* words with blanks between */
+} of_characters[] = {
+    {"[a-z]+é?", "abc abcé", "abcéé é ab\xc3"},
+    {".", "a é 日 😀", "ab éa éé"},
+    {".{3}", "abc äöü 日本語 a😀é", "ab äö äöüé"},
+    {"..?", "a é éé", "ééé"},
+    {"..+", "ab éé 日本語", "a é"},
+    {"[^,][^,]+", "ab éé", "é ,é"},
+    {".*é.+", "éa ééé 日é日", "é aé"},
+    {"(ä|ö){2}x", "äöx ööx", "äx äöüx"},
+    {"é{2}", "éé", "é ééé"},
+    {"[äöü]+", "ä üöä", "a äa ß"},
+    {"[a-zà-ÿ]{2}", "aé ÿz", "Aé é aéz À\xc3"},
+    {"[^,]{2}", "ab éé 日x", "a, é ééé"},
+    {"[^,]+", "ab éé", "é,é"},
+    {"[^é]", "a è 日 😀 ,", "é ab"},
+    {"[^a-cé-ü日]", "d è 本 😀 ý", "a c é ë ü 日"},
+    {"[]é^-]+", "] é ^ -]^é", "a [ è"},
+    {"[^]é-]+", "a è ^[", "] é -"},
+    {"[^]é-]", "a è ^", "] é - ab"},
+    {"[^-]", "a é", "- aa"},
+    {"[^^]", "a é", "^ aa"},
+    {"[é^]+", "^ é ^é", "a"},
+    {"[[:digit:]é-]+", "1é -", "a è"},
+    {"[^[:digit:]]", "a é", "1 ab"},
+    {"[!-é]+", "a~é ¡", "ê"},
+    {"[\u00a0-\U0010ffff]", "é 日 😀 \U0010ffff \u0800 \uffff \U00010000 \u07ff", "a ~"},
+    {"[߿-ࠀ]", "߿ ࠀ", "߾ ࠁ"},
+    {"\\.é", ".é", "aé"},
+    {"é|日本?", "é 日 日本", "本 日本本"},
+};
+
+static void match_all(const regex_t *regex, const char *words, bool wanted, const char *pattern)
+{
+	char text[200], *rest = text;
+	snprintf(text, sizeof text, "%s", words);
+	for (char *word; (word = strsep(&rest, " "));)
+		ck_assert_msg((regexec(regex, word, 0, NULL, 0) == 0) == wanted, "%s and %s", pattern, word);
+}
+
+START_TEST(a_pattern_matches_characters)
+{
+	char text[300];
+	struct reading r;
+	snprintf(text, sizeof text, "store sqlite:a\nmodel m { fields { id integer key; a string pattern '%s' } }",
+		 of_characters[_i].pattern);
+	read_right(&r, text);
+	const regex_t *regex = r.s.models[0].fields[1].regex;
+	match_all(regex, of_characters[_i].matching, true, of_characters[_i].pattern);
+	match_all(regex, of_characters[_i].others, false, of_characters[_i].pattern);
+	reading_end(&r);
+}
+END_TEST
+
 START_TEST(a_queue_has_the_fields_of_a_job_behind_its_own)
 {
 	static const char *const names[] = {"id",       "units",       "status",     "attempts",   "max_attempts",
@@ -431,6 +486,7 @@ static TCase *meaning(void)
 	tcase_add_test(t, a_field_has_its_options);
 	tcase_add_test(t, defaults_that_are_quoted_or_in_the_enum_are_text);
 	tcase_add_test(t, a_pattern_is_for_the_whole_text);
+	tcase_add_loop_test(t, a_pattern_matches_characters, 0, sizeof of_characters / sizeof *of_characters);
 	tcase_add_test(t, a_queue_has_the_fields_of_a_job_behind_its_own);
 	tcase_add_test(t, a_queue_has_its_own_key_and_settings);
 	tcase_add_test(t, models_may_refer_to_models_further_down_and_to_themselves);

@@ -71,7 +71,8 @@ static const struct difference {
 	const char *table, *fields, *text, *cure;
 } differences[] = {
     {"(id integer primary key, qty text)", "id integer key\n qty integer",
-     "table orders: column qty is TEXT, mount.conf says integer", "ALTER TABLE \"orders\" RENAME TO \"rowfs_old_orders\";"},
+     "table orders: column qty is TEXT, mount.conf says integer",
+     "ALTER TABLE \"orders\" RENAME TO \"rowfs_old_orders\";"},
     {"(id integer primary key)", "id integer key\n qty integer", "table orders: column qty is missing",
      "ALTER TABLE \"orders\" ADD COLUMN \"qty\" INTEGER;"},
     {"(id integer primary key, qty int, more int)", "id integer key\n qty integer",
@@ -248,7 +249,9 @@ START_TEST(a_database_that_is_none_is_told)
 	fclose(f);
 	read_conf(simple);
 	ck_assert_int_eq(store_open(&store, &schema, 0, &error), -EIO);
-	ck_assert_str_eq(error.text, "the database file is not an SQLite database");
+	char told[sizeof(database) + 64];
+	snprintf(told, sizeof(told), "%s: the database file is not an SQLite database", database);
+	ck_assert_str_eq(error.text, told);
 }
 END_TEST
 
