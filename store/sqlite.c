@@ -167,8 +167,6 @@ void bind_value(sqlite3_stmt *stmt, int at, const struct value *v)
 
 /* ---- connections ---- */
 
-/* Without the count of what is allocated, and its lock at each malloc. Too late once SQLite is in use; then it stays.
- */
 static void configure(void)
 {
 	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
@@ -176,10 +174,15 @@ static void configure(void)
 	log_register();
 }
 
-static int open_file(struct conn *c, const char *path, int flags, struct err *e)
+void sqlite_configure(void)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	pthread_once(&once, configure);
+}
+
+static int open_file(struct conn *c, const char *path, int flags, struct err *e)
+{
+	sqlite_configure();
 	struct store *s = c->store;
 	const char *vfs = c != &s->writer ? NULL : s->schema->durability == DURABILITY_FULL ? LOG_VFS_FULL : LOG_VFS;
 	int rc = sqlite3_open_v2(path, &c->db, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, vfs);

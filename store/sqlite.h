@@ -318,6 +318,9 @@ static inline void stmt_reset(sqlite3_stmt **stmt)
 	if (*stmt)
 		sqlite3_reset(*stmt);
 }
+/* Before SQLite is used at all, then it is too late: no count of what is allocated, and no lock for it at each malloc;
+ * statement journals in one piece. Again does nothing. */
+void sqlite_configure(void);
 int conn_open(struct conn *c, struct store *s, const char *path, int flags, int cache_kib, struct err *e);
 void conn_close(struct conn *c);
 /* Finalizes the model's statements. */

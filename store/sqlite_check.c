@@ -56,6 +56,7 @@ static int compile_all(sqlite3 *db, struct conf *c, struct schema *s, struct err
 int checks_compile(struct schema *s, struct conf *c, struct err *e)
 {
 	sqlite3 *db = NULL;
+	sqlite_configure();
 	int rc = sqlite3_open_v2(":memory:", &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
 	int r = rc == SQLITE_OK ? compile_all(db, c, s, e) : err_nomem(e);
 	sqlite3_close(db);

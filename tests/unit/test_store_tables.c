@@ -241,6 +241,16 @@ START_TEST(a_read_only_store_misses_a_missing_table)
 }
 END_TEST
 
+/* The count takes a lock of all threads at each allocation; it can't be left out once SQLite is in use. */
+START_TEST(what_sqlite_allocates_is_not_counted_though_checks_were_compiled_before)
+{
+	read_conf("model items { fields { id integer key; n integer check \"n > 0\" } }\n");
+	ck_assert_int_eq(checks_compile(&schema, &conf, &error), 0);
+	ck_assert_int_eq(store_open(&store, &schema, 0, &error), 0);
+	ck_assert_int_eq(sqlite3_memory_used(), 0);
+}
+END_TEST
+
 START_TEST(a_database_that_is_none_is_told)
 {
 	FILE *f = fopen(database, "w");
@@ -308,6 +318,7 @@ static void add(TCase *cases)
 	tcase_add_test(cases, text_keys_without_sidecar_are_numbered_by_row);
 	tcase_add_test(cases, a_model_keeps_its_number_and_no_other_gets_it);
 	tcase_add_test(cases, a_read_only_store_misses_a_missing_table);
+	tcase_add_test(cases, what_sqlite_allocates_is_not_counted_though_checks_were_compiled_before);
 	tcase_add_test(cases, a_database_that_is_none_is_told);
 	tcase_add_test(cases, a_directory_that_is_missing_is_told);
 	tcase_add_test(cases, a_view_is_read_only);
