@@ -6,34 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
-static int merge_json(json_t *target, const json_t *patch, bool put);
-
-static json_t *merged(const json_t *target, const json_t *patch, bool put)
-{
-	if (!json_is_object(patch))
-		return json_deep_copy(patch);
-	json_t *result = json_is_object(target) ? json_deep_copy(target) : json_object();
-	if (result && merge_json(result, patch, put) < 0) {
-		json_decref(result);
-		return NULL;
-	}
-	return result;
-}
-
-/* RFC 7396; over another patch nulls stay, for they take a member away. */
-static int merge_json(json_t *target, const json_t *patch, bool put)
-{
-	const char *name;
-	json_t *value;
-	json_object_foreach((json_t *)patch, name, value)
-	{
-		if (put && json_is_null(value))
-			json_object_del(target, name);
-		else if (json_object_set_new(target, name, merged(json_object_get(target, name), value, put)) < 0)
-			return -ENOMEM;
-	}
-	return 0;
-}
+#include "../store/json.h"
 
 static const struct relation *only_child(const struct model *m, const char *name)
 {
@@ -57,7 +30,7 @@ static int merge_member(const struct model *m, json_t *first, bool put, const ch
 	if (r && objects)
 		return compose_merge(r->child, known, put, value);
 	if (f && f->type == TYPE_JSON && json_is_object(value) && (put || objects))
-		return json_object_set_new(first, name, merged(known, value, put)) < 0 ? -ENOMEM : 0;
+		return json_object_set_new(first, name, json_merged(known, value, !put)) < 0 ? -ENOMEM : 0;
 	return set(first, name, value);
 }
 

@@ -189,37 +189,14 @@ static bool is_stored(const struct field *f, const struct value *old, const json
 	return false;
 }
 
-/* ---- merge patches inside a json field (RFC 7396) ---- */
-
-/* The caller's; NULL without memory. */
-static json_t *merged(json_t *target, json_t *patch)
-{
-	const char *name;
-	json_t *change;
-	if (!json_is_object(patch))
-		return json_incref(patch);
-	json_t *result = json_is_object(target) ? json_copy(target) : json_object();
-	json_object_foreach(patch, name, change)
-	{
-		int rc = 0;
-		if (json_is_null(change))
-			json_object_del(result, name);
-		else
-			rc = json_object_set_new(result, name, merged(json_object_get(result, name), change));
-		if (rc) {
-			json_decref(result);
-			return NULL;
-		}
-	}
-	return result;
-}
+/* ---- merge patches inside a json field ---- */
 
 static int merge_json(struct binding *x, const struct value *old, json_t *patch, struct value *out)
 {
 	json_scope *target = NULL;
 	if (old->kind == VALUE_TEXT && json_read_value(old->text.data, old->text.len, 0, &target) == -ENOMEM)
 		return err_nomem(x->e);
-	json_scope *result = merged(target, patch);
+	json_scope *result = json_merged(target, patch, false);
 	return result ? value_from_json(TYPE_JSON, result, "", x->arena, out, x->e) : err_nomem(x->e);
 }
 

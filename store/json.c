@@ -381,3 +381,28 @@ void json_write(struct buf *b, const json_t *json, int indent)
 		break;
 	}
 }
+
+/* ---- merge patches ---- */
+
+json_t *json_merged(const json_t *target, const json_t *patch, bool nulls)
+{
+	const char *name;
+	json_t *change;
+	if (!json_is_object(patch))
+		return json_deep_copy(patch);
+	json_t *result = json_is_object(target) ? json_deep_copy(target) : json_object();
+	json_object_foreach((json_t *)patch, name, change)
+	{
+		int rc = 0;
+		if (json_is_null(change) && !nulls)
+			json_object_del(result, name);
+		else
+			rc = json_object_set_new(result, name,
+						 json_merged(json_object_get(result, name), change, nulls));
+		if (rc) {
+			json_decref(result);
+			return NULL;
+		}
+	}
+	return result;
+}

@@ -73,6 +73,12 @@ json_t *json_parse(const char *text, size_t *where, const char **why);
 /* Any value that was stored or printed before, with jansson's JSON_ flags. -EBADMSG where it is no JSON, -ENOMEM. */
 int json_read_value(const char *text, size_t len, size_t flags, json_t **out);
 
+/*
+ * The target with the merge patch of RFC 7396 done to it, which shares nothing with either. nulls: they stay, for the
+ * target is a patch itself, and they take a member away. The caller's; NULL without memory.
+ */
+json_t *json_merged(const json_t *target, const json_t *patch, bool nulls);
+
 /* Fills line and column of every problem in *e from the text; a missing member gets those of the object it should be
  * in. */
 void json_locate(const char *text, size_t len, struct err *e);
