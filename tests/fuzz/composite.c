@@ -87,8 +87,9 @@ static struct shop *open_shop(void)
 /* One object a request, each with its status. */
 static void check_answer(const struct buf *answer)
 {
-	json_t *report = json_loadb(buf_text(answer), answer->len, JSON_ALLOW_NUL, NULL), *each;
+	json_t *report, *each;
 	size_t i;
+	must(json_read_value(buf_text(answer), answer->len, JSON_ALLOW_NUL, &report) == 0);
 	must(json_is_array(report) && json_array_size(report) <= LIMIT_COMPOSITE);
 	json_array_foreach(report, i, each) must(json_is_string(json_object_get(each, "status")));
 	json_decref(report);

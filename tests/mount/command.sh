@@ -26,7 +26,7 @@ status() {
 stop_daemon() {
 	local pid
 	pid=$(pgrep -f "rowfs mount.conf $PWD/mnt|rowfs.*$PWD/mnt" || true)
-	fusermount3 -u mnt
+	eventually fusermount3 -u mnt
 	[ -z "$pid" ] || PATIENCE=20 eventually gone "$pid"
 }
 

@@ -335,14 +335,14 @@ test_a_log_that_cannot_be_written_changes_nothing() {
 	is "$(save mnt/items/1.json '{"name": 1}')" 'write: EBADMSG, close: EBADMSG'
 	saves mnt/jobs/1.json '{}'
 	eventually job_is mnt/jobs/1.json 'done'
-	fusermount3 -u mnt
+	eventually fusermount3 -u mnt
 	wait $pid
 	rowfs mount.conf mnt -f >/dev/full 2>&1 </dev/null &
 	pid=$!
 	within 30 mountpoint -q mnt
 	is "$(save mnt/items/1.json '{"name": 1}')" 'write: EBADMSG, close: EBADMSG'
 	saves mnt/items/1.json '{"name": "b"}'
-	fusermount3 -u mnt
+	eventually fusermount3 -u mnt
 	wait $pid
 	is "$(sql 'select name from items')" b
 }

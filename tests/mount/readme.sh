@@ -35,7 +35,7 @@ test_the_session_works_as_printed() {
 	cp "$top/tests/tour" tests
 	script >session.sh
 	bash session.sh 2>&1 | sed 's/^session.sh: line [0-9]*: /bash: /' >actual || true
-	fusermount3 -u mnt
+	eventually fusermount3 -u mnt
 	sed -n '/^```console$/,/^```$/p' "$top/README.md" | sed '1d;$d' >expected
 	compare expected actual || exit 1
 }
@@ -47,7 +47,7 @@ test_the_tour_can_be_taken_twice() {
 	cp "$top/hooks/fulfil" hooks
 	"$top/tests/tour" >first
 	"$top/tests/tour" >second
-	fusermount3 -u mnt
+	eventually fusermount3 -u mnt
 	has "$(cat first)" '^\$ build/rowfs mount.conf mnt$'
 	has "$(cat second)" 'mounted already'
 	has "$(cat second)" '"id": 2,'
