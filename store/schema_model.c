@@ -364,7 +364,8 @@ static const struct word *embeds_word(const struct model *m, const struct relati
 	const char *name = relation_names[relation->kind];
 
 	for (const struct directive *d = m->conf->children; d; d = d->next)
-		if (strcmp(d->words[0].text, name) == 0 && strcmp(d->words[1].text, relation->child->name) == 0)
+		if (strcmp(d->words[0].text, name) == 0 && d->nwords > 1 &&
+		    strcmp(d->words[1].text, relation->child->name) == 0)
 			return &d->words[1];
 	return NULL;
 }
