@@ -1,6 +1,10 @@
 /*
  * serve.c - a thread reads a request and serves it; before it serves the last that waits for one is replaced.
  *
+ * No more wait in the kernel than there are processors: it wakes one for each request, in vain where another that has
+ * just answered takes it, and a save that wakes a dozen in vain costs a tenth more. The others rest here, and who came
+ * last is called first.
+ *
  * SIGUSR1 interrupts a thread that waits: it is sent to those alone, so that no request is disturbed.
  */
 #include "serve.h"
@@ -9,6 +13,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "../store/clock.h"
 #include "../store/limits.h"
@@ -21,7 +26,9 @@ struct server {
 	struct serving *of;
 	pthread_t thread;
 	struct fuse_buf request;
-	bool waits;
+	bool waits;              /* for a request */
+	struct server *rests_on; /* the next in serving.resting */
+	pthread_cond_t called;
 };
 
 struct serving {
@@ -30,7 +37,9 @@ struct serving {
 	pthread_mutex_t lock;   /* a leaf; guards what follows */
 	pthread_cond_t changed; /* of the monotonic clock: the last server has ended, or all are to end */
 	struct server *servers;
-	unsigned n, waiting;
+	struct server *resting;
+	unsigned n, waiting, nresting;
+	unsigned enough; /* that wait */
 	int error;
 };
 
@@ -48,6 +57,8 @@ int serving_new(struct serving **out, struct mount *m, struct fuse_session *sess
 		return -ENOMEM;
 	s->mount = m;
 	s->session = session;
+	long processors = sysconf(_SC_NPROCESSORS_ONLN);
+	s->enough = processors < 2 ? 2 : processors > LIMIT_IDLE_THREADS ? LIMIT_IDLE_THREADS : (unsigned)processors;
 	pthread_mutex_init(&s->lock, NULL);
 	clock_cond_init(&s->changed);
 	sigaction(SIGUSR1, &action, NULL);
@@ -77,11 +88,13 @@ static int start_server(struct serving *s)
 	if (!new)
 		return -ENOMEM;
 	new->of = s;
+	pthread_cond_init(&new->called, NULL);
 	pthread_attr_init(&detached);
 	pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
 	int code = pthread_create(&new->thread, &detached, serve, new);
 	pthread_attr_destroy(&detached);
 	if (code) {
+		pthread_cond_destroy(&new->called);
 		free(new);
 		return -code;
 	}
@@ -99,6 +112,29 @@ static void set_waits(struct server *self, bool waits)
 	self->of->waiting += waits ? 1U : -1U;
 }
 
+/* With the lock: the one that rests and came last. */
+static void call(struct serving *s)
+{
+	struct server *called = s->resting;
+
+	s->resting = called->rests_on;
+	s->nresting--;
+	set_waits(called, true);
+	pthread_cond_signal(&called->called);
+}
+
+/* With the lock, until it is called. */
+static void rest(struct server *self)
+{
+	struct serving *s = self->of;
+
+	self->rests_on = s->resting;
+	s->resting = self;
+	s->nresting++;
+	while (!self->waits)
+		pthread_cond_wait(&self->called, &s->lock);
+}
+
 /* A request that waits for another one must not be the last that is served. */
 static void begin_request(struct server *self)
 {
@@ -106,19 +142,24 @@ static void begin_request(struct server *self)
 
 	pthread_mutex_lock(&s->lock);
 	set_waits(self, false);
-	if (s->waiting == 0 && s->n < LIMIT_THREADS)
+	if (s->waiting == 0 && s->resting)
+		call(s);
+	else if (s->waiting == 0 && s->n < LIMIT_THREADS)
 		start_server(s);
 	pthread_mutex_unlock(&s->lock);
 }
 
-/* False: enough others wait. */
+/* False: enough others are idle. */
 static bool end_request(struct server *self)
 {
 	struct serving *s = self->of;
 
 	pthread_mutex_lock(&s->lock);
-	bool stays = s->waiting < LIMIT_IDLE_THREADS;
-	set_waits(self, true);
+	bool rests = s->waiting >= s->enough, stays = !rests || s->nresting < LIMIT_IDLE_THREADS;
+	if (rests && stays && !fuse_session_exited(s->session))
+		rest(self);
+	else
+		set_waits(self, true);
 	pthread_mutex_unlock(&s->lock);
 	return stays;
 }
@@ -163,6 +204,7 @@ static void leave(struct server *self)
 	struct server **at = &s->servers;
 
 	free(self->request.mem);
+	pthread_cond_destroy(&self->called);
 	pthread_mutex_lock(&s->lock);
 	while (*at != self)
 		at = &(*at)->next;
@@ -197,6 +239,8 @@ static void interrupt(struct serving *s)
 {
 	struct timespec again = monotonic_at(monotonic_ms() + AGAIN_MS);
 
+	while (s->resting)
+		call(s);
 	for (struct server *each = s->servers; each; each = each->next)
 		if (each->waits)
 			pthread_kill(each->thread, SIGUSR1);
