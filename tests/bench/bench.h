@@ -17,7 +17,7 @@
 
 #include "measure.h"
 
-enum { CLIENTS_MAX = 8, SIDES_MAX = 8, ROUNDS_MAX = 32, PATH_SIZE = 512, TEXT_SIZE = 1024 };
+enum { CLIENTS_MAX = 8, SIDES_MAX = 8, ROUNDS_MAX = 200, PATH_SIZE = 512, TEXT_SIZE = 1024 };
 
 enum op {
 	OP_CREATE,
@@ -192,7 +192,7 @@ struct row {
 	long records;
 	struct mode mode;
 	const struct side *sides;
-	size_t nsides;
+	size_t nsides, rounds;
 	struct cell cells[SIDES_MAX];
 	struct cell one_client; /* of the first side, in the same rounds; empty in rows of one client */
 };
