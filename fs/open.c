@@ -146,6 +146,33 @@ static bool changes(const struct node *node, int flags)
 	return node->kind == NODE_NEW || (flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC);
 }
 
+static int refuse_frozen(struct mount *m, const struct actor *actor, const struct model *model, const char *name,
+			 struct err *e)
+{
+	err_set(e, EROFS, "%s is read-only", model->name);
+	mount_refused(m, actor, model, name, NULL, e);
+	return -EROFS;
+}
+
+/* The same for a file that is there. */
+static int refuse_frozen_node(struct mount *m, const struct actor *actor, const struct node *node, struct err *e)
+{
+	static const char *const made[NODE_KINDS] = {
+	    [NODE_NEW] = ".new", [NODE_IMPORT] = ".import", [NODE_PAUSED] = ".info/paused"};
+	const struct model *model = mount_model(m, node->model);
+	buf_auto name = BUF_INIT;
+	arena_auto a = ARENA_INIT;
+	struct value key;
+	int rc = 0;
+
+	if (node->kind != NODE_RECORD)
+		return made[node->kind] ? refuse_frozen(m, actor, model, made[node->kind], e) : -EROFS;
+	rc = mount_key(m, node, &a, &key, e);
+	if (rc == 0)
+		rc = record_name(model, &key, &name);
+	return rc < 0 ? rc : refuse_frozen(m, actor, model, buf_text(&name), e);
+}
+
 int open_node(struct mount *m, fuse_req_t req, fuse_ino_t ino, int flags, struct handle **out, struct err *e)
 {
 	struct node node = node_decode(ino);
@@ -162,7 +189,7 @@ int open_node(struct mount *m, fuse_req_t req, fuse_ino_t ino, int flags, struct
 	if (rc < 0)
 		return rc;
 	if (model_is_frozen(m, &node) && changes(&node, flags))
-		return -EROFS;
+		return refuse_frozen_node(m, &actor, &node, e);
 	if (node.kind == NODE_RECORD)
 		return open_record(m, &actor, ino, &node, flags, out, e);
 	if (node.kind == NODE_MEMORY)
@@ -182,7 +209,7 @@ static int create_record(struct mount *m, const struct actor *actor, const struc
 	uint64_t ino;
 
 	if (entry->model->read_only)
-		return -EROFS;
+		return refuse_frozen(m, actor, entry->model, name, e);
 	if (!entry->valid) {
 		err_set(e, EBADMSG, "%s is no file name of a key of %s", name, entry->model->name);
 		mount_refused(m, actor, entry->model, name, NULL, e);

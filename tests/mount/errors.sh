@@ -81,6 +81,19 @@ test_users_see_their_own_errors_and_root_sees_all() {
 	is "$(wc -l <mnt/.errors)" 1
 }
 
+test_a_read_only_model_is_told_in_errors_by_every_call_that_would_change_it() {
+	sql "insert into frozen (id, name) values (1, 'a')"
+	local step
+	for step in 'open mnt/frozen/1.json wt' 'open mnt/frozen/1.json wa' 'open mnt/frozen/2.json wct' \
+		'open mnt/frozen/.new w' 'open mnt/frozen/.new r' 'open mnt/frozen/.import w' 'unlink mnt/frozen/1.json'; do
+		# shellcheck disable=SC2086
+		has "$(errno $step)" EROFS
+		is "$(last_error '[.path, .errno, .message]')" \
+			"[\"$(cut -d ' ' -f 2 <<<"${step//mnt\//}")\",\"EROFS\",\"frozen is read-only\"]" "$step"
+	done
+	is "$(wc -l <mnt/.errors)" 7
+}
+
 test_a_read_only_model_is_erofs() {
 	sql "insert into frozen (id, name) values (1, 'a')"
 	local before
