@@ -169,6 +169,11 @@ static int find_kind(struct hook_reader *r, const struct directive *d, size_t at
 	return -1;
 }
 
+static long long default_timeout(enum event event)
+{
+	return event == EVENT_AFTER_COMMIT ? TIMEOUT_AFTER_MS : TIMEOUT_HOOK_MS;
+}
+
 static int read_timeout(struct hook_reader *r, const struct directive *d, struct hook *h)
 {
 	if (directive_args(d) != 1 || !word_duration(&d->words[1], &h->timeout_ms) || h->timeout_ms <= 0)
@@ -237,7 +242,7 @@ static int add_events(struct hook_reader *r, const struct directive *d, struct h
 			continue;
 		h.event = i;
 		h.verbs = verbs & events[i].verbs;
-		h.timeout_ms = given ? given : i == EVENT_AFTER_COMMIT ? TIMEOUT_AFTER_MS : TIMEOUT_HOOK_MS;
+		h.timeout_ms = given ? given : default_timeout(i);
 		if (!(events[i].kinds & BIT(h.kind)))
 			conf_mistake(r->conf, h.where,
 				     "%s can't do anything at %s: the transaction is over; run and enqueue can",
@@ -324,20 +329,36 @@ const struct hook *hooks_next(const struct hooks *h, enum event event, enum verb
 	return NULL;
 }
 
-/* Quoted again where it holds a blank. */
+/* Quoted again where it must be. */
 static void print_word(const char *text, FILE *to)
 {
-	fprintf(to, strpbrk(text, " \t\n;{}#'\"") || !*text ? " \"%s\"" : " %s", text);
+	if (*text && !strpbrk(text, " \t\r\n;{}#'\"\\")) {
+		fputs(text, to);
+		return;
+	}
+	fputc('"', to);
+	for (; *text; text++)
+		fprintf(to, strchr("\"\\", *text) ? "\\%c" : "%c", *text);
+	fputc('"', to);
 }
 
-/* A user and bounds that are not the default. */
+static void print_more(const char *text, FILE *to)
+{
+	fputc(' ', to);
+	print_word(text, to);
+}
+
+/* A time, a user and bounds that are not the default. */
 static void print_block(const struct hook *h, FILE *to)
 {
 	bool program = h->kind == HOOK_RUN || h->kind == HOOK_PIPE;
+	bool timed = program && h->timeout_ms != default_timeout(h->event);
 	bool bounded = program && !bounds_equal(&h->bounds, &default_bounds);
-	if (!h->user && !bounded)
+	if (!timed && !h->user && !bounded)
 		return;
 	fprintf(to, " {");
+	if (timed)
+		fprintf(to, " timeout %lldms%s", h->timeout_ms, h->user || bounded ? ";" : "");
 	if (h->user)
 		fprintf(to, " as %s%s", h->user->name, bounded ? ";" : "");
 	if (bounded)
@@ -353,11 +374,11 @@ static void print_hook(const struct hook *h, const struct model *m, FILE *to)
 			fprintf(to, " %s", verb_name(verb));
 	fprintf(to, " %s", kinds[h->kind].name);
 	if (h->sql)
-		print_word(h->sql, to);
+		print_more(h->sql, to);
 	if (h->message)
-		print_word(h->message, to);
+		print_more(h->message, to);
 	for (size_t i = 0; h->argv && h->argv[i]; i++)
-		print_word(h->argv[i], to);
+		print_more(h->argv[i], to);
 	print_block(h, to);
 	if (h->queue)
 		fprintf(to, " %s", h->queue->name);
@@ -365,8 +386,8 @@ static void print_hook(const struct hook *h, const struct model *m, FILE *to)
 		const struct assignment *a = &h->assignments[i];
 		buf_auto literal = BUF_INIT;
 		value_plain(&literal, a->field->type, &a->literal);
-		fprintf(to, " %s=%s%s", a->field->name, a->parameter ? ":" : "",
-			a->parameter ? a->parameter : buf_text(&literal));
+		fprintf(to, " %s=%s", a->field->name, a->parameter ? ":" : "");
+		print_word(a->parameter ? a->parameter : buf_text(&literal), to);
 	}
 	fputc('\n', to);
 }

@@ -336,6 +336,33 @@ END
 	has "$(cat out err)" '^mount.conf:7:[0-9]+: error: '
 }
 
+test_check_prints_hooks_so_that_they_can_be_written_again() {
+	local base='store sqlite:shop.db
+		queue jobs { fields { s string; i integer } }
+		model items {
+			fields { id integer key; name string }'
+	conf <<END
+$base
+	on pre_save run /bin/sh -c "echo \"a\\\\b\" 'c'" { timeout 500ms; as nobody; output 2K }
+	on pre_save pipe /bin/cat { timeout 5s }
+	on after_commit run /bin/true { timeout 5s }
+	on post_save check ":name <> \"id\"" ""
+	on post_save enqueue jobs s='a "b' i=:id
+}
+END
+	rowfs check mount.conf >first
+	has "$(cat first)" '^items: pre_save .* run /bin/sh -c "echo .\"a..b.\" .c.\" \{ timeout 500ms; as nobody; output 2048; \}$'
+	has "$(cat first)" '^items: pre_save .* pipe /bin/cat$'
+	has "$(cat first)" '^items: after_commit .* run /bin/true \{ timeout 5000ms \}$'
+	has "$(cat first)" 'enqueue jobs s="a .\"b" i=:id$'
+	{
+		echo "$base"
+		sed 's/^items:/on/' first
+		echo '}'
+	} >mount.conf
+	is "$(rowfs check mount.conf)" "$(cat first)"
+}
+
 test_check_prints_the_hooks_in_the_order_they_run() {
 	conf <<'END'
 store sqlite:shop.db
