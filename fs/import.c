@@ -233,16 +233,24 @@ static int next_line(void *data, struct request *out, struct err *e)
 	return 1;
 }
 
-/* Says which line; its problems are in that line of the file. */
+/* Says which line; its problems are in that line of the file. A mistake of JSON has a place already, in the first line
+ * of its document. */
 static void blame_line(struct import *i, struct err *e)
 {
+	static const char first[] = "line 1, ";
+	bool placed = strncmp(e->text, first, strlen(first)) == 0;
 	char text[sizeof(e->text)];
 
-	snprintf(text, sizeof(text), "line %" PRId64 ": %.400s", i->done, e->text);
+	snprintf(text, sizeof(text), "line %" PRId64 "%s%.400s", i->done, placed ? ", " : ": ",
+		 placed ? e->text + strlen(first) : e->text);
 	memcpy(e->text, text, sizeof(text));
-	for (size_t p = 0; p < e->nproblems; p++)
+	for (size_t p = 0; p < e->nproblems; p++) {
+		char *said = e->problems[p].text, *rest = strstr(said, ": ");
+		if (placed && rest && strncmp(said, first, strlen(first)) == 0)
+			memmove(said, rest + 2, strlen(rest + 2) + 1);
 		if (e->problems[p].line)
 			e->problems[p].line = (int)i->done;
+	}
 }
 
 static void enlist(struct mount *m, struct import *i)

@@ -103,9 +103,11 @@ CASES
 
 test_what_is_not_json_is_refused_and_names_its_line() {
 	is "$( (lines 2 && echo '{"id": 7,, "name": "x"}') | write_all mnt/items/.import)" 'close: EBADMSG'
-	has "$(last_error .message)" '^line 3: '
+	has "$(last_error .message)" '^line 3, column [0-9]+: '
+	hasnt "$(last_error '.problems[0].message')" 'line'
 	is "$(printf '{\n"id": 7\n}\n' | write_all mnt/items/.import)" 'close: EBADMSG'
-	has "$(last_error .message)" '^line 1: '
+	has "$(last_error .message)" '^line 1, column [0-9]+: '
+	is "$(last_error '.problems[0] | [.line, .column]')" "[1,$(last_error .message | sed 's/.*column \([0-9]*\).*/\1/')]"
 	is "$(printf '[1]\n' | write_all mnt/items/.import)" 'close: EBADMSG'
 }
 
