@@ -26,7 +26,7 @@ test_mount_conf_can_be_typed_in() {
 	is "$(errno open mnt/orders/.new b : write '{"owner_id": 1, "description": "tea", "lines": [{"product": "tea"}]}' : read | jq -c .)" \
 		'{"id":1,"started_at":null,"status":"queued"}'
 	is "$(value mnt/orders/1.json '[.lines[].quantity]')" '[1]'
-	is "$(value mnt/jobs/.wait/1.json .status)" done
+	is "$(value mnt/jobs/.wait/1.json .status)" 'done'
 }
 
 test_a_program_that_refuses() {
