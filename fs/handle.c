@@ -165,13 +165,27 @@ static int write_draft(struct mount *m, struct handle *h, const struct actor *ac
 	return rc;
 }
 
+static int write_scratch(struct mount *m, struct handle *h, const struct actor *actor, const char *data, size_t len,
+			 int64_t offset, struct err *e)
+{
+	int rc = scratch_write(m, h->scratch, data, len, h->flags & O_APPEND ? -1 : offset, e);
+	buf_auto name = BUF_INIT;
+
+	if (rc == -ENOSPC) {
+		const struct model *model = scratch_any_name(m, h->scratch, &name);
+		if (model)
+			mount_told_full(m, actor, model, buf_text(&name), rc, e);
+	}
+	return rc;
+}
+
 int handle_write(struct mount *m, struct handle *h, const struct actor *writer, const char *data, size_t len,
 		 int64_t offset, struct err *e)
 {
 	struct actor actor = as_opener(h, writer);
 
 	if (h->scratch)
-		return scratch_write(m, h->scratch, data, len, h->flags & O_APPEND ? -1 : offset, e);
+		return write_scratch(m, h, &actor, data, len, offset, e);
 	pthread_mutex_lock(&h->lock);
 	int rc = h->import ? import_write(m, h->import, &actor, data, len, e)
 			   : write_draft(m, h, &actor, data, len, offset, e);

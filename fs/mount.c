@@ -167,6 +167,14 @@ void mount_refused(struct mount *m, const struct actor *actor, const struct mode
 	note_refusal(journal_add, m, actor, model, name, text, e);
 }
 
+int mount_told_full(struct mount *m, const struct actor *actor, const struct model *model, const char *name, int rc,
+		    const struct err *e)
+{
+	if (rc == -ENOSPC && e->code)
+		mount_refused(m, actor, model, name, NULL, e);
+	return rc;
+}
+
 void mount_refused_write(struct mount *m, const struct actor *actor, const struct model *model, const char *name,
 			 const struct buf *text, const struct err *e)
 {

@@ -131,7 +131,10 @@ void mount_reply_error(fuse_req_t req, int rc);
 /* Notes a refusal for .errors and the log, and keeps the refused text (NULL: there is none) in .rejected. */
 void mount_refused(struct mount *m, const struct actor *actor, const struct model *model, const char *name,
 		   const struct buf *text, const struct err *e);
-/* The same for the text of a file, which who wrote it may want to remove now. */
+/* The same where rc says that a user, or the disk, is at a bound: no path explains ENOSPC. Returns rc. */
+int mount_told_full(struct mount *m, const struct actor *actor, const struct model *model, const char *name, int rc,
+		    const struct err *e);
+/* As mount_refused for the text of a file, which who wrote it may want to remove now. */
 void mount_refused_write(struct mount *m, const struct actor *actor, const struct model *model, const char *name,
 			 const struct buf *text, const struct err *e);
 

@@ -190,6 +190,11 @@ void name_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode
 	(void)mode;
 	if (rc == 0)
 		rc = transaction_make(m, &actor, name, &entry.attr, &e);
+	if (rc == -ENOSPC) {
+		buf_auto path = BUF_INIT;
+		buf_printf(&path, ".txn/%s", name);
+		mount_told_full(m, &actor, NULL, buf_text(&path), rc, &e);
+	}
 	entry.ino = entry.attr.st_ino;
 	if (rc < 0) {
 		mount_reply_error(req, rc);

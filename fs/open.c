@@ -43,6 +43,7 @@ static int open_record(struct mount *m, const struct actor *actor, fuse_ino_t in
 		rc = record_name(model, &key, &name);
 	if (rc == 0)
 		rc = handle_open_record(m, actor, model, &key, buf_text(&name), ino, flags, true, out, e);
+	mount_told_full(m, actor, model, buf_text(&name), rc, e);
 	if (rc != -ENOENT || !handle_find(m, NULL, NULL, ino, actor->uid, &a, &unsaved) || !unsaved.named)
 		return rc;
 	err_release(e);
@@ -220,7 +221,9 @@ static int create_record(struct mount *m, const struct actor *actor, const struc
 	else
 		ino = node_memory(NODE_MEMORY, mount_next_serial(m));
 	mount_dir_stat(m, ino, mount_record_mode(entry->model), st);
-	return handle_open_record(m, actor, entry->model, &entry->key, name, ino, flags, false, out, e);
+	return mount_told_full(m, actor, entry->model, name,
+			       handle_open_record(m, actor, entry->model, &entry->key, name, ino, flags, false, out, e),
+			       e);
 }
 
 int open_create(struct mount *m, fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, int flags,
@@ -245,7 +248,9 @@ int open_create(struct mount *m, fuse_req_t req, fuse_ino_t parent, const char *
 	if (entry.record_name)
 		return create_record(m, &actor, &entry, name, flags, out, st, e);
 	rc = scratch_create(m, entry.model, name, S_IFREG | (mode & 07777), &actor, &s, e);
-	return rc < 0 ? rc : open_scratch(m, s, flags & ~O_TRUNC, out, e);
+	if (rc == 0)
+		rc = open_scratch(m, s, flags & ~O_TRUNC, out, e);
+	return mount_told_full(m, &actor, entry.model, name, rc, e);
 }
 
 /* ---- files that are gone ---- */

@@ -102,6 +102,7 @@ test_a_user_has_at_most_1000_names() {
 	ln mnt/items/f1 mnt/items/f1000
 	is "$(errno link mnt/items/f1 mnt/items/f1001)" 'link: ENOSPC'
 	has "$(errno open mnt/items/f1001 wc)" 'open: ENOSPC'
+	has "$(last_error '[.path, .message]')" '^\["items/f1001","A user has at most 1000 scratch files'
 	as_nobody touch mnt/items/mine
 	is "$(ls mnt/items | wc -l)" 1001
 }
@@ -109,6 +110,7 @@ test_a_user_has_at_most_1000_names() {
 test_a_user_has_at_most_64_mib() {
 	head -c $((64 << 20)) /dev/zero >mnt/items/big
 	fails sh -c 'echo more >mnt/items/small'
+	has "$(last_error '[.path, .errno, .message]')" '^\["items/small","ENOSPC","The scratch files of a user hold at most'
 	rm mnt/items/big
 	echo more >mnt/items/small
 }

@@ -314,6 +314,8 @@ END
 test_there_are_limits() {
 	for i in $(seq 31); do mkdir mnt/.txn/n"$i"; done
 	fails mkdir mnt/.txn/more
+	is "$(last_error '[.path, .errno, .message]')" \
+		'[".txn/more","ENOSPC","A user prepares at most 32 transactions; rmdir some of .txn"]'
 	rmdir mnt/.txn/n7
 	mkdir mnt/.txn/more
 	fails mkdir mnt/.txn/.hidden
@@ -333,6 +335,7 @@ for path in "mnt/users/1.json", "mnt/.txn/t/users/1.json":
     except OSError as e: print(path, i, e.strerror)
 END
 	)" 'mnt/.txn/t/users/1.json 4000 No space left on device'
+	is "$(last_error '[.path, .message]')" '[".txn/t/users/1.json","You have 10000 files open; close some"]'
 }
 
 test_what_all_transactions_of_a_user_hold_is_bounded() {
