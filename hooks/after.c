@@ -151,8 +151,8 @@ static void fail(struct run *r, const char *program, bool asked, const struct er
 	p->attempts++;
 	p->failed_ms = realtime_ms();
 	p->next_ms = p->failed_ms + backoff_ms(p->attempts);
-	p->message = why->text;
-	if (!asked) /* status 75 is no failure */
+	p->message = asked ? NULL : why->text; /* status 75 is no failure */
+	if (!asked)
 		tell(r, program, why);
 	settle(r, false);
 }

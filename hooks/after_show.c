@@ -39,8 +39,8 @@ static json_t *json_of(const struct pending *p)
 {
 	return json_pack("{sI so so so sb sI so so so so}", "id", (json_int_t)p->id, "path", json_text(p->path), "run",
 			 json_loads(p->hook, 0, NULL), "created", json_time(p->created_ms), "held", p->held, "attempts",
-			 (json_int_t)p->attempts, "failed", json_time(p->failed_ms), "message", json_text(p->message),
-			 "next_try", json_time(p->next_ms), "event", json_event(p->event));
+			 (json_int_t)p->attempts, "failed", json_time(p->message ? p->failed_ms : 0), "message",
+			 json_text(p->message), "next_try", json_time(p->next_ms), "event", json_event(p->event));
 }
 
 int after_show(struct saver *s, int64_t id, struct buf *out, struct timespec *created, struct err *e)

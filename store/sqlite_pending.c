@@ -43,7 +43,8 @@ static const char *const texts[PENDING_STATEMENTS] = {
     [PENDING_DUE] = "SELECT min(next_try) FROM rowfs_after WHERE held = 0 AND next_try > 0 AND " OTHERS,
     [PENDING_GET] = "SELECT " COLUMNS " FROM rowfs_after WHERE id = ?1",
     [PENDING_FOLLOWING] = "SELECT " COLUMNS " FROM rowfs_after WHERE id > ?1 ORDER BY id LIMIT 1",
-    [PENDING_LAST_FAILED] = "SELECT " COLUMNS " FROM rowfs_after WHERE failed > 0 ORDER BY failed DESC LIMIT 1",
+    [PENDING_LAST_FAILED] =
+	"SELECT " COLUMNS " FROM rowfs_after WHERE message IS NOT NULL ORDER BY failed DESC LIMIT 1",
     [PENDING_TOTAL] = "SELECT count(*), coalesce(sum(held), 0), min(created) FROM rowfs_after",
     [PENDING_GROUPS] = "SELECT model, hook, min(path), max(held), min(held), count(*) FROM rowfs_after "
 		       "GROUP BY model, hook ORDER BY min(id)",

@@ -389,7 +389,7 @@ struct pending {
 	int64_t batch;      /* the first one of the same save; 0 for that one when it is added */
 	int64_t created_ms; /* times are milliseconds since 1970 */
 	int64_t next_ms;    /* not before; 0: was never tried */
-	int64_t failed_ms;  /* the last time; 0: never */
+	int64_t failed_ms;  /* the last end without success, status 75 too; 0: none */
 	int64_t attempts;   /* that failed */
 	bool held;          /* mount.conf has no such hook */
 	int64_t uid, pid;

@@ -155,6 +155,9 @@ test_status_75_is_tried_again_and_no_failure() {
 	with 'on after_commit run hooks/try 75'
 	saves mnt/items/1.json '{"name": "a"}'
 	eventually lines tried 1
+	eventually grep -q '"attempts": [1-9]' mnt/.after/1.json
+	is "$(value mnt/.after/1.json '[.failed, .message]')" '[null,null]'
+	hasnt "$(cat mnt/.info/status)" 'last failure'
 	touch go
 	eventually waiting 0
 	is "$(cat mnt/.errors)" ''
