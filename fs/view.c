@@ -14,6 +14,7 @@
 #include "../store/log.h"
 #include "import.h"
 #include "queue.h"
+#include "scratch.h"
 #include "tree.h"
 
 static void print_schema(struct mount *m, const struct model *model, uid_t uid, struct buf *out, struct err *e)
@@ -71,6 +72,7 @@ static void print_status(struct mount *m, const struct model *model, uid_t uid, 
 		if (each->queue && shown && queue_print_status(m->store, each, out, e) < 0)
 			return;
 	}
+	scratch_print(m, uid, out);
 	import_print(m, out);
 	after_print_status(m->saver, uid, uid == 0 || uid == m->uid, out, e);
 }

@@ -115,6 +115,15 @@ test_a_user_has_at_most_64_mib() {
 	echo more >mnt/items/small
 }
 
+test_status_lists_them_to_who_made_them_and_to_root() {
+	echo a >mnt/items/draft~
+	as_nobody touch mnt/items/mine "mnt/items/$(printf 'two\nlines')"
+	is "$(grep ^scratch mnt/.info/status)" $'scratch file items/two?lines\nscratch file items/mine\nscratch file items/draft~'
+	is "$(as_nobody grep ^scratch mnt/.info/status)" $'scratch file items/two?lines\nscratch file items/mine'
+	rm mnt/items/draft~
+	is "$(grep -c ^scratch mnt/.info/status)" 2
+}
+
 test_they_are_gone_at_unmount_and_the_log_names_them() {
 	echo a >mnt/items/draft~
 	unmount
