@@ -870,7 +870,7 @@ END
 END
 	local expected
 	expected="nobody $(id -gn nobody) $(id -Gn nobody) $(getent passwd nobody | cut -d: -f6)"
-	has "$(rowfs check mount.conf)" 'run .*/hooks/who run \{ as nobody \}$'
+	has "$(rowfs check mount.conf)" 'run .*/hooks/who run \{ timeout 3000ms; as nobody \}$'
 	chmod 755 .
 	refuses ECANCELED mnt/items/1.json '{"name": "a"}'
 	is "$(last_error)" "$expected"
