@@ -466,25 +466,6 @@ bool scratch_next(struct mount *m, const struct model *model, uid_t viewer, int6
 	return best != NULL;
 }
 
-static void print_name(const struct scratch_name *n, struct buf *out)
-{
-	buf_printf(out, "scratch file %s/", n->model->name);
-	for (const char *c = n->name; *c; c++)
-		buf_char(out, (unsigned char)*c < ' ' || *c == 0x7f ? '?' : *c);
-	buf_char(out, '\n');
-}
-
-void scratch_print(struct mount *m, uid_t viewer, struct buf *out)
-{
-	bool all = viewer == 0 || viewer == m->uid;
-
-	pthread_mutex_lock(&m->lock);
-	for (const struct scratch_name *n = m->scratch_names; n; n = n->next)
-		if (is_there(n, n->model, viewer) && (all || n->uid == viewer))
-			print_name(n, out);
-	pthread_mutex_unlock(&m->lock);
-}
-
 void scratch_drop_names(struct mount *m)
 {
 	pthread_mutex_lock(&m->lock);

@@ -91,9 +91,6 @@ void scratch_settle(struct mount *m, struct scratch *s);
  */
 bool scratch_next(struct mount *m, const struct model *model, uid_t viewer, int64_t *serial, struct buf *name,
 		  struct stat *st);
-/* A line for each name, newest first: those that the viewer gave, or all that he finds, if he is root or who
- * mounted. */
-void scratch_print(struct mount *m, uid_t viewer, struct buf *out);
 /* What is open stays until it is closed. */
 void scratch_drop_names(struct mount *m);
 /* At unmount: their names go to the log. */

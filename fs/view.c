@@ -54,6 +54,26 @@ static void print_errors(struct mount *m, const struct model *model, uid_t uid, 
 	journal_print(m->journal, uid, out);
 }
 
+static void print_name(const struct scratch_name *n, struct buf *out)
+{
+	buf_printf(out, "scratch file %s/", n->model->name);
+	for (const char *c = n->name; *c; c++)
+		buf_char(out, (unsigned char)*c < ' ' || *c == 0x7f ? '?' : *c);
+	buf_char(out, '\n');
+}
+
+/* The names that the viewer gave, newest first; root and who mounted see all but those of users who have their own. */
+static void print_scratch(struct mount *m, uid_t viewer, struct buf *out)
+{
+	bool all = viewer == 0 || viewer == m->uid;
+
+	pthread_mutex_lock(&m->lock);
+	for (const struct scratch_name *n = m->scratch_names; n; n = n->next)
+		if (n->uid == viewer || (all && !n->model->owned))
+			print_name(n, out);
+	pthread_mutex_unlock(&m->lock);
+}
+
 static void print_status(struct mount *m, const struct model *model, uid_t uid, struct buf *out, struct err *e)
 {
 	(void)model;
@@ -72,7 +92,7 @@ static void print_status(struct mount *m, const struct model *model, uid_t uid, 
 		if (each->queue && shown && queue_print_status(m->store, each, out, e) < 0)
 			return;
 	}
-	scratch_print(m, uid, out);
+	print_scratch(m, uid, out);
 	import_print(m, out);
 	after_print_status(m->saver, uid, uid == 0 || uid == m->uid, out, e);
 }
