@@ -279,6 +279,25 @@ test_a_job_that_went_while_its_program_ran_is_due_when_it_comes_back() {
 	is "$(value mnt/ours/1.json '[.attempts, .errors[0].message]')" '[2,"its lease ran out"]'
 }
 
+test_a_hook_cannot_say_that_a_job_runs_which_has_ended() {
+	unmount
+	program hooks/again <<'END'
+#!/bin/sh
+echo '{"save": [{"path": "few/1.json", "merge": {"status": "'$new_text'"}}]}'
+END
+	sed -i 's|^\ton after_commit|\ton post_save run hooks/again\n&|' mount.conf
+	mount_rowfs mount.conf -o allow_other
+	saves mnt/few/1.json '{"status": "cancelled"}'
+	is "$(save mnt/orders/7.json '{"text": "running"}')" 'write: EBUSY, close: EBUSY'
+	has "$(last_error)" 'few/1.json has ended already, cancelled; queued runs it again$'
+	is "$(value mnt/few/1.json .status)" cancelled
+	saves mnt/orders/7.json '{"text": "failed"}'
+	is "$(value mnt/few/1.json .status)" failed
+	saves mnt/orders/7.json '{"text": "queued"}'
+	saves mnt/orders/7.json '{"text": "running"}'
+	is "$(value mnt/few/1.json '[.status, .attempts, .lease_until != null, .finished_at]')" '["running",1,true,null]'
+}
+
 test_a_paused_queue_goes_on_when_it_is_told() {
 	echo 1 >mnt/ours/.info/paused
 	is "$(cat mnt/ours/.info/paused)" 1
