@@ -279,6 +279,22 @@ test_a_job_that_went_while_its_program_ran_is_due_when_it_comes_back() {
 	is "$(value mnt/ours/1.json '[.attempts, .errors[0].message]')" '[2,"its lease ran out"]'
 }
 
+test_what_a_hook_removes_in_its_transaction_is_cancelled_where_it_runs() {
+	unmount
+	program hooks/cancel <<'END'
+#!/bin/sh -e
+rm "$ROWFS_TXN/few/1.json"
+END
+	sed -i 's|^\ton after_commit|\ton post_save run hooks/cancel\n&|' mount.conf
+	mount_rowfs mount.conf -o allow_other
+	saves mnt/few/1.json '{}'
+	patches ok mnt/few/1.json "$claim"
+	saves mnt/orders/7.json '{"text": "a"}'
+	is "$(value mnt/few/1.json '[.status, .lease_until]')" '["cancelled",null]'
+	saves mnt/orders/7.json '{"text": "b"}'
+	is "$(ls mnt/few)" ''
+}
+
 test_a_hook_cannot_say_that_a_job_runs_which_has_ended() {
 	unmount
 	program hooks/again <<'END'
