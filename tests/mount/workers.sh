@@ -279,6 +279,17 @@ test_a_job_that_went_while_its_program_ran_is_due_when_it_comes_back() {
 	is "$(value mnt/ours/1.json '[.attempts, .errors[0].message]')" '[2,"its lease ran out"]'
 }
 
+test_jobs_run_on_when_somebody_has_ended_the_guard_and_that_is_told_once() {
+	allow_log 'rowfs-guard was ended: after a crash nobody will end the programs of jobs'
+	touch go
+	kill -9 "$(pgrep -P "$daemon" rowfs-guard)"
+	saves mnt/ours/1.json '{"what": "a"}'
+	eventually job_is mnt/ours/1.json 'done'
+	saves mnt/ours/2.json '{"what": "b"}'
+	eventually job_is mnt/ours/2.json 'done'
+	is "$(grep -c 'rowfs-guard was ended' daemon.log)" 1
+}
+
 test_what_a_hook_removes_in_its_transaction_is_cancelled_where_it_runs() {
 	unmount
 	program hooks/cancel <<'END'
