@@ -110,7 +110,11 @@ int access_settled(struct saving *v, const struct change *c, struct err *e)
 {
 	if (!c->unowned || !is_empty(c))
 		return 0;
-	return refuse(v, c, "is empty; a new record must belong to who makes it", e);
+	return refuse(
+	    v, c,
+	    v->staged ? "is empty; in a transaction a new record must name who makes it, for hooks run at the commit"
+		      : "is empty; a new record must belong to who makes it",
+	    e);
 }
 
 int access_keeper(struct saving *v, const struct change *c, uid_t *keeper, struct err *e)

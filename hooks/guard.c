@@ -1,5 +1,5 @@
 /*
- * guard.c - the guard's process: a list of sessions, read from a pipe, and what it does at the pipe's end.
+ * guard.c - the guard's process: a list of sessions, read from a socket, and what it does at the socket's end.
  */
 #include "guard.h"
 
@@ -10,15 +10,17 @@
 #include <poll.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "../store/clock.h"
 #include "../store/limits.h"
+#include "../store/log.h"
 #include "../store/store.h"
 #include "launch.h"
 
-enum { PIPE, HOLD };
+enum { NOTES, HOLD };
 enum { MOST = 1 << 16, PAUSE_MS = 5, LONGEST_MS = 30000 };
 
 struct note {
@@ -33,12 +35,15 @@ struct list {
 
 /* ---- in the daemon ---- */
 
-static void tell(const struct guard *g, pid_t session, int started)
+/* False: somebody has ended the guard. What a program's process tells it must not end that by SIGPIPE. */
+static bool tell(const struct guard *g, pid_t session, int started)
 {
 	struct note note = {session, started};
+	ssize_t n = sizeof note;
 	if (g->pid > 0)
-		while (write(g->fd, &note, sizeof note) < 0 && errno == EINTR)
+		while ((n = send(g->fd, &note, sizeof note, MSG_NOSIGNAL)) < 0 && errno == EINTR)
 			;
+	return n == sizeof note;
 }
 
 void guard_started(void *data, pid_t session)
@@ -48,7 +53,9 @@ void guard_started(void *data, pid_t session)
 
 void guard_ended(void *data, pid_t session)
 {
-	tell(data, session, 0);
+	struct guard *g = data;
+	if (!tell(g, session, 0) && !__atomic_exchange_n(&g->lost, true, __ATOMIC_RELAXED))
+		log_warning("rowfs-guard was ended: after a crash nobody will end the programs of jobs");
 }
 
 void guard_stop(struct guard *g)
@@ -97,15 +104,15 @@ static void end_all(const struct list *l)
 }
 
 /* Nothing of the daemon may stay open in it: not the mount, nor the ends of pipes. */
-static void leave_daemon(int pipe_fd, int hold_fd)
+static void leave_daemon(int notes_fd, int hold_fd)
 {
 	sigset_t all;
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, NULL);
 	setsid();
 	prctl(PR_SET_NAME, "rowfs-guard");
-	int in = fcntl(pipe_fd, F_DUPFD, 3), hold = hold_fd >= 0 ? fcntl(hold_fd, F_DUPFD, 3) : -1;
-	dup2(in, PIPE);
+	int in = fcntl(notes_fd, F_DUPFD, 3), hold = hold_fd >= 0 ? fcntl(hold_fd, F_DUPFD, 3) : -1;
+	dup2(in, NOTES);
 	if (hold >= 0)
 		dup2(hold, HOLD);
 	close_range(hold >= 0 ? HOLD + 1 : HOLD, ~0U, 0);
@@ -122,7 +129,7 @@ static void watch(void)
 			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (list.sessions == MAP_FAILED)
 		_exit(1);
-	while ((n = read(PIPE, &note, sizeof note)) != 0)
+	while ((n = read(NOTES, &note, sizeof note)) != 0)
 		if (n == sizeof note)
 			take_note(&list, &note);
 	if (list.n)
@@ -135,8 +142,8 @@ int guard_start(struct guard *g, int hold_fd, struct err *e)
 {
 	int ends[2];
 	*g = (struct guard){.pid = 0};
-	if (pipe2(ends, O_CLOEXEC) < 0)
-		return err_set(e, EIO, "no pipe: %s", strerror(errno));
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+		return err_set(e, EIO, "no pair of sockets: %s", strerror(errno));
 	pid_t pid = fork();
 	if (pid == 0) {
 		leave_daemon(ends[0], hold_fd);
@@ -147,6 +154,6 @@ int guard_start(struct guard *g, int hold_fd, struct err *e)
 		close(ends[1]);
 		return err_set(e, EIO, "no process: %s", strerror(errno));
 	}
-	*g = (struct guard){pid, ends[1]};
+	*g = (struct guard){.pid = pid, .fd = ends[1]};
 	return 0;
 }

@@ -146,12 +146,6 @@ static bool names_attempts(const struct step *s)
 
 typedef int step_function(struct step *s, struct err *e);
 
-static int edit(struct step *s, struct err *e)
-{
-	(void)s, (void)e;
-	return 0;
-}
-
 /* Who enqueues does not care which job does the work; who writes a file of its own must hear that there is none. */
 static int drop_double(struct step *s, struct err *e)
 {
@@ -165,6 +159,22 @@ static int drop_double(struct step *s, struct err *e)
 	s->c->dropped = true;
 	s->c->key = other;
 	return 0;
+}
+
+static bool is_same_work(const struct step *s)
+{
+	for (size_t i = 0; i < s->queue->nunique; i++) {
+		size_t field = s->queue->unique[i]->index;
+		if (!value_equal(&s->old[field], &s->row[field]))
+			return false;
+	}
+	return true;
+}
+
+/* Doubles that other programs have made can be put off, or get another priority, as all that waits. */
+static int edit(struct step *s, struct err *e)
+{
+	return is_same_work(s) ? 0 : drop_double(s, e);
 }
 
 /* A file that says how it ended was perhaps kept from elsewhere. */
@@ -319,12 +329,26 @@ static int repeat(struct step *s, struct err *e)
 	return err_set(e, EBUSY, "%s has ended already", path_of(s));
 }
 
+/* Hooks may say how it ended, but not that it runs: nobody would. */
 static int ended(struct step *s, struct err *e)
 {
-	if (s->c->trusted)
+	if (s->c->trusted && status_of(s->queue, s->row) != RUNNING)
 		return cancel(s, e);
 	return err_set(e, EBUSY, "%s has ended already, %s; queued runs it again", path_of(s),
 		       names[status_of(s->queue, s->old)]);
+}
+
+/* What comes back, or from another queue, is what it was. But its program runs no more: it is due at once. */
+static int bring_back(struct step *s, struct err *e)
+{
+	enum status status = status_of(s->queue, s->row);
+	const struct value *worker = value_of(s, s->row, QUEUE_WORKER);
+	const struct value rowfs = value_text(WORKER_ROWFS, strlen(WORKER_ROWFS));
+	if (status == QUEUED)
+		return drop_double(s, e);
+	if (status == RUNNING && value_equal(worker, &rowfs))
+		set_time(s, QUEUE_LEASE_UNTIL, 0);
+	return 0;
 }
 
 static step_function *const steps[STATUSES][STATUSES] = {
@@ -365,8 +389,8 @@ int job_enter(struct saving *v, struct change *c, struct value *row, struct err 
 {
 	struct step s = {.v = v, .c = c, .queue = c->model->queue, .old = c->old, .row = row};
 	bool restored = !c->old && c->trusted && c->depth == 0;
-	step_function *step = steps[status_of(s.queue, c->old)][status_of(s.queue, row)];
-	if (restored || !step)
+	step_function *step = restored ? bring_back : steps[status_of(s.queue, c->old)][status_of(s.queue, row)];
+	if (!step)
 		return 0;
 	int result = step(&s, e);
 	return result == 0 && s.nomem ? err_nomem(e) : result;

@@ -89,17 +89,20 @@ static int look_at(struct runner *r, const struct watched *w, struct look *l, st
 	return result;
 }
 
-/* A job of the runner itself that could not renew its lease for so long is not over. */
-static void free_expired(struct runner *r, const struct model *queue, const struct keys *keys)
+/* A job of the runner itself that could not renew its lease for so long is not over. True: one was queued again. */
+static bool free_expired(struct runner *r, const struct model *queue, const struct keys *keys)
 {
+	bool freed = false;
 	for (size_t i = 0; i < keys->n; i++) {
 		err_auto e = ERR_INIT;
 		if (slots_have(r, queue, &keys->of[i]))
 			continue;
-		if (job_rescue(r->saver, &r->actor, queue, &keys->of[i], "its lease ran out", &e) < 0 &&
-		    e.code != ENOENT && e.code != EBUSY)
+		if (job_rescue(r->saver, &r->actor, queue, &keys->of[i], "its lease ran out", &e) == 0)
+			freed = true;
+		else if (e.code != ENOENT && e.code != EBUSY)
 			log_warning("%s: a job whose lease ran out can't be queued again: %s", queue->name, e.text);
 	}
+	return freed;
 }
 
 static int remove_jobs(struct runner *r, const struct model *queue, const struct value *keys, size_t n, struct err *e)
@@ -145,13 +148,13 @@ bool queue_work(struct runner *r, struct watched *w)
 	int result = slots_rescue(r, w->queue) ? 0 : err_set(&e, EAGAIN, "one that is claimed can't be queued again");
 	if (result == 0)
 		result = look_at(r, w, &l, &e);
-	if (result == 0 && l.expired.n)
-		free_expired(r, w->queue, &l.expired);
+	bool freed = result == 0 && l.expired.n && free_expired(r, w->queue, &l.expired);
+	w->freed = freed && !w->freed;
 	if (result == 0 && l.over.n)
 		prune(r, w, &l.over);
 	if (result == 0 && l.due.n)
 		result = slots_start(r, w->queue, &l.due, &e);
-	bool again = result == 0 && (l.due.n == LIMIT_CLAIMS || l.over.n);
+	bool again = result == 0 && (w->freed || l.due.n == LIMIT_CLAIMS || l.over.n);
 	arena_release(&l.arena);
 	if (result < 0)
 		log_warning("%s: no job can be started: %s", w->queue->name, e.text);

@@ -33,6 +33,7 @@ struct watched {
 	long long due_ms;   /* look at it then */
 	long long prune_ms; /* not before */
 	size_t unprunable;  /* ended jobs that could not be removed the last time */
+	bool freed;         /* the last look queued jobs again, whose leases had run out: another follows at once */
 };
 
 struct runner {

@@ -184,6 +184,7 @@ static int cause_step(struct saving *v, struct change *by, const struct step *st
 	if (!c)
 		return -e->code;
 	c->origin = hook;
+	c->cancels = step->kind == REQUEST_DELETE;
 	c->path = record_path(&v->arena, step->model, &step->key);
 	if (copy_key(v, &step->key, &c->key, e) < 0 || copy_key(v, &step->new_key, &c->new_key, e) < 0)
 		return -e->code;

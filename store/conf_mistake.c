@@ -39,6 +39,26 @@ static void clean(char *text, bool was_cut)
 	text[len] = '\0';
 }
 
+static int by_place(const void *one, const void *other)
+{
+	const struct mistake *a = one, *b = other;
+
+	if (a->line != b->line)
+		return a->line < b->line ? -1 : 1;
+	if (a->column != b->column)
+		return a->column < b->column ? -1 : 1;
+	return strcmp(a->text, b->text);
+}
+
+/* A hook of every model is looked at once for each: what is wrong with it is one mistake. */
+static bool is_kept(const struct conf *c, const struct mistake *m)
+{
+	for (size_t i = 0; i < c->nmistakes; i++)
+		if (by_place(&c->mistakes[i], m) == 0)
+			return true;
+	return false;
+}
+
 void conf_mistake(struct conf *c, const struct word *at, const char *fmt, ...)
 {
 	static char lost[] = "there is not enough memory to tell what is wrong here";
@@ -51,12 +71,15 @@ void conf_mistake(struct conf *c, const struct word *at, const char *fmt, ...)
 	int len = vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
 	clean(text, len >= TEXT_SIZE);
+	struct mistake found = {.line = 1, .column = 1, .length = 1, .text = text};
+	if (at)
+		found = (struct mistake){.line = at->line, .column = at->column, .length = at->length, .text = text};
+	if (is_kept(c, &found))
+		return;
 	if (c->nmistakes == LIMIT_MISTAKES - 1)
 		strcpy(text, "too many mistakes; what was found after this one is not told");
 	struct mistake *m = &c->mistakes[c->nmistakes++];
-	*m = (struct mistake){.line = 1, .column = 1, .length = 1};
-	if (at)
-		*m = (struct mistake){.line = at->line, .column = at->column, .length = at->length};
+	*m = found;
 	m->text = arena_copy(&c->arena, text, strlen(text));
 	if (!m->text)
 		m->text = lost;
@@ -107,17 +130,6 @@ void conf_unknown(struct conf *c, const struct word *at, const char *what, const
 
 /* ---- printing ---- */
 
-static int by_place(const void *one, const void *other)
-{
-	const struct mistake *a = one, *b = other;
-
-	if (a->line != b->line)
-		return a->line < b->line ? -1 : 1;
-	if (a->column != b->column)
-		return a->column < b->column ? -1 : 1;
-	return strcmp(a->text, b->text);
-}
-
 static void print_line(const char *line, size_t len, FILE *to)
 {
 	for (size_t i = 0; i < len; i++)
@@ -157,8 +169,6 @@ void conf_print_mistakes(struct conf *c, FILE *to)
 		qsort(c->mistakes, c->nmistakes, sizeof *c->mistakes, by_place);
 	for (size_t i = 0; i < c->nmistakes; i++) {
 		const struct mistake *m = &c->mistakes[i];
-		if (i > 0 && by_place(m, m - 1) == 0)
-			continue;
 		while (number < m->line && (line = memchr(line, '\n', (size_t)(end - line)))) {
 			line++;
 			number++;

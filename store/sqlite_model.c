@@ -1,7 +1,8 @@
 /*
- * sqlite_model.c - the numbers of models, kept in rowfs_model so that inode numbers outlive changes of mount.conf.
+ * sqlite_model.c - the numbers of models, kept in rowfs_model by their tables, so that inode numbers, earlier versions and
+ * deleted records outlive changes of mount.conf, another name of the model included.
  *
- * A number is given once and never to another name. A read-only store that finds a model without one numbers it for the
+ * A number is given once and never to another table. A read-only store that finds a model without one numbers it for the
  * life of the mount only.
  */
 #include "sqlite.h"
@@ -45,10 +46,10 @@ static int read_numbers(struct store *s, bool *missing, struct err *e)
 		return r;
 	r = read_last(s, e);
 	if (r == 0)
-		r = conn_prepare(&s->writer, "SELECT number FROM rowfs_model WHERE name = ?1", &stmt, e);
+		r = conn_prepare(&s->writer, "SELECT number FROM rowfs_model WHERE name = ?1 COLLATE NOCASE", &stmt, e);
 	*missing = false;
 	for (size_t i = 0; r == 0 && i < s->schema->nmodels; i++) {
-		sqlite3_bind_text(stmt, 1, s->schema->models[i].name, -1, SQLITE_STATIC);
+		sqlite3_bind_text(stmt, 1, s->schema->models[i].table, -1, SQLITE_STATIC);
 		r = stmt_step(&s->writer, stmt, e);
 		s->tables[i].number = r > 0 ? (unsigned)sqlite3_column_int(stmt, 0) : 0;
 		*missing |= r == 0;
@@ -72,7 +73,7 @@ static int add_numbers(struct store *s, struct err *e)
 	for (size_t i = 0; r == 0 && i < s->schema->nmodels; i++) {
 		if (s->tables[i].number)
 			continue;
-		sqlite3_bind_text(stmt, 1, s->schema->models[i].name, -1, SQLITE_STATIC);
+		sqlite3_bind_text(stmt, 1, s->schema->models[i].table, -1, SQLITE_STATIC);
 		r = stmt_step(&s->writer, stmt, e);
 		sqlite3_reset(stmt);
 	}

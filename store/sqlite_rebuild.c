@@ -29,6 +29,11 @@ static void write_copy(struct buf *out, struct conn *c, const struct model *m, s
 	}
 	sql_text(out, c->store, m, m->key, "INSERT INTO $T (");
 	buf_printf(out, "%s) SELECT %s FROM %s;\n", buf_text(&names), buf_text(&names), old);
+}
+
+/* The last that changes what is there already: behind it there may be no transaction any more. */
+static void write_check(struct buf *out, struct conn *c, const struct model *m, const char *old)
+{
 	sql_text(out, c->store, m, m->key, counted);
 	buf_printf(out, "%s);\nDROP TABLE rowfs_copied;\n", old);
 }
@@ -85,6 +90,7 @@ int rebuild_write(struct buf *out, struct conn *c, const struct model *m, struct
 	write_copy(out, c, m, columns, buf_text(&old));
 	if (counter)
 		write_counter(out, c, m, buf_text(&literal));
+	write_check(out, c, m, buf_text(&old));
 	buf_printf(out, "DROP TABLE %s;\n", buf_text(&old));
 	int r = write_belongings(out, c, m, columns, e);
 	buf_str(out, "COMMIT;\nPRAGMA legacy_alter_table = OFF;\nPRAGMA foreign_keys = ON;\n");

@@ -612,6 +612,18 @@ END
 	is "$(by 1002 open mnt/drafts/.new w : write '{"uid": 1001}')" 'write: EACCES'
 }
 
+test_in_a_transaction_a_new_record_must_name_its_owner_for_hooks_run_at_the_commit() {
+	unmount
+	sed -i '/^model notes/,/^}/ { s/ default uid//; s/^\towner uid/&\n\ton pre_save sql "select coalesce(:new_uid, :uid) as uid"/ }' mount.conf
+	mount_rowfs mount.conf -o allow_other
+	as 1002 mkdir mnt/.txn/t
+	is "$(by 1002 open mnt/.txn/t/notes/1.json wct : write '{"text": "x"}')" 'write: EACCES'
+	has "$(last_error)" '^/uid: is empty; in a transaction a new record must name who makes it'
+	is "$(by 1002 open mnt/.txn/t/notes/1.json wct : write '{"uid": 1002, "text": "x"}')" ok
+	echo commit | as 1002 tee mnt/.txn/t/ctl >commit.out
+	is "$(stat -c %u mnt/notes/1.json)" 1002
+}
+
 test_a_new_record_that_hooks_leave_without_owner_is_refused() {
 	unmount
 	sed -i '/^model notes/,/^}/ { s/ default uid//; s/^\towner uid/&\n\ton pre_save sql "select char(120) as text"/ }' mount.conf

@@ -233,6 +233,19 @@ test_check_reports_mistakes_of_syntax_and_of_meaning_together() {
 	has "$(cat out err)" '^mount.conf:5:8: error: '
 }
 
+test_check_counts_a_mistake_in_a_hook_of_every_model_once() {
+	conf <<'END'
+store sqlite:shop.db
+model a { fields { id integer key } }
+model b { fields { id integer key } }
+queue log { fields { note string } }
+on pre_delete enqueue log note=:key
+END
+	is "$(status rowfs check mount.conf)" 1
+	is "$(grep -c 'error: ' err)" 1
+	has "$(cat err)" '^rowfs: mount.conf has 1 mistake$'
+}
+
 test_check_tells_where_tables_differ() {
 	sql 'create table items (id integer primary key, name integer, gone text)'
 	cat >want <<'END'

@@ -304,6 +304,25 @@ test_models_without_history_have_none() {
 	is "$(sql 'select count(*) from rowfs_history')" 0
 }
 
+test_a_model_with_another_name_for_its_table_keeps_all_that_it_had() {
+	local before
+	saves mnt/plain/1.json '{"n": 1}'
+	saves mnt/both/1.json '{"n": 1}'
+	saves mnt/both/1.json '{"n": 2}'
+	saves mnt/both/2.json '{"n": 3}'
+	rm mnt/both/2.json
+	before=$(stat -c %i mnt/both/1.json)
+	unmount
+	sed -i 's/^model both {/model pairs from both {/; s/^model plain {/model both from plain {/' mount.conf
+	mount_rowfs
+	is "$(stat -c %i mnt/pairs/1.json)" "$before"
+	is "$(cat mnt/pairs/.history/1/*-create.json | jq -c .)" '{"id":1,"n":1}'
+	is "$(ls mnt/pairs/.deleted)" 2.json
+	is "$(ls mnt/both/.deleted)" ''
+	mv mnt/pairs/.deleted/2.json mnt/pairs/
+	is "$(value mnt/pairs/2.json .n)" 3
+}
+
 test_a_read_only_mount_shows_it() {
 	saves mnt/items/1.json '{"name": "a"}'
 	saves mnt/items/1.json '{"name": "b"}'

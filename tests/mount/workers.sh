@@ -26,7 +26,7 @@ queue few {
 	dir-mode 0777
 }
 queue ours {
-	fields { what string }
+	fields { what string; order_id integer references orders on-delete cascade }
 	run hooks/work
 }
 END
@@ -243,6 +243,86 @@ test_a_double_of_a_job_that_waits_is_dropped() {
 	patches ok mnt/mails/1.json "$claim"
 	saves mnt/orders/7.json '{"text": "c"}'
 	is "$(ls mnt/mails)" $'1.json\n2.json\n3.json'
+}
+
+test_a_job_that_comes_back_or_is_edited_is_no_double_either() {
+	saves mnt/mails/1.json '{"order_id": 7}'
+	rm mnt/mails/1.json
+	saves mnt/mails/2.json '{"order_id": 7}'
+	is "$(errno rename mnt/mails/.deleted/1.json mnt/mails/1.json)" 'rename: EEXIST'
+	is "$(last_error)" 'mails/2.json waits already, for the same work'
+	saves mnt/mails/3.json '{"order_id": 8}'
+	patches EEXIST mnt/mails/3.json '{"order_id": 7}'
+	patches ok mnt/mails/3.json '{"priority": 7}'
+	patches ok mnt/mails/2.json "$claim"
+	mv mnt/mails/.deleted/1.json mnt/mails/1.json
+	is "$(value mnt/mails/1.json '[.order_id, .status]')" '[7,"queued"]'
+}
+
+test_doubles_that_another_program_made_can_be_edited() {
+	saves mnt/mails/1.json '{"order_id": 7}'
+	sql 'insert into mails (id, order_id) values (2, 7)'
+	patches ok mnt/mails/1.json '{"priority": 7}'
+	patches ok mnt/mails/2.json '{"order_id": 8}'
+}
+
+test_a_job_that_went_while_its_program_ran_is_due_when_it_comes_back() {
+	saves mnt/orders/7.json '{"text": "a"}'
+	saves mnt/ours/1.json '{"what": "a", "order_id": 7}'
+	eventually grep -q 'a begins' mnt/ours/1.log
+	rm mnt/orders/7.json
+	is "$(ls mnt/ours)" ''
+	touch go
+	mv mnt/orders/.deleted/7.json mnt/orders/7.json
+	mv mnt/ours/.deleted/1.json mnt/ours/1.json
+	eventually job_is mnt/ours/1.json 'done'
+	is "$(value mnt/ours/1.json '[.attempts, .errors[0].message]')" '[2,"its lease ran out"]'
+}
+
+test_jobs_run_on_when_somebody_has_ended_the_guard_and_that_is_told_once() {
+	allow_log 'rowfs-guard was ended: after a crash nobody will end the programs of jobs'
+	touch go
+	kill -9 "$(pgrep -P "$daemon" rowfs-guard)"
+	saves mnt/ours/1.json '{"what": "a"}'
+	eventually job_is mnt/ours/1.json 'done'
+	saves mnt/ours/2.json '{"what": "b"}'
+	eventually job_is mnt/ours/2.json 'done'
+	is "$(grep -c 'rowfs-guard was ended' daemon.log)" 1
+}
+
+test_what_a_hook_removes_in_its_transaction_is_cancelled_where_it_runs() {
+	unmount
+	program hooks/cancel <<'END'
+#!/bin/sh -e
+rm "$ROWFS_TXN/few/1.json"
+END
+	sed -i 's|^\ton after_commit|\ton post_save run hooks/cancel\n&|' mount.conf
+	mount_rowfs mount.conf -o allow_other
+	saves mnt/few/1.json '{}'
+	patches ok mnt/few/1.json "$claim"
+	saves mnt/orders/7.json '{"text": "a"}'
+	is "$(value mnt/few/1.json '[.status, .lease_until]')" '["cancelled",null]'
+	saves mnt/orders/7.json '{"text": "b"}'
+	is "$(ls mnt/few)" ''
+}
+
+test_a_hook_cannot_say_that_a_job_runs_which_has_ended() {
+	unmount
+	program hooks/again <<'END'
+#!/bin/sh
+echo '{"save": [{"path": "few/1.json", "merge": {"status": "'$new_text'"}}]}'
+END
+	sed -i 's|^\ton after_commit|\ton post_save run hooks/again\n&|' mount.conf
+	mount_rowfs mount.conf -o allow_other
+	saves mnt/few/1.json '{"status": "cancelled"}'
+	is "$(save mnt/orders/7.json '{"text": "running"}')" 'write: EBUSY, close: EBUSY'
+	has "$(last_error)" 'few/1.json has ended already, cancelled; queued runs it again$'
+	is "$(value mnt/few/1.json .status)" cancelled
+	saves mnt/orders/7.json '{"text": "failed"}'
+	is "$(value mnt/few/1.json .status)" failed
+	saves mnt/orders/7.json '{"text": "queued"}'
+	saves mnt/orders/7.json '{"text": "running"}'
+	is "$(value mnt/few/1.json '[.status, .attempts, .lease_until != null, .finished_at]')" '["running",1,true,null]'
 }
 
 test_a_paused_queue_goes_on_when_it_is_told() {
