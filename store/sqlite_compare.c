@@ -16,9 +16,11 @@ struct comparison {
 	const struct model *m;
 	struct arena arena;
 	struct column *columns;
-	struct err *e;     /* the differences */
-	struct buf alters; /* what closes them, one a line */
-	bool rebuild;      /* ALTER TABLE can't */
+	struct err *e;               /* the differences */
+	struct buf alters;           /* what closes them, one a line */
+	struct buf losses;           /* comments that tell which columns go */
+	const struct field *missing; /* a field that has no column, if any */
+	bool rebuild;                /* ALTER TABLE can't */
 };
 
 /* ---- what differs ---- */
@@ -165,6 +167,28 @@ static bool is_field(const struct model *m, const char *column)
 	return false;
 }
 
+/* A field that got another name is a column too many and one too few. */
+static void tell_loss(struct comparison *x, const char *column)
+{
+	buf_auto text = BUF_INIT;
+	buf_str(&text, "-- What column ");
+	sql_name(&text, column);
+	buf_str(&text, " holds goes");
+	if (x->missing) {
+		buf_printf(&text, "; where it is %s by now: ", x->missing->name);
+		sql_text(&text, x->c->store, x->m, x->missing, "ALTER TABLE $T RENAME COLUMN ");
+		sql_name(&text, column);
+		buf_str(&text, " TO ");
+		sql_name(&text, x->missing->name);
+		buf_char(&text, ';');
+	}
+	for (size_t i = 0; i < text.len; i++)
+		if ((unsigned char)text.data[i] < ' ') /* it would end the comment */
+			return;
+	buf_printf(&x->losses, "%s\n", buf_text(&text));
+	x->losses.failed |= buf_failed(&text);
+}
+
 static void compare_columns(struct comparison *x, bool view)
 {
 	for (size_t i = 0; i < x->m->nfields; i++) {
@@ -172,6 +196,7 @@ static void compare_columns(struct comparison *x, bool view)
 		const struct column *column = column_find(x->columns, f->name);
 		if (!column) {
 			differ(x, f, "column %s is missing", f->name);
+			x->missing = f;
 			add_column(x, f);
 		} else if (!view) {
 			compare_column(x, column, f);
@@ -181,6 +206,7 @@ static void compare_columns(struct comparison *x, bool view)
 		if (column->generated || is_field(x->m, column->name))
 			continue;
 		differ(x, NULL, "column %s is not in mount.conf", column->name);
+		tell_loss(x, column->name);
 		sql_text(&x->alters, x->c->store, x->m, x->m->key, "ALTER TABLE $T DROP COLUMN ");
 		sql_name(&x->alters, column->name);
 		buf_str(&x->alters, ";\n");
@@ -306,6 +332,7 @@ static void comparison_release(struct comparison *x)
 {
 	arena_release(&x->arena);
 	buf_release(&x->alters);
+	buf_release(&x->losses);
 }
 
 int tables_compare(struct store *s, struct err *e)
@@ -327,13 +354,15 @@ static int print_table(struct comparison *x, FILE *to, struct err *e)
 	int r = compare_table(x, &t);
 	if (r)
 		return r;
+	if (!t.view)
+		buf_str(&out, buf_text(&x->losses));
 	if (x->rebuild && !t.view)
 		r = rebuild_write(&out, x->c, x->m, x->columns, t.autoincrement && model_integer_key(x->m), e);
 	else if (!t.view)
 		buf_str(&out, buf_text(&x->alters));
 	if (r)
 		return r;
-	if (buf_failed(&out) || buf_failed(&x->alters))
+	if (buf_failed(&out) || buf_failed(&x->alters) || buf_failed(&x->losses))
 		return err_nomem(e);
 	fputs(buf_text(&out), to);
 	return 0;

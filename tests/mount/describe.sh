@@ -203,6 +203,27 @@ test_what_check_sql_prints_closes_the_difference() {
 	is "$(sql 'select user_id, total, kind from orders')" '1|2.5|'
 }
 
+test_what_check_sql_prints_tells_which_columns_go_and_how_one_gets_another_name() {
+	init
+	sql "insert into orders (user_id, total) values (1, 7)"
+	sed -i '/^model orders/,/^}/s/total number$/amount number/' mount.conf
+	rowfs check --sql mount.conf >close.sql
+	is "$(head -n 1 close.sql)" \
+		'-- What column "total" holds goes; where it is amount by now: ALTER TABLE "orders" RENAME COLUMN "total" TO "amount";'
+	sed 's/^.*by now: //;q' close.sql | sqlite3 shop.db
+	rowfs check mount.conf
+	is "$(sql 'select amount from orders where id = 2')" 7.0
+	sql 'alter table orders add column note text'
+	rowfs check --sql mount.conf >close.sql
+	is "$(head -n 1 close.sql)" '-- What column "note" holds goes'
+	sqlite3 shop.db <close.sql
+	rowfs check mount.conf
+	sql "alter table orders add column \"a
+drop table users;\" text"
+	rowfs check --sql mount.conf | sqlite3 shop.db
+	rowfs check mount.conf
+}
+
 # sqlite3 goes on behind a statement that has failed: nothing after it may take rows away.
 test_what_check_sql_prints_changes_nothing_where_a_row_does_not_fit() {
 	init
