@@ -2,8 +2,7 @@
  * serve.c - a thread reads a request and serves it; before it serves the last that waits for one is replaced.
  *
  * No more wait in the kernel than there are processors: it wakes one for each request, in vain where another that has
- * just answered takes it, and a save that wakes a dozen in vain costs a tenth more. The others rest here, and who came
- * last is called first.
+ * just answered takes it. The others rest here, and who came last is called first.
  *
  * SIGUSR1 interrupts a thread that waits: it is sent to those alone, so that no request is disturbed.
  */
