@@ -233,12 +233,22 @@ static int next_line(void *data, struct request *out, struct err *e)
 	return 1;
 }
 
-/* Says which line; its problems are in that line of the file. A mistake of JSON has a place already, in the first line
- * of its document. */
+/* Whether the text begins with the place of its one problem, in the first line of its document, as json_read has it. */
+static bool tells_place(const struct err *e)
+{
+	char place[64];
+
+	if (e->nproblems != 1 || e->problems[0].line != 1)
+		return false;
+	snprintf(place, sizeof(place), "line 1, column %d: ", e->problems[0].column);
+	return strncmp(e->text, place, strlen(place)) == 0;
+}
+
+/* Says which line; its problems are in that line of the file. */
 static void blame_line(struct import *i, struct err *e)
 {
 	static const char first[] = "line 1, ";
-	bool placed = strncmp(e->text, first, strlen(first)) == 0;
+	bool placed = tells_place(e);
 	char text[sizeof(e->text)];
 
 	snprintf(text, sizeof(text), "line %" PRId64 "%s%.400s", i->done, placed ? ", " : ": ",
@@ -246,7 +256,7 @@ static void blame_line(struct import *i, struct err *e)
 	memcpy(e->text, text, sizeof(text));
 	for (size_t p = 0; p < e->nproblems; p++) {
 		char *said = e->problems[p].text, *rest = strstr(said, ": ");
-		if (placed && rest && strncmp(said, first, strlen(first)) == 0)
+		if (placed && rest)
 			memmove(said, rest + 2, strlen(rest + 2) + 1);
 		if (e->problems[p].line)
 			e->problems[p].line = (int)i->done;

@@ -144,6 +144,7 @@ void name_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const c
 
 	if (rc == 0)
 		rc = make_symlink(m, &actor, parent, name, target, &st, &e);
+	mount_told_full(m, &actor, mount_model(m, node_decode(parent).model), name, rc, &e);
 	if (rc < 0)
 		mount_reply_error(req, rc);
 	else

@@ -344,6 +344,8 @@ void rename_name(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t
 
 	if (rc == 0)
 		rc = by ? by_move(to, req, parent, name, new_parent, new_name, &e) : carry_out(&v, &e);
+	if (!v.to.entry.record_name && v.to.entry.model)
+		mount_told_full(v.m, &v.actor, v.to.entry.model, new_name, rc, &e);
 	arena_release(&v.arena);
 	mount_reply_error(req, rc);
 }
@@ -401,6 +403,8 @@ void rename_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t new_parent, const ch
 		rc = carry_out(&v, &e);
 	if (rc == 0)
 		rc = link_answer(&v, &e);
+	if (!v.to.entry.record_name && v.to.entry.model)
+		mount_told_full(v.m, &v.actor, v.to.entry.model, new_name, rc, &e);
 	arena_release(&v.arena);
 	if (rc < 0)
 		mount_reply_error(req, rc);

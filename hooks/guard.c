@@ -8,6 +8,7 @@
 #include <string.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -54,7 +55,7 @@ void guard_started(void *data, pid_t session)
 void guard_ended(void *data, pid_t session)
 {
 	struct guard *g = data;
-	if (!tell(g, session, 0) && !__atomic_exchange_n(&g->lost, true, __ATOMIC_RELAXED))
+	if (!tell(g, session, 0) && !atomic_exchange(&g->lost, true))
 		log_warning("rowfs-guard was ended: after a crash nobody will end the programs of jobs");
 }
 

@@ -15,9 +15,9 @@
 #include "../store/err.h"
 
 struct guard {
-	pid_t pid; /* 0: there is none */
-	int fd;    /* a socket; its end tells the guard that the daemon is gone */
-	bool lost; /* it was ended by somebody, and that is told */
+	pid_t pid;         /* 0: there is none */
+	int fd;            /* a socket; its end tells the guard that the daemon is gone */
+	_Atomic bool lost; /* it was ended by somebody, and that is told */
 };
 
 /* hold_fd as of store_hold_fd. Forks: the guard uses nothing but system calls and its own stack and pages. */

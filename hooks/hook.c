@@ -338,7 +338,10 @@ static void print_word(const char *text, FILE *to)
 	}
 	fputc('"', to);
 	for (; *text; text++)
-		fprintf(to, strchr("\"\\", *text) ? "\\%c" : "%c", *text);
+		if (*text == '\n')
+			fputs("\\n", to);
+		else
+			fprintf(to, strchr("\"\\", *text) ? "\\%c" : "%c", *text);
 	fputc('"', to);
 }
 

@@ -1,6 +1,6 @@
 /*
- * sqlite_model.c - the numbers of models, kept in rowfs_model by their tables, so that inode numbers, earlier versions and
- * deleted records outlive changes of mount.conf, another name of the model included.
+ * sqlite_model.c - the numbers of models, kept in rowfs_model by their tables, so that inode numbers, earlier versions
+ * and deleted records outlive changes of mount.conf, another name of the model included.
  *
  * A number is given once and never to another table. A read-only store that finds a model without one numbers it for the
  * life of the mount only.

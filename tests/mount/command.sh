@@ -359,7 +359,7 @@ $base
 	on pre_save run /bin/sh -c "echo \"a\\\\b\" 'c'" { timeout 500ms; as nobody; output 2K }
 	on pre_save pipe /bin/cat { timeout 5s }
 	on after_commit run /bin/true { timeout 5s }
-	on post_save check ":name <> \"id\"" ""
+	on post_save check ":name <> \"id\"" "two\\nlines"
 	on post_save enqueue jobs s='a "b' i=:id
 }
 END
@@ -367,6 +367,7 @@ END
 	has "$(cat first)" '^items: pre_save .* run /bin/sh -c "echo .\"a..b.\" .c.\" \{ timeout 500ms; as nobody; output 2048; \}$'
 	has "$(cat first)" '^items: pre_save .* pipe /bin/cat$'
 	has "$(cat first)" '^items: after_commit .* run /bin/true \{ timeout 5000ms \}$'
+	has "$(cat first)" ' "two.nlines"$'
 	has "$(cat first)" 'enqueue jobs s="a .\"b" i=:id$'
 	{
 		echo "$base"

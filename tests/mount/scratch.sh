@@ -101,6 +101,9 @@ test_a_user_has_at_most_1000_names() {
 	for i in {1..999}; do : >"mnt/items/f$i"; done
 	ln mnt/items/f1 mnt/items/f1000
 	is "$(errno link mnt/items/f1 mnt/items/f1001)" 'link: ENOSPC'
+	has "$(last_error '[.path, .message]')" '^\["items/f1001","A user has at most 1000 scratch files'
+	fails ln -s target mnt/items/linked
+	has "$(last_error '[.path, .message]')" '^\["items/linked","A user has at most 1000 scratch files'
 	has "$(errno open mnt/items/f1001 wc)" 'open: ENOSPC'
 	has "$(last_error '[.path, .message]')" '^\["items/f1001","A user has at most 1000 scratch files'
 	as_nobody touch mnt/items/mine
